@@ -31,9 +31,11 @@ from ._futures import Future, Futures
 from ._inspection import InspectionMethods
 from ._joblib_import import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
+from ._log_forwarding import LoggingMethods
 from ._replay_client import ReplayMethods
 from ._setup_client import SetupMethods
 from ._sharing_client import SharingMethods
+from ._state_dump import DumpMethods
 from ._tls import page_token
 from ._worker_view import is_in_runner, own_client
 
@@ -73,7 +75,9 @@ def _attempts(wait: float) -> Iterator[None]:
 #: Environment variables that select a cluster.
 _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 #: Arguments of Dask's client that are accepted without effect.
-_IGNORED = ("name", "loop", "direct_to_workers", "heartbeat_interval", "connection_limit")
+_IGNORED = ("name", "loop", "heartbeat_interval", "connection_limit")
+#: Arguments of Dask's client that choose how values are sent.
+_SERIALIZERS = ("serializers", "deserializers")
 
 
 class Client(
@@ -84,6 +88,8 @@ class Client(
     DatasetMethods,
     SetupMethods,
     ReplayMethods,
+    LoggingMethods,
+    DumpMethods,
 ):
     """A connection to a cluster.
 
@@ -113,8 +119,10 @@ class Client(
         of :class:`LocalCluster`, such as ``dashboard_address``, are also accepted and apply if a cluster is started.
     set_as_default : bool
         Whether frames without an explicit client use this one.
-    name, loop
+    name, loop, heartbeat_interval, connection_limit, direct_to_workers
         Accepted for compatibility with Dask; no effect.
+    serializers, deserializers : list of str
+        Accepted if ``"pickle"`` is among them: values are always pickled.
 
     Raises
     ------
@@ -148,6 +156,10 @@ class Client(
     ) -> None:
         for name in _IGNORED:
             arguments.pop(name, None)
+        for name in _SERIALIZERS:
+            _check_serializers(name, arguments.pop(name, None))
+        #: Accepted for compatibility with Dask: frames come from the workers, other results through the scheduler.
+        self.direct_to_workers = bool(arguments.pop("direct_to_workers", None))
         check_arguments("Client", arguments)
         self._own: LocalCluster | None = None
         #: Whether the client was closed.
@@ -565,6 +577,12 @@ class Client(
         address = self._connection.address
         return f"<Client: 'tcp://{address}' workers={len(threads)} threads={sum(threads.values())}>"
 
+    def _shown_link(self) -> str:
+        """Return the link to the dashboard without its token, or the one that a class derived from a cluster has."""
+        own = getattr(self.cluster, "dashboard_link", None)
+        known = isinstance(own, str) and not isinstance(own, Link)
+        return str(own) if known else f"http://{self._connection.address}/"
+
     def _repr_html_(self) -> str:
         if self.is_closed:
             return "<p><strong>Client</strong>: No scheduler connected. The client is closed.</p>"
@@ -583,11 +601,19 @@ class Client(
             f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows
         )
         # Without the token: notebooks are saved with their outputs and shared.
-        link = escape(f"http://{self._connection.address}/", quote=True)
+        link = escape(self._shown_link(), quote=True)
         how = "<code>print(client.dashboard_link)</code> shows the link with the token"
         return (
             f"<div><strong>Client</strong><table>{cells}</table>"
             f"<a href='{link}' target='_blank'>Dashboard</a>: {how}</div>"
+        )
+
+
+def _check_serializers(name: str, names: Any) -> None:
+    """Raise an error for a list of serializers that excludes the only one."""
+    if names is not None and "pickle" not in names:
+        raise NotImplementedError(
+            f"Client({name}={names!r}) is not supported: values are always pickled; add 'pickle', or leave the argument out"
         )
 
 
