@@ -8,13 +8,12 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from ._awaiting import may_await
+from ._cluster_client import JOBS_PAGE_MAX
 from ._errors import ClusterError, trim_traceback
+from ._inspection import TASKS_PAGE_MAX
 
 __all__ = ["DumpMethods"]
 
-#: Rows in one page of the scheduler's REST API: of jobs, and of tasks.
-JOBS_PAGE_MAX = 1000
-TASKS_PAGE_MAX = 200
 #: Tasks of each job that are written; the numbers of all are among the stages.
 TASKS_MAX = 10_000
 #: Formats of the file.
