@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ._collection import Collection, is_frame
+from ._collection import Collection, is_frame, materialize
 from ._errors import trim_traceback
+from ._functions import Submitter
 from ._futures import Future, Futures
-from ._graphs import collection_task, is_foreign
+from ._graphs import collection_task, is_foreign, normalize_graph
 from ._options import call_options
+from ._task_futures import TaskFuture
+from ._tasks import with_results
 
 __all__ = ["CollectionMethods"]
 
@@ -22,6 +25,7 @@ class CollectionMethods:
     """Computations of frames, delayed values, bags, and collections of Dask."""
 
     _futures: Futures
+    _submitter: Submitter
 
     @trim_traceback
     def compute(
@@ -111,6 +115,43 @@ class CollectionMethods:
 
     def _submit(self, work: Any) -> Future:
         return self._futures.submit(work)
+
+    @trim_traceback
+    def normalize_collection(self, collection: Any) -> Any:
+        """Return a collection that reads results which this client has already, instead of computing them again.
+
+        Parameters
+        ----------
+        collection : Delayed, Bag, or a collection of Dask
+            The collection, which is not changed. Frames are returned as they are: they read what is persisted in any case.
+
+        Returns
+        -------
+        Delayed, Bag, or a collection of Dask
+            The same collection, with futures in the place of tasks whose results live.
+
+        Examples
+        --------
+        >>> import partita
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     one = partita.delayed(abs)(-1)
+        ...     total = one + 1
+        ...     persisted = one.persist()
+        ...     client.normalize_collection(total).compute()
+        2
+        """
+        if isinstance(collection, Collection):
+            nodes = materialize([collection])[0]
+            return collection._partita_rebuild(with_results(nodes, self._find_future))
+        if not is_frame(collection) and not isinstance(collection, type) and is_foreign(collection):
+            return normalize_graph(collection, self._find_future)
+        return collection
+
+    def _find_future(self, key: str) -> TaskFuture | None:
+        """Return the future of the call with a key, if its result is wanted."""
+        state = self._submitter.session().find(key)
+        return TaskFuture(state, self) if state is not None and state.is_wanted else None
 
     @trim_traceback
     def persist(self, collections: Any, **options: Any) -> Any:

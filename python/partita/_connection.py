@@ -12,7 +12,6 @@ import queue
 import resource
 import socket
 import threading
-import time
 import urllib.parse
 import uuid
 import warnings
@@ -28,6 +27,7 @@ from ._deferred import DeferredTables
 from ._errors import ClusterError, PartitaError, PartitionLost, TokenRefused, Unreachable, query_error
 from ._futures import stoppable
 from ._plaintext import CallProofs
+from ._threads import join_threads, start_thread
 from ._tls import CERTIFICATE_NAME, Trust
 from ._wire import statement_query, upload_command
 
@@ -131,8 +131,7 @@ def _interruptible(work: Callable[[], _Result], abandon: Callable[[Future[_Resul
     if threading.current_thread() is not threading.main_thread():
         return work()
     done: Future[_Result] = Future()
-    thread = threading.Thread(target=_finish, args=(done, work), name="partita-call", daemon=True)
-    thread.start()
+    thread = start_thread(_finish, done, work, name="call")
     try:
         return done.result()
     except KeyboardInterrupt:
@@ -266,8 +265,7 @@ class Releases:
         # A reentrant queue: the garbage collector may call `add` at any moment, even during a call of `add`.
         self._names: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="partita-release", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._run, name="release")
 
     def add(self, name: str) -> None:
         """Release a table soon. This may be called at any moment, on any thread."""
@@ -313,11 +311,8 @@ def join_connections(address: str) -> None:
 
     Their calls of Flight return then. An interpreter that exits at this moment crashes.
     """
-    end = time.monotonic() + ATTEND_END_S
-    for connection in list(_attended):
-        thread = connection._attending
-        if connection.address == address.removeprefix("tcp://") and thread is not None:
-            thread.join(max(end - time.monotonic(), 0))
+    known = [one for one in list(_attended) if one.address == address.removeprefix("tcp://")]
+    join_threads([one._attending for one in known if one._attending is not None], ATTEND_END_S)
 
 
 class Connection:
@@ -415,8 +410,7 @@ class Connection:
                 for _ in answers:
                     pass
 
-        self._attending = threading.Thread(target=listen, name="partita-attend", daemon=True)
-        self._attending.start()
+        self._attending = start_thread(listen, name="attend")
         _attended.add(self)
         self._releases = Releases(lambda names: self.action("partita.release", {"names": names}))
 
@@ -428,14 +422,13 @@ class Connection:
                 self._releases.close()
             if self._attending is not None:
                 with contextlib.suppress(PartitaError):
+                    # The scheduler ends the stream of the session soon. Its thread is joined at exit.
                     self.action("partita.leave", {})
             for client in [self._client, *self._workers.values()]:
                 if client is not None:
                     with contextlib.suppress(Exception):
                         client.close()
-            end = time.monotonic() + ATTEND_END_S
-            for thread in list(_abandoned):
-                thread.join(max(end - time.monotonic(), 0))
+            join_threads(list(_abandoned), ATTEND_END_S)
 
     def release(self, name: str) -> None:
         """Release a table of this session soon. This may be called at any moment, on any thread."""

@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent import futures
+from functools import partial
 from typing import Any
 
 import pyarrow.flight as flight
@@ -20,6 +21,7 @@ from ._connection import check_process
 from ._errors import ClusterError
 from ._exchange import encode_message, read_message
 from ._packing import pack_value
+from ._threads import join_threads, start_thread
 
 __all__ = [
     "Answer",
@@ -166,9 +168,8 @@ class _Stream:
         self._writer.write_metadata(encode_message(HELLO, {"client": who}))
         # The threads refer to the stream only while they work on a message.
         this = weakref.ref(self)
-        self._reading = threading.Thread(target=_listen, args=(this, reader), name="partita-coordination", daemon=True)
-        self._reading.start()
-        threading.Thread(target=_drain, args=(this, self.outbox), name="partita-withdrawals", daemon=True).start()
+        self._reading = start_thread(_listen, this, reader, name="coordination", stop=reader.cancel)
+        start_thread(_drain, this, self.outbox, name="withdrawals", stop=reader.cancel)
 
     def send(
         self,
@@ -216,7 +217,7 @@ class _Stream:
         """Call a function with the time and the body of each event of a topic."""
         if self._events is None:
             self._events = queue.Queue(EVENTS_MAX)
-            threading.Thread(target=_handle_events, args=(self._events,), name="partita-events", daemon=True).start()
+            start_thread(_handle_events, self._events, name="events", stop=partial(_end_events, self._events))
         self.handlers[topic] = handler
         return self.send("follow", {"topic": topic})
 
@@ -238,8 +239,7 @@ class _Stream:
         pending, self.pending = self.pending, {}
         self.outbox.put(None)
         if self._events is not None:
-            with contextlib.suppress(queue.Full):
-                self._events.put_nowait(None)
+            _end_events(self._events)
         for request in list(pending.values()):
             request.finish(None, ClusterError(f"cannot coordinate with other clients: {self.ended}"))
 
@@ -249,8 +249,7 @@ class _Stream:
         with self._lock, contextlib.suppress(Exception):
             self._writer.done_writing()
         # Otherwise the connection would be closed in the middle of the stream, about which gRPC prints a message.
-        if self._reading is not threading.current_thread():
-            self._reading.join(CLOSE_TIMEOUT_S)
+        join_threads([self._reading], CLOSE_TIMEOUT_S)
 
     def __del__(self) -> None:
         self.outbox.put(None)
@@ -319,6 +318,16 @@ def _handle_events(events: queue.Queue[Any]) -> None:
         except Exception:
             sys.excepthook(*sys.exc_info())
         del item, handler, body
+
+
+def _end_events(events: queue.Queue[Any]) -> None:
+    """End the thread of the handlers of events. If many wait, the oldest one gives way."""
+    while True:
+        try:
+            return events.put_nowait(None)
+        except queue.Full:
+            with contextlib.suppress(queue.Empty):
+                events.get_nowait()
 
 
 async def _await(made: Any) -> Any:

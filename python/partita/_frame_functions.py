@@ -6,10 +6,19 @@ import os
 import threading
 from typing import Any
 
+import pyarrow as pa
+
 from ._connection import Connection
 from ._errors import ClusterError, PartitionLost
 
-__all__ = ["PersistedPartitions", "fetch_partition", "read_partition", "upload_partition", "worker_connection"]
+__all__ = [
+    "PersistedPartitions",
+    "fetch_partition",
+    "read_partition",
+    "read_partitions",
+    "upload_partition",
+    "worker_connection",
+]
 
 #: Maximum number of cached connections to the scheduler, one for each client whose frames are read.
 CONNECTIONS_MAX = 16
@@ -42,8 +51,15 @@ class PersistedPartitions:
 
     def read(self, number: int) -> Any:
         """Return a partition as a pandas object: what `compute` returns for its rows."""
+        return self._plan._to_pandas(self._rows(number))
+
+    def read_all(self, count: int) -> Any:
+        """Return all partitions as one pandas object, given their number: what `compute` returns."""
+        return self._plan._to_pandas(pa.concat_tables([self._rows(number) for number in range(count)]))
+
+    def _rows(self, number: int) -> pa.Table:
         rows = fetch_partition(self._connection(), self.table, number)
-        return self._plan._to_pandas(rows.select(self.columns).rename_columns(self._plan._names()))
+        return rows.select(self.columns).rename_columns(self._plan._names())
 
     def _connection(self) -> Connection:
         return self._plan._client._connection if self._session is None else worker_connection(self._session)
@@ -110,6 +126,11 @@ def fetch_partition(connection: Connection, table: str, number: int) -> Any:
 def read_partition(partitions: PersistedPartitions, number: int) -> Any:
     """Return a partition of a persisted frame as a pandas object."""
     return partitions.read(number)
+
+
+def read_partitions(partitions: PersistedPartitions, count: int) -> Any:
+    """Return a persisted frame as a pandas object."""
+    return partitions.read_all(count)
 
 
 def upload_partition(rows: Any, job: int, number: int, address: str) -> int:

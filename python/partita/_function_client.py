@@ -318,14 +318,19 @@ class FunctionMethods:
         for future in futures:
             if errors == "raise" and future._state.error is not None:
                 raise make_exception(future._state.error, future._state)
-        fine = list(dict.fromkeys(one._state for one in futures if one._state.error is None))
+        owners = {one._state.session: one._owner for one in futures}
+        return self._state_results([one._state for one in futures if one._state.error is None], owners)
+
+    def _state_results(self, states: Sequence[State], owners: dict[Session, Any] | None = None) -> dict[State, Any]:
+        """Return the results of calls that succeeded, of this client, or of others that have their session."""
+        fine = list(dict.fromkeys(states))
         small = [state for state in fine if state.value is not None]
         large = [state for state in fine if state.value is None]
         with loading(self):
             results = {state: unpack(state.value) for state in small}
         for session, own in _by_session(large).items():
             # Those of another client come over its connection.
-            owner = next(one._owner for one in futures if one._state.session is session)
+            owner = (owners or {}).get(session)
             for job in dict.fromkeys(state.job for state in own):
                 part = [state for state in own if state.job == job]
                 results.update(zip(part, (owner or self)._fetch(part)))
@@ -349,6 +354,22 @@ class FunctionMethods:
             frames = self._connection.gather(part[0].job, places)
             yield from _objects(frames, part, self)
 
+    @staticmethod
+    def _own_call(state: State) -> State:
+        """Return the call behind a state.
+
+        Raises
+        ------
+        ValueError
+            If it is of another client.
+        """
+        state = state.running
+        if state.job != state.session.job:
+            raise ValueError(
+                f"the future {state.key} belongs to another client: only that one can cancel, retry or replay it"
+            )
+        return state
+
     def cancel(
         self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any
     ) -> Any:
@@ -367,7 +388,7 @@ class FunctionMethods:
                 f"cannot cancel an object of type {type(futures).__name__}: expected a future or several; to release a "
                 "persisted frame, delete it"
             )
-        ours = [_own_call(one._state) for one in found if isinstance(one, TaskFuture)]
+        ours = [self._own_call(one._state) for one in found if isinstance(one, TaskFuture)]
         for session, states in _by_session(ours).items():
             session.cancel(states, reason or "cancelled by its client")
         for one in found:
@@ -377,7 +398,7 @@ class FunctionMethods:
 
     def retry(self, futures: Any, asynchronous: Any = None) -> Any:
         """Run failed calls again."""
-        states = [_own_call(one._state) for one in flat_futures(futures) if isinstance(one, TaskFuture)]
+        states = [self._own_call(one._state) for one in flat_futures(futures) if isinstance(one, TaskFuture)]
         for state in states:
             if state.status != "finished":
                 with state.session.condition:
@@ -420,20 +441,6 @@ class FunctionMethods:
     def futures_of(self, futures: Any) -> list[Future]:
         """Return the futures in a collection."""
         return list(flat_futures(futures))
-
-
-def _own_call(state: State) -> State:
-    """Return the call behind a state.
-
-    Raises
-    ------
-    ValueError
-        If it is of another client.
-    """
-    state = state.running
-    if state.job != state.session.job:
-        raise ValueError(f"the future {state.key} belongs to another client: only that one can cancel or retry it")
-    return state
 
 
 def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:

@@ -15,6 +15,7 @@ from typing import Any
 from ._errors import Cancelled, ClusterError
 from ._foreign import ForeignState, fetch_call, loading
 from ._frame_functions import PersistedPartitions
+from ._frame_inputs import FrameInput, frame_call
 from ._packing import CALL, pack_arguments, pack_function, pack_plain, unpack, with_places
 from ._returned import collect_loaded
 from ._session import Session, State
@@ -201,6 +202,8 @@ class Submitter:
             state = value._state
         elif isinstance(value, State):
             state = value
+        elif isinstance(value, FrameInput):
+            return self._computing(session, value, made)
         else:
             raise TypeError(f"{value!r} cannot be an argument of a call: compute it first")
         if state.status == "cancelled":
@@ -239,6 +242,22 @@ class Submitter:
             call.kept = [state]
             made.calls.append(_Unplaced(call, stage, pack_arguments((*carried, *args), {}, "fetch")[0], []))
         return call
+
+    def _computing(self, session: Session, frame: Any, made: _Submission) -> State:
+        """Return a call whose result is the value of a frame."""
+        known = made.frames.get(id(frame))
+        if known is None:
+            function, args = frame_call(frame, self._client)
+            name = "data" if function is None else function_name(function)
+            function, args = (_FIRST, (args,)) if function is None else (function, args)
+            stage, _, carried = self.stage(session, function, name, {})
+            call = State(session, f"{type(frame).__name__}-{uuid.uuid4().hex}", name)
+            one = _Unplaced(call, stage, pack_arguments((*carried, *args), {}, name)[0], [])
+            # They are pickled without the frame, which must stay persisted.
+            one.keep([value for value in args if type(value) is PersistedPartitions])
+            made.calls.append(one)
+            known = made.frames[id(frame)] = frame, call
+        return known[1]
 
     def adopt(self, job: int, stage: int, index: int, key: Any, name: str) -> TaskFuture:
         """Return a future of a call of any session of the cluster."""
@@ -345,12 +364,14 @@ def _sendable(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
 class _Submission:
     """The calls of one submission that have no place yet."""
 
-    __slots__ = ("calls", "fetches")
+    __slots__ = ("calls", "fetches", "frames")
 
     def __init__(self) -> None:
         self.calls: list[_Unplaced] = []
         #: Those of them that fetch results of other sessions, by key.
         self.fetches: dict[str, State] = {}
+        #: Those of them that have the values of frames, by the identity of the frame, which is kept with it.
+        self.frames: dict[int, tuple[Any, State]] = {}
 
 
 class _Unplaced:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent import futures
 from queue import SimpleQueue
@@ -13,6 +12,7 @@ from typing import Any
 
 from ._durations import parse_seconds
 from ._errors import Cancelled, trim_traceback
+from ._threads import join_threads, start_thread
 
 __all__ = ["BaseActorFuture", "Future", "Futures", "stoppable"]
 
@@ -192,9 +192,7 @@ class Futures:
             self._pending.add(future)
             if len(self._pending) > self._threads and self._threads < FUTURES_MAX:
                 self._threads += 1
-                thread = threading.Thread(target=self._work, name="partita-future", daemon=True)
-                self._started.append(thread)
-                thread.start()
+                self._started.append(start_thread(self._work, name="future"))
         self._queue.put(future)
         return future
 
@@ -224,7 +222,4 @@ class Futures:
 
         The interpreter crashes if a thread returns from a call of Flight while it exits.
         """
-        end = time.monotonic() + END_TIMEOUT_S
-        for thread in self._started:
-            if thread is not threading.current_thread():
-                thread.join(max(end - time.monotonic(), 0))
+        join_threads(self._started, END_TIMEOUT_S)

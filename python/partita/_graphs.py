@@ -19,6 +19,7 @@ __all__ = [
     "nested_keys",
     "nested_nodes",
     "nested_results",
+    "normalize_graph",
     "text_key",
 ]
 
@@ -176,6 +177,22 @@ def collection_task(value: Any) -> Task:
     return Task(_finish, (nested_nodes(keys, tasks), finish, tuple(extra)), None, name, key)
 
 
+def normalize_graph(value: Any, find: Callable[[str], Any]) -> Any:
+    """Return a collection of Dask with futures in the place of tasks for whose key `find` returns one."""
+    keys = nested_keys(value.__dask_keys__())
+    graph = dict(value.__dask_graph__())
+    made: dict[Any, Any] = {}
+    stack = list(keys)
+    while stack:
+        key = stack.pop()
+        if key not in made:
+            future = find(text_key(key))
+            made[key] = graph[key] if future is None else future
+            stack += [] if future is not None else _needed(graph[key], graph)
+    rebuild, extra = value.__dask_postpersist__()
+    return rebuild(made, *extra)
+
+
 # Writing.
 
 
@@ -204,11 +221,15 @@ class _Call:
 
 def export_graph(outputs: Iterable[Any]) -> dict[Any, Any]:
     """Return tasks as a graph in Dask's format."""
+    outputs = list(outputs)
     order, needed = sort_tasks(outputs)
-    graph: dict[Any, Any] = {}
+    graph: dict[Any, Any] = {one.key: one for one in outputs if type(one) is not Task and hasattr(one, "key")}
     for task in order:
         inputs = needed[task.key]
-        named = [one.key if type(one) is Task else one for one in inputs]
+        # Futures of calls have keys, too. Others, which are rare, stand for themselves.
+        futures = {one.key: one for one in inputs if type(one) is not Task and hasattr(one, "key")}
+        graph.update(futures)
+        named = [getattr(one, "key", one) for one in inputs]
         graph[task.key] = (_Call(task, inputs), *named)
     return graph
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import threading
 import weakref
@@ -18,6 +19,7 @@ except ImportError as error:
     raise ImportError("partita.joblib needs joblib 1.4 or later; install it with `pip install joblib`") from error
 
 from ._by_value import by_value
+from ._threads import start_thread
 
 __all__ = ["PartitaBackend", "register"]
 
@@ -204,7 +206,7 @@ class PartitaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         ended: SimpleQueue[Any] = SimpleQueue()
         self._ended = ended
         # joblib fetches results and submits further tasks when one has ended. Callbacks of the client must return soon.
-        threading.Thread(target=_call_back, args=(ended,), name="partita-joblib", daemon=True).start()
+        start_thread(_call_back, ended, name="joblib", stop=functools.partial(ended.put, None))
 
     def stop_call(self) -> None:
         """Clean up after a loop."""

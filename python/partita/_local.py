@@ -20,6 +20,7 @@ from ._binary import find_program
 from ._connection import join_connections
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
 from ._tls import Trust, page_token
+from .config import inherited_environment
 
 if TYPE_CHECKING:
     from ._local_workers import LocalWorkers
@@ -292,7 +293,7 @@ class LocalCluster:
         self._start(command, os.environ.get("PARTITA_LOG"), _log_level(silence_logs), silence_logs is not None)
 
     def _start(self, command: list[str], log_filter: str | None, level: str, is_explicit: bool) -> None:
-        environment = {**os.environ, "PARTITA_LOG": log_filter or level}
+        environment = {**os.environ, **inherited_environment(), "PARTITA_LOG": log_filter or level}
         if _step_tasks() > 1:
             # The cluster consists of this task only; otherwise the program would wait for the other tasks of the step.
             for variable in _STEP_VARIABLES:

@@ -20,7 +20,17 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["CALL", "NotPicklable", "keep", "pack_arguments", "pack_function", "pack_value", "reduce_input", "unpack"]
+__all__ = [
+    "CALL",
+    "NotPicklable",
+    "keep",
+    "loading_inputs",
+    "pack_arguments",
+    "pack_function",
+    "pack_value",
+    "reduce_input",
+    "unpack",
+]
 
 #: The name of the module that both sides register, so that pickles refer to its functions.
 _MODULE = "_partita_inputs"
@@ -38,7 +48,10 @@ class NotPicklable(TypeError):
 
 
 def _load(place: int) -> Any:
-    raise RuntimeError("an input of a call can be loaded only where the call runs")
+    results = getattr(_packing, "results", None)
+    if results is None:
+        raise RuntimeError("an input of a call can be loaded only where the call runs")
+    return results[place]
 
 
 def _call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -72,6 +85,16 @@ def _collecting() -> Iterator[list[Any]]:
         yield inputs
     finally:
         _packing.inputs, _packing.kept, _packing.values = before
+
+
+@contextlib.contextmanager
+def loading_inputs(results: Sequence[Any]) -> Iterator[None]:
+    """Context manager in which this thread unpickles the arguments of a call, whose inputs have these results."""
+    _packing.results = results
+    try:
+        yield
+    finally:
+        _packing.results = None
 
 
 def keep(value: Any) -> None:

@@ -142,6 +142,8 @@ class UploadDirectory(WorkerPlugin):
         skip: Iterable[Callable[[str], bool]] = (lambda name: name.endswith(".pyc"),),
         mode: str = "workers",
     ) -> None:
+        if mode not in ("workers", "scheduler", "all"):
+            raise ValueError(f"mode must be 'workers', not {mode!r}")
         if mode != "workers":
             raise NotImplementedError(f"mode={mode!r} is not supported: files are uploaded to the workers only")
         path = os.path.abspath(os.path.expanduser(os.fspath(path)))

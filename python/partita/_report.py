@@ -8,7 +8,8 @@ import time
 from html import escape
 from typing import Any
 
-from ._client import JOBS_PAGE_MAX, Client, current_client
+from ._client import Client, current_client
+from ._cluster_client import JOBS_PAGE_MAX
 from ._errors import PartitaError, trim_traceback
 
 __all__ = ["performance_report"]

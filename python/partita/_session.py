@@ -12,14 +12,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow.flight as flight
 
+from ._call_state import Call, Error, State
 from ._errors import ClusterError
 from ._exchange import encode_message, read_message
-from ._packing import add_place, is_packing, is_packing_value, reduce_input
-from ._returned import has_references, is_returning, keep_returned
+from ._records import CallRecords
+from ._returned import has_references
 from ._session_wire import (
     ADOPT,
     CANCEL,
@@ -34,6 +36,7 @@ from ._session_wire import (
     WANT,
     Batch,
 )
+from ._threads import join_threads, start_thread
 
 __all__ = ["CANCEL", "RETRY", "Call", "Error", "Session", "State", "wait_states", "wait_without_slot"]
 
@@ -55,133 +58,13 @@ OPEN_TIMEOUT_S = 60.0
 SLOT_WAIT_S = 0.05
 #: Environment variable of functions on the workers: the environment in which they run, as JSON.
 ENVIRONMENT = "PARTITA_PYTHON_ENVIRONMENT"
-#: Time to wait for each thread of a session at its end, in seconds.
+#: Time to wait for the threads of a session at its end, in seconds.
 END_TIMEOUT_S = 10.0
 #: Modules that workers import before the first call if this process has imported them.
 PRELOADED = ("numpy", "pandas", "pyarrow")
 
 _TASK = struct.Struct("<IIB")
 _U32 = struct.Struct("<I")
-
-
-class State:
-    """A call that was submitted, and what is known of it. Shared by all futures of the call.
-
-    Attributes
-    ----------
-    status : str
-        ``pending``, ``finished``, ``error``, ``cancelled`` or ``lost``.
-    value : memoryview or None
-        The packed result, if it is small.
-    error : Error or None
-        Why there is no result.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "callbacks",
-        "error",
-        "index",
-        "is_wanted",
-        "kept",
-        "key",
-        "name",
-        "request",
-        "session",
-        "sources",
-        "stage",
-        "status",
-        "token",
-        "value",
-    )
-
-    def __init__(self, session: Session, key: str, name: str) -> None:
-        self.session = session
-        self.key = key
-        #: What stands for the result in the keys of calls that read it: a key that a user chose may have another result
-        #: later.
-        self.token = key
-        self.name = name
-        self.stage = -1
-        self.index = -1
-        #: The message that submitted it; 0 until it is sent.
-        self.request = 0
-        self.status = "pending"
-        self.value: Any = None
-        self.error: Error | None = None
-        self.is_wanted = False
-        #: What must exist until the call has ended.
-        self.kept: Any = None
-        #: Objects that must live as long as the result can be recomputed, such as frames whose partitions it reads.
-        self.sources: tuple[Any, ...] = ()
-        self.callbacks: list[Callable[[State], None]] | None = None
-
-    @property
-    def job(self) -> int:
-        """The job of the call."""
-        return self.session.job
-
-    @property
-    def running(self) -> State:
-        """The call that runs on a worker to get the result."""
-        return self
-
-    def reduce(self, future: Any) -> Any:
-        """Return what stands for a future of this call in a pickle.
-
-        Raises
-        ------
-        TypeError
-            If neither the arguments of a call nor a value for other clients are pickled.
-        """
-        if is_packing_value():
-            from ._foreign import load_future
-
-            place = (self.job, self.stage, self.index)
-            add_place(place)
-            return load_future, (*place, future.key, self.name)
-        if is_packing():
-            return reduce_input(future)
-        if is_returning():
-            from ._foreign import load_future
-
-            keep_returned(future)
-            return load_future, (self.job, self.stage, self.index, future.key, self.name)
-        raise TypeError(
-            f"{future!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
-            "or to other clients by a Variable, a Queue, or publish_dataset"
-        )
-
-    def __del__(self) -> None:
-        # No future refers to it any more. Without a place it was not submitted.
-        if self.is_wanted and self.index >= 0:
-            self.session.release(self.stage, self.index)
-
-
-class Error:
-    """Why a call, and those that depend on it, have no result."""
-
-    __slots__ = ("exception", "index", "kind", "stage", "text")
-
-    def __init__(self, stage: int, index: int, kind: str, text: str, exception: Any = None) -> None:
-        self.stage = stage
-        self.index = index
-        self.kind = kind
-        self.text = text
-        self.exception = exception
-
-
-class Call:
-    """A call to submit: its state, the pickled arguments, and the inputs in their order."""
-
-    __slots__ = ("arguments", "inputs", "stage", "state")
-
-    def __init__(self, state: State, stage: int) -> None:
-        self.state = state
-        self.stage = stage
-        self.arguments = b""
-        #: Earlier calls whose results it reads.
-        self.inputs: Sequence[State] = ()
 
 
 class _Stage:
@@ -257,6 +140,8 @@ class Session:
         #: Calls of other sessions whose results this one needs, by job, stage and index.
         self._foreign: weakref.WeakValueDictionary[tuple[int, int, int], State] = weakref.WeakValueDictionary()
         self._request = 0
+        #: What can run once more in this process.
+        self.records = CallRecords()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._callbacks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -269,13 +154,10 @@ class Session:
             raise ClusterError(f"the scheduler did not open a session for functions: {header}")
         self.job = header["job"]
         self._threads = [
-            threading.Thread(target=_write, args=(weakref.ref(self), self._outbox, writer), daemon=True),
-            threading.Thread(target=_listen, args=(weakref.ref(self), reader), daemon=True),
-            threading.Thread(target=_run_callbacks, args=(self._callbacks,), daemon=True),
+            start_thread(_write, weakref.ref(self), self._outbox, writer, name="submit", stop=reader.cancel),
+            start_thread(_listen, weakref.ref(self), reader, name="results", stop=reader.cancel),
         ]
-        for thread, name in zip(self._threads, ("submit", "results", "callbacks")):
-            thread.name = f"partita-{name}"
-            thread.start()
+        start_thread(_run_callbacks, self._callbacks, name="callbacks", stop=partial(self._callbacks.put, None))
 
     # Sending.
 
@@ -290,6 +172,7 @@ class Session:
                 number = self._stages[key] = len(self._all)
                 self._all.append(_Stage(name))
                 self._outbox.put(("stage", {"name": name, **options}, function))
+                self.records.add_function(number, function)
             return number
 
     @property
@@ -336,6 +219,7 @@ class Session:
                     for number, index in next_index.items():
                         self._all[number].calls = index
                     self._by_key.update((call.state.key, call.state) for call in calls)
+                    self.records.add_calls(calls)
                     self.calls += len(calls)
                 else:
                     # After an exception, such as Ctrl-C, the next calls have these places.
@@ -347,6 +231,20 @@ class Session:
         """Say that the result of a call is wanted that was only an input of others."""
         state.is_wanted = True
         self.tell(WANT, [state])
+
+    def reopen(self, stage: int, index: int) -> State:
+        """Return the call at a place, and say that its result is wanted: it is computed again if it was dropped."""
+        with self._lock:
+            if self.ended is not None:
+                raise ClusterError(f"the session of the client has ended: {self.ended}")
+            state = self._states.get((stage, index))
+            if state is None:
+                name = self._all[stage].name
+                state = self._states[stage, index] = State(self, f"{name}-{stage}-{index}", name)
+                state.stage, state.index = stage, index
+        if not state.is_wanted:
+            self.want(state)
+        return state
 
     def release(self, stage: int, index: int) -> None:
         """Say that no future refers to a call any more. Called from destructors: it neither blocks nor raises."""
@@ -395,9 +293,7 @@ class Session:
 
     def join(self) -> None:
         """Wait until the threads of a closed session have ended: else they might crash an interpreter that exits."""
-        for thread in self._threads[:2]:
-            if thread is not threading.current_thread():
-                thread.join(END_TIMEOUT_S)
+        join_threads(self._threads, END_TIMEOUT_S)
 
     # Hearing.
 

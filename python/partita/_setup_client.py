@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
+from ._awaiting import in_event_loop
 from ._connection import Connection
-from ._coordination import Coordinator, Request, Steps, all_answers, run_steps
+from ._coordination import Coordinator, Request, Steps, all_answers, run_steps, run_steps_async
 from ._errors import ClusterError, trim_traceback
+from ._functions import Submitter
 from ._packing import dumps
 from ._plugins import UploadFile
+from ._session import Error, wait_states
 from ._setup import PIECE_BYTES, Need, applied_needs
 from ._shipping import Shipment
+from ._task_futures import TaskFuture, make_exception
 
 __all__ = ["SetupMethods"]
+
+#: Time to wait until a process of each worker has set a plugin up, in seconds. All slots may be busy.
+SETUP_WAIT_S = 10.0
 
 
 class SetupMethods:
@@ -23,6 +32,8 @@ class SetupMethods:
 
     _connection: Connection
     _coordinator: Coordinator
+    _submitter: Submitter
+    _workers: Callable[[], list[dict[str, Any]]]
     #: What the functions of this client need, by name; None until it is first used.
     _needs: dict[str, Need] | None = None
     #: What answers workers that lack a module.
@@ -59,7 +70,8 @@ class SetupMethods:
         """Register a plugin, which each Python process of the workers sets up before it runs functions.
 
         It applies to the functions that this client submits afterwards, and to those that they submit. A plugin of the
-        same name is replaced. An exception of ``setup`` is that of the first function that runs there.
+        same name is replaced. One process of each worker sets it up at once, unless all its slots are busy for 10 s; an
+        exception of ``setup`` there is raised, and the plugin is not registered. Later it is that of the function.
 
         Parameters
         ----------
@@ -93,7 +105,31 @@ class SetupMethods:
             needs.pop(name, None)
             self._needs = {**needs, name: need}
 
-        return run_steps(self, steps())
+        client: Any = self
+        if client.asynchronous and in_event_loop():
+            return self._register_async(steps(), need)
+        run_steps(self, steps())
+        return self._try_setup(need)
+
+    async def _register_async(self, steps: Steps, need: Need) -> None:
+        await run_steps_async(steps)
+        await asyncio.get_running_loop().run_in_executor(None, self._try_setup, need)
+
+    def _try_setup(self, need: Need) -> None:
+        """Set up a plugin in a process of each worker that has a free slot. After an exception it is unregistered."""
+        addresses = [f"tcp://{row['address']}" for row in self._workers()]
+        futures: list[TaskFuture] = []
+        for address in addresses:
+            # A function without an effect.
+            options = {"workers": [address]}
+            futures += self._submitter.submit(int, [((), {})], options, name=f"setup of {need.name}", pure=False)
+        wait_states([one._state for one in futures], SETUP_WAIT_S, until_error=True)
+        failed = next((one for one in futures if one.status == "error"), None)
+        if failed is not None:
+            # Processes in which it was set up tear it down.
+            self._needs = {**self._function_needs(), need.name: need._replace(pieces=0)}
+            self._delete(need)
+            raise make_exception(cast("Error", failed._state.error), failed._state)
 
     @trim_traceback
     def unregister_worker_plugin(self, name: str, nanny: Any = None) -> Any:
@@ -122,6 +158,9 @@ class SetupMethods:
     def upload_file(self, filename: str, load: bool = True) -> Any:
         """Upload a file to the workers. Functions that are submitted afterwards can import it.
 
+        An exception of a Python file when it is imported, such as a SyntaxError or an ImportError, is raised at once, as
+        with :meth:`register_plugin`.
+
         Parameters
         ----------
         filename : str
@@ -129,8 +168,22 @@ class SetupMethods:
             or in ``sys.path[0]``.
         load : bool
             Whether the workers import a Python file at once.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     with open("offset.py", "w") as file:
+        ...         _ = file.write("def shift(x): return x + 10")
+        ...     client.upload_file("offset.py")
+        ...     client.submit(lambda x: __import__("offset").shift(x), 1).result()
+        11
         """
-        return self.register_plugin(UploadFile(filename, load))
+        plugin = UploadFile(filename, load)
+        if load and filename.endswith(".py"):
+            # Without waiting for a worker.
+            compile(plugin.data, filename, "exec")
+        return self.register_plugin(plugin)
 
     def _delete(self, need: Need) -> list[Request]:
         names = [f"{need.key}/{number}" for number in range(need.pieces)]

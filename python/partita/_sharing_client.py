@@ -190,9 +190,16 @@ class SharingMethods:
             The futures.
         n, workers
             Accepted for compatibility with Dask; no effect.
+
+        Raises
+        ------
+        ValueError
+            If `n` is not positive.
         """
         from ._task_futures import wait
 
+        if n is not None and n <= 0:
+            raise ValueError(f"n must be a number of copies of at least 1, not {n!r}")
         return wait(list(flat_futures(futures)))
 
     @trim_traceback

@@ -251,7 +251,7 @@ def _remote_exception(error: Error) -> BaseException | None:
     import pickle
 
     try:
-        exception, frames = pickle.loads(error.exception)
+        exception, frames, causes = pickle.loads(error.exception)
     except Exception:
         return None
     if not isinstance(exception, BaseException):
@@ -259,6 +259,31 @@ def _remote_exception(error: Error) -> BaseException | None:
     note = f"{REMOTE_NOTE}: {error.text.rpartition(' (task ')[2].rstrip(')')}"
     if hasattr(exception, "add_note"):
         exception.add_note(note)
+    _chain_causes(exception, causes)
+    return _with_frames(exception, frames)
+
+
+def _chain_causes(exception: BaseException, causes: Iterable[tuple[Any, ...]]) -> None:
+    """Set the causes of an exception: each is its pickle, or its text, its frames, and whether it is more than a context."""
+    import pickle
+
+    for pickled, text, frames, is_cause in causes:
+        found: Any = None
+        if pickled is not None:
+            with contextlib.suppress(Exception):
+                found = pickle.loads(pickled)
+        if not isinstance(found, BaseException):
+            found = RemoteError(text)
+        _with_frames(found, frames)
+        if is_cause:
+            exception.__cause__ = found
+        else:
+            exception.__context__ = found
+        exception = found
+
+
+def _with_frames(exception: BaseException, frames: Iterable[tuple[Any, ...]]) -> BaseException:
+    """Return an exception with a traceback of the given lines, if that can be built."""
     try:
         return exception.with_traceback(_rebuild_traceback(frames))
     except Exception:

@@ -26,6 +26,7 @@ __all__ = [
     "sort_tasks",
     "unflatten",
     "with_options",
+    "with_results",
 ]
 
 #: The keyword arguments of a task without any. Nobody changes it.
@@ -373,6 +374,24 @@ def unflatten(rows: list[tuple[Any, ...]], outputs: list[Any]) -> list[Any]:
         kwargs = {label: replace_inputs(value, task_at) for label, value in kwargs.items()}
         tasks.append(Task(function, args, kwargs, name, key, options))
     return [task_at(output) for output in outputs]
+
+
+def with_results(outputs: Sequence[Any], find: Callable[[str], Any]) -> list[Any]:
+    """Return the tasks with futures in the place of those for whose key `find` returns one."""
+    made: dict[str, Any] = {}
+
+    def replace(node: Any) -> Any:
+        return made[node.key] if type(node) is Task else node
+
+    for task in sort_tasks(outputs)[0]:
+        future = find(task.key)
+        if future is not None:
+            made[task.key] = future
+            continue
+        args = tuple([replace_inputs(value, replace) for value in task.args])
+        kwargs = {label: replace_inputs(value, replace) for label, value in task.kwargs.items()}
+        made[task.key] = Task(task.function, args, kwargs, task.name, task.key, task.options)
+    return [replace(output) for output in outputs]
 
 
 def with_options(outputs: Sequence[Any], options: dict[str, Any]) -> list[Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "is_in_runner",
     "leave_slot",
     "local_client",
+    "log_and_wait",
     "print",
     "rejoin",
     "secede",
@@ -320,7 +321,12 @@ def warn(message: Any, category: Any = UserWarning, stacklevel: int = 1, source:
 def _log(topic: str, message: Any) -> None:
     # It is printed here in any case.
     with contextlib.suppress(ClusterError):
-        get_worker().log_event(topic, message)
+        log_and_wait(topic, message)
+
+
+def log_and_wait(topic: str, message: Any) -> None:
+    """Log an event, and wait until the scheduler has passed it on: clients get it before the result of the function."""
+    own_client()._coordinator.call("log", message, topics=[topic])
 
 
 def show_print(event: Any) -> None:

@@ -14,6 +14,7 @@ from . import config
 from ._callbacks import active_tracker, show_progress
 from ._collection import Collection, compute_frame, has_frames, is_collection, is_frame, materialize
 from ._errors import trim_traceback
+from ._frame_inputs import frame_call
 from ._graphs import collection_task, export_graph, get_synchronous, import_graph, nested_keys
 from ._options import annotate, get_annotations, task_options
 from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options
@@ -272,18 +273,18 @@ def _submit(nodes: list[Any], client: Any = None) -> tuple[Any, list[Any]]:
 
     client = client or current_client()
     if has_frames():
-        _replace_frames(nodes)
+        _replace_frames(nodes, client)
     tasks = [node for node in nodes if type(node) is Task]
     futures = iter(_functions.submit(client, tasks) if tasks else ())
     return client, [next(futures) if type(node) is Task else node for node in nodes]
 
 
-def _replace_frames(nodes: list[Any]) -> None:
-    """Compute the frames in arguments of tasks, since workers run them as queries and not as Python functions."""
-    tasks = [task for task in sort_tasks(nodes)[0] if task.function is compute_frame]
-    for task, value in zip(tasks, _compute_frames([task.args[0] for task in tasks]) if tasks else ()):
-        task.args = (value,)
-        task.function = identity
+def _replace_frames(nodes: list[Any], client: Any) -> None:
+    """Persist the frames in arguments of tasks, since workers run them as queries and not as Python functions."""
+    for task in sort_tasks(nodes)[0]:
+        if task.function is compute_frame:
+            function, task.args = frame_call(task.args[0], client)
+            task.function = identity if function is None else function
 
 
 def _is_constant(node: Any) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import base64
 import builtins
+import contextlib
 import json
 import os
 import sys
@@ -42,6 +43,11 @@ __all__ = [
     "update_defaults",
 ]
 
+#: Environment variable with the configuration values that a process inherits, and its maximum length.
+INHERITED = "DASK_INTERNAL_INHERIT_CONFIG"
+INHERITED_MAX = 64 << 10
+#: A key that processes do not inherit: it says where the script itself computes.
+_NOT_INHERITED = "scheduler"
 #: Prefixes of environment variables; the last one has precedence.
 _PREFIXES = ("DASK_", "PARTITA_")
 #: Environment variables of the program. They include secrets, which must not become configuration values.
@@ -194,14 +200,14 @@ def collect_env(env: Mapping[str, str] | None = None) -> dict[str, Any]:
     """
     env = os.environ if env is None else env
     found: dict[str, Any] = {}
-    inherited = env.get("DASK_INTERNAL_INHERIT_CONFIG")
+    inherited = env.get(INHERITED)
     if inherited:
         update(found, deserialize(inherited))
     flat: dict[str, Any] = {}
     for prefix in _PREFIXES:
         for name, value in env.items():
             is_own = name in _OF_PROGRAM or name.startswith("PARTITA_TEST_")
-            if name.startswith(prefix) and not is_own and name not in ("DASK_INTERNAL_INHERIT_CONFIG", "DASK_CONFIG"):
+            if name.startswith(prefix) and not is_own and name not in (INHERITED, "DASK_CONFIG"):
                 key = name[len(prefix) :].lower().replace("__", ".").replace("_", "-")
                 flat[key] = _parse(value)
     with _Scratch(found) as scratch:
@@ -431,6 +437,17 @@ def ensure_file(source: str, destination: str | None = None, comment: bool = Tru
 def serialize(data: Any) -> str:
     """Return configuration values as text, for an environment variable."""
     return base64.urlsafe_b64encode(json.dumps(data).encode()).decode()
+
+
+def inherited_environment() -> dict[str, str]:
+    """Return the environment variable with which a process inherits the configuration, as far as it can be written."""
+    found = {}
+    for name, value in config.items():
+        with contextlib.suppress(TypeError, ValueError):
+            if name != _NOT_INHERITED:
+                found[name] = json.loads(json.dumps(value))
+    text = serialize(found) if found else ""
+    return {INHERITED: text} if 0 < len(text) <= INHERITED_MAX else {}
 
 
 def deserialize(data: str) -> Any:

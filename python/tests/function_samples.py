@@ -50,6 +50,24 @@ def raise_unpicklable():
     raise Unpicklable("words of the exception")
 
 
+def raise_from(cause):
+    try:
+        raise cause
+    except type(cause) as error:
+        raise ValueError("second") from error
+
+
+def raise_from_unpicklable():
+    raise ValueError("second") from Unpicklable("words of the exception")
+
+
+def raise_while_handling():
+    try:
+        raise KeyError("first")
+    except KeyError:
+        raise ValueError("second")  # noqa: B904
+
+
 def return_unpicklable():
     return NoPickle()
 

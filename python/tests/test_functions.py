@@ -29,7 +29,10 @@ from function_samples import (
     outer,
     parent_process,
     process,
+    raise_from,
+    raise_from_unpicklable,
     raise_unpicklable,
+    raise_while_handling,
     refuse,
     return_unpicklable,
     touch_and_clean,
@@ -300,6 +303,28 @@ def test_the_traceback_has_the_lines_of_the_function(client):
     assert lines[-1].filename.endswith("function_samples.py")
     shown = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     assert "raise LookupError(text)" in shown and "^" not in shown.partition("raise LookupError(text)")[2]
+
+
+def test_the_cause_of_an_exception_arrives_with_its_lines(client):
+    error = client.submit(raise_from, KeyError("first")).exception()
+    assert isinstance(error, ValueError)
+    assert isinstance(error.__cause__, KeyError)
+    assert traceback.extract_tb(error.__cause__.__traceback__)[-1].line == "raise cause"
+    shown = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    assert "The above exception was the direct cause" in shown
+
+
+def test_the_context_of_an_exception_arrives(client):
+    error = client.submit(raise_while_handling).exception()
+    assert error.__cause__ is None
+    assert isinstance(error.__context__, KeyError)
+
+
+def test_a_cause_that_cannot_be_pickled_arrives_as_text(client):
+    error = client.submit(raise_from_unpicklable).exception()
+    assert isinstance(error, ValueError)
+    assert isinstance(error.__cause__, RemoteError)
+    assert "Unpicklable" in str(error.__cause__)
 
 
 def test_the_traceback_has_the_lines_of_a_function_by_value(client):

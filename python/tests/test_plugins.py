@@ -1,5 +1,6 @@
 """Plugins and uploaded files: what the Python processes of the workers have before functions run."""
 
+import asyncio
 import os
 import sys
 import uuid
@@ -15,8 +16,10 @@ from coordination_samples import (
     read_mark_inside,
     read_setups,
 )
+from function_samples import touch_and_wait
 from polling import until
 
+from partita import _setup_client
 from partita.distributed import Client, Environ, InstallPlugin, PipInstall, UploadDirectory, WorkerPlugin, get_worker
 
 pytest.importorskip("cloudpickle")
@@ -115,8 +118,29 @@ def test_plugins_of_a_script(client):
     assert client.submit(lambda: get_worker().local, pure=False).result(LONG_S) == 6
 
 
-def test_the_exception_of_a_plugin_is_that_of_the_function(client):
+def test_the_exception_of_a_plugin_is_raised_at_once(client):
+    with pytest.raises(OSError, match="no such device"):
+        client.register_plugin(Failing(), name="failing")
+    client.submit(read_mark, pure=False).result(LONG_S)
+
+
+def test_the_exception_of_a_plugin_is_raised_in_an_event_loop(client):
+    async def register():
+        address, token = client._connection.address, client._connection.token
+        async with Client(address, token=token, asynchronous=True, set_as_default=False) as other:
+            with pytest.raises(OSError, match="no such device"):
+                await other.register_plugin(Failing(), name="failing")
+
+    asyncio.run(register())
+
+
+def test_without_a_free_slot_the_exception_of_a_plugin_is_that_of_the_function(client, gate, monkeypatch):
+    monkeypatch.setattr(_setup_client, "SETUP_WAIT_S", 0.1)
+    busy = client.submit(touch_and_wait, gate.began, gate.path)
+    gate.wait_until_running()
     client.register_plugin(Failing(), name="failing")
+    gate.open()
+    busy.result(LONG_S)
     with pytest.raises(OSError, match="no such device"):
         client.submit(read_mark, pure=False).result(LONG_S)
     client.unregister_worker_plugin("failing")
@@ -173,6 +197,28 @@ def test_a_new_version_of_a_module_replaces_the_old_one(client, module):
     assert client.submit(use, name, pure=False).result(LONG_S) == 1
     client.upload_file(write("def value(): return 2"))
     assert client.submit(use, name, pure=False).result(LONG_S) == 2
+
+
+@pytest.mark.parametrize("text, kind", [("not python!", SyntaxError), ("import no_such_module_at_all", ImportError)])
+def test_the_error_of_an_uploaded_module_is_raised_at_once(client, module, text, kind):
+    _, write = module
+    with pytest.raises(kind):
+        client.upload_file(write(text))
+    assert client.submit(abs, -1, pure=False).result(LONG_S) == 1
+
+
+def test_a_module_that_is_not_loaded_fails_when_it_is_imported(client, module):
+    name, write = module
+    client.upload_file(write("import no_such_module_at_all"), load=False)
+    with pytest.raises(ImportError, match="no_such_module_at_all"):
+        client.submit(use, name, pure=False).result(LONG_S)
+
+
+def test_the_mode_of_a_folder_is_checked(tmp_path):
+    with pytest.raises(ValueError, match="mode must be 'workers'"):
+        UploadDirectory(str(tmp_path), mode="nowhere")
+    with pytest.raises(NotImplementedError, match="to the workers only"):
+        UploadDirectory(str(tmp_path), mode="scheduler")
 
 
 def test_an_archive_is_imported(client, module, tmp_path):
@@ -241,9 +287,8 @@ def test_a_function_runs_once_on_each_worker(client, tmp_path):
 
 def test_the_error_of_pip_is_shown(client, tmp_path):
     options = ["--no-index", "--find-links", str(tmp_path)]
-    client.register_plugin(PipInstall(["partita-test-missing-package"], options), name="pip")
     with pytest.raises(RuntimeError, match="cannot install partita-test-missing-package"):
-        client.submit(read_mark, pure=False).result(LONG_S)
+        client.register_plugin(PipInstall(["partita-test-missing-package"], options), name="pip")
 
 
 def test_missing_files_are_an_error_at_once(client, tmp_path):

@@ -154,7 +154,7 @@ class Raised(Exception):
             at += 4 + length
         assert at == len(body)
         self.text, self.traceback, self.arguments = texts[0].decode(), texts[1].decode(), texts[3].decode()
-        self.error, self.frames = pickle.loads(texts[2]) if self.flags & 1 else (None, None)
+        self.error, self.frames, self.causes = pickle.loads(texts[2]) if self.flags & 1 else (None, None, None)
         super().__init__(self.text)
 
 
@@ -569,6 +569,34 @@ def test_an_exception_is_sent_with_its_frames(one):
     assert "runner.py" not in raised.traceback
     assert raised.traceback.startswith("Traceback")
     assert one.call(functions.add, 1) == 1
+
+
+def test_the_cause_of_an_exception_is_sent_with_its_frames(one):
+    raised = one.raises(functions.fail_from, KeyError("the first"), ValueError)
+    assert isinstance(raised.error, ValueError)
+    ((pickled, text, frames, is_cause),) = raised.causes
+    assert pickle.loads(pickled).args == ("the first",)
+    assert text == "KeyError: 'the first'"
+    assert [frame[3] for frame in frames] == ["raise cause"]
+    assert is_cause
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_the_context_of_an_exception_is_sent_unless_it_is_suppressed(one, is_shown):
+    raised = one.raises(functions.fail_while_handling, KeyError("the first"), ValueError, is_shown)
+    assert [(text, is_cause) for _, text, _, is_cause in raised.causes] == [("KeyError: 'the first'", False)] * is_shown
+
+
+def test_a_cause_that_cannot_be_pickled_is_sent_as_text(one):
+    raised = one.raises(functions.fail_with_unpicklable_cause)
+    assert [(pickled, text) for pickled, text, _, _ in raised.causes] == [
+        (None, "runner_functions.Unpicklable: it holds a lock")
+    ]
+
+
+def test_a_long_chain_of_causes_is_cut(one):
+    raised = one.raises(functions.fail_with_many_causes, 2 * runner.CAUSES_MAX)
+    assert len(raised.causes) == runner.CAUSES_MAX
 
 
 def test_an_exception_that_cannot_be_pickled_is_sent_as_text(one):

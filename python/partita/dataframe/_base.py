@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from .._drawing import visualize
 from .._errors import OF_VALUES, UnsupportedName, trim_traceback
+from .._frame_inputs import FrameInput
 from .._progress import show_queries
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
@@ -54,7 +55,7 @@ _OF_DASK = frozenset(
 )
 
 
-class Plan:
+class Plan(FrameInput):
     """A lazy query plan of rows with an index."""
 
     _rows: Rows

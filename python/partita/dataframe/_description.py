@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._errors import trim_traceback
+from .._frame_inputs import FrameInput
 from ._arguments import reject_unsupported
 from ._columns import label_index
 from ._reductions import Table, aggregate, describe_numbers, is_described, percent, quantile, quantile_levels
@@ -46,7 +47,7 @@ def _is_temporal(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) or pa.types.is_duration(kind)
 
 
-class Description:
+class Description(FrameInput):
     """A lazy description: quartiles of numbers and times, the most frequent value of strings."""
 
     def __init__(self, frame: DataFrame, labels: Sequence[Any], percentiles: Any, name: Any = ...) -> None:

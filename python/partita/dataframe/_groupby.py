@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._errors import trim_traceback
+from .._frame_inputs import FrameInput
 from ._arguments import reject_unsupported
 from ._base import Level, UnsupportedName
 from ._columns import Column, derived_origin, renumbered, sort_sql
@@ -428,7 +429,7 @@ def _key_of_grouper(grouper: pd.Grouper) -> Any:
     return grouper.key
 
 
-class GroupSquare:
+class GroupSquare(FrameInput):
     """The lazy covariance or correlation matrix of each group."""
 
     def __init__(self, groups: GroupBy, function: str) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from .._drawing import visualize
 from .._errors import trim_traceback
+from .._frame_inputs import FrameInput
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import (
@@ -343,7 +344,7 @@ def _true(column: Column) -> str:
 # Results.
 
 
-class _Cells:
+class _Cells(FrameInput):
     """Lazy values of one query."""
 
     _rows: Rows

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from .._drawing import visualize
 from .._errors import trim_traceback
+from .._frame_inputs import FrameInput
 from .._progress import show_queries
 from . import _expressions as ex
 from ._arguments import reject_unsupported
@@ -25,7 +26,7 @@ __all__ = ["Scalar"]
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or")
 
 
-class Scalar:
+class Scalar(FrameInput):
     """A single value that is computed lazily, such as the result of a reduction.
 
     Examples

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 import pyarrow as pa
 
+from .._frame_inputs import FrameInput
 from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_sql
@@ -384,7 +385,7 @@ class FrameSummary:
         return describe_frame(cast("DataFrame", self), percentiles, include, exclude)
 
 
-class Modes:
+class Modes(FrameInput):
     """The most frequent values of several columns, which may have different lengths."""
 
     def __init__(self, columns: list[Series], axis: pd.Index | None) -> None:

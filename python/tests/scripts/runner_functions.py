@@ -30,6 +30,35 @@ def fail(kind, *args):
     raise kind(*args)
 
 
+def fail_from(cause, kind):
+    try:
+        raise cause
+    except type(cause) as error:
+        raise kind("the second") from error
+
+
+def fail_while_handling(first, kind, is_shown):
+    try:
+        raise first
+    except type(first):
+        if is_shown:
+            raise kind("the second")  # noqa: B904
+        raise kind("the second") from None
+
+
+def fail_with_unpicklable_cause():
+    raise ValueError("the second") from Unpicklable()
+
+
+def fail_with_many_causes(count):
+    error = None
+    for number in range(count):
+        made = ValueError(number)
+        made.__cause__ = error
+        error = made
+    raise error
+
+
 def fail_deep(depth):
     if depth == 0:
         raise KeyError("deep")

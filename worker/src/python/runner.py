@@ -98,6 +98,8 @@ ARGUMENTS_MAX, ARGUMENT_MAX = 1_000, 100
 TRACEBACK_MAX = 16 << 10
 #: Maximum number of frames of a traceback that are sent with an exception, at either end of it.
 FRAMES_MAX = 100
+#: Maximum number of exceptions that are sent as the causes of another.
+CAUSES_MAX = 20
 #: Maximum length of a pickled exception, in bytes.
 EXCEPTION_MAX = 1 << 20
 #: Bit of the size of an input: its parts are not in the frame, but in memory whose descriptor follows.
@@ -372,19 +374,56 @@ def format_user_traceback(error):
     return text
 
 
-def pickle_exception(error):
-    """Pickle an exception with the frames of its traceback. Return no bytes if that fails."""
+def list_frames(error):
+    """Return the frames of the traceback of an exception: file, line, name of the function, text of the line."""
+    summary = traceback.extract_tb(user_traceback(error))
+    frames = [(frame.filename, frame.lineno, frame.name, frame.line or "") for frame in summary]
+    if len(frames) > 2 * FRAMES_MAX:
+        frames[FRAMES_MAX:-FRAMES_MAX] = []
+    return frames
+
+
+def dump_exception(value):
+    """Pickle a value with an exception in it. Its class may be of the user's `__main__`."""
     try:
-        summary = traceback.extract_tb(user_traceback(error))
-        frames = [(frame.filename, frame.lineno, frame.name, frame.line or "") for frame in summary]
-        if len(frames) > 2 * FRAMES_MAX:
-            frames[FRAMES_MAX:-FRAMES_MAX] = []
+        return pickle.dumps(value, 5)
+    except Exception:
+        if cloudpickle is None:
+            raise
+        return cloudpickle.dumps(value, 5)
+
+
+def list_causes(error):
+    """Return the exceptions that led to an exception, which a pickle of it lacks.
+
+    Each is its pickle, its text if it cannot be pickled, its frames, and whether it is the cause of the one before it
+    and not only its context.
+    """
+    causes, seen, size = [], {id(error)}, 0
+    while len(causes) < CAUSES_MAX:
+        is_cause = error.__cause__ is not None
+        error = error.__cause__ if is_cause else None if error.__suppress_context__ else error.__context__
+        if error is None or id(error) in seen:
+            break
+        seen.add(id(error))
         try:
-            pickled = pickle.dumps((error, frames), 5)
-        except Exception:
-            if cloudpickle is None:
-                return b""
-            pickled = cloudpickle.dumps((error, frames), 5)
+            pickled = dump_exception(error)
+        except BaseException:
+            pickled = None
+        size += len(pickled or b"")
+        if size > EXCEPTION_MAX:
+            break
+        causes.append((pickled, describe(error), list_frames(error), is_cause))
+    return causes
+
+
+def pickle_exception(error):
+    """Pickle an exception with the frames of its traceback and its causes. Return no bytes if that fails."""
+    try:
+        frames = list_frames(error)
+        pickled = dump_exception((error, frames, list_causes(error)))
+        if len(pickled) > EXCEPTION_MAX:
+            pickled = dump_exception((error, frames, []))
     except BaseException:
         return b""
     return pickled if len(pickled) <= EXCEPTION_MAX else b""

@@ -1,0 +1,255 @@
+"""The methods of a client that describe the cluster, and that retire workers or end it."""
+
+from __future__ import annotations
+
+import contextlib
+import http
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ._awaiting import may_await
+from ._binary import find_program
+from ._connection import Connection, quote
+from ._dashboard import Dashboard
+from ._durations import parse_seconds
+from ._errors import ClusterError
+from ._local import Link, LocalCluster
+from ._tls import page_token
+
+__all__ = ["JOBS_PAGE_MAX", "PAUSE_MAX_S", "TIMEOUT_S", "ClusterMethods", "attempts"]
+
+#: Default time to wait for the scheduler or the workers, in seconds.
+TIMEOUT_S = 60.0
+#: Pause before the first retry, in seconds; it doubles with each further retry up to the maximum.
+PAUSE_FIRST_S = 0.02
+PAUSE_MAX_S = 1.0
+#: Jobs in one page of the scheduler's REST API.
+JOBS_PAGE_MAX = 1000
+
+
+def attempts(wait: float) -> Iterator[None]:
+    """Yield once per attempt, with growing pauses, until `wait` seconds have passed; at least once."""
+    end = time.monotonic() + wait
+    pause = PAUSE_FIRST_S
+    while True:
+        yield
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, PAUSE_MAX_S)
+
+
+class ClusterMethods:
+    """The cluster: its workers, its dashboard, and its end."""
+
+    _connection: Connection
+    _own: LocalCluster | None
+    close: Callable[..., Any]
+    _addresses: Callable[[Any], list[str]]
+
+    # Cluster state.
+
+    def _rest(self, path: str, method: str = "GET") -> Any:
+        connection = self._connection
+        status, body = connection.request(path, method, TIMEOUT_S)
+        if status == http.HTTPStatus.OK:
+            return json.loads(body)
+        text = body.decode(errors="replace")
+        with contextlib.suppress(ValueError, KeyError):
+            text = json.loads(text)["error"]
+        raise ClusterError(text)
+
+    def _workers(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self._rest(f"workers?state=up&limit=1000{after}")
+            rows += page["workers"]
+            if page["next"] is None:
+                return rows
+            after = f"&after={page['next']}"
+
+    def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
+        """Return a summary of the cluster, with its workers by address.
+
+        Parameters
+        ----------
+        n_workers : int
+            Number of workers to describe; all by default.
+        """
+        info = self._rest("cluster")
+        rows = self._workers()
+        info["started"] = info["started_ms"] / 1000
+        info["workers"] = {f"tcp://{row['address']}": row for row in (rows if n_workers < 0 else rows[:n_workers])}
+        return dict(info)
+
+    @may_await
+    def nthreads(self, workers: Any = None) -> Any:
+        """Return the number of slots of each worker, by its address.
+
+        Parameters
+        ----------
+        workers : str or list of str, optional
+            Addresses or names of the workers; all by default.
+        """
+        slots = {f"tcp://{row['address']}": row["slots"] for row in self._workers()}
+        return slots if workers is None else {address: slots[address] for address in self._addresses(workers)}
+
+    ncores = nthreads
+
+    @may_await
+    def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> Any:
+        """Wait until at least `n_workers` workers are connected.
+
+        Parameters
+        ----------
+        n_workers : int
+            Number of workers.
+        timeout : float or str, optional
+            Time to wait: seconds, or a string such as ``"2s"``. 60 s by default.
+
+        Raises
+        ------
+        TimeoutError
+            If fewer workers are connected when the time is over.
+        """
+        if not isinstance(n_workers, int) or n_workers < 1:
+            raise ValueError(f"n_workers must be a number of workers of at least 1, not {n_workers!r}")
+        given = parse_seconds(timeout)
+        wait = TIMEOUT_S if given is None else given
+        connected = 0
+        for _ in attempts(wait):
+            connected = len(self._workers())
+            if connected >= n_workers:
+                return
+        raise TimeoutError(f"timed out: {connected} of {n_workers} workers connected after {wait:g} s")
+
+    @property
+    def dashboard_link(self) -> str:
+        """The link to the dashboard, including its token, which opens the dashboard and nothing else.
+
+        ``print(client.dashboard_link)`` shows the token. The output of a notebook cell that ends with the link does
+        not.
+        """
+        return Link(f"http://{self._connection.address}/#token={page_token(self._connection.token)}")
+
+    def dashboard(self, panel: str = "overview", height: int = 480) -> Dashboard:
+        """Show a panel of the dashboard in a notebook.
+
+        Parameters
+        ----------
+        panel : str
+            ``"overview"``, ``"progress"``, ``"timeline"``, ``"workers"``, ``"memory"``, ``"tables"``, ``"tasks"``,
+            ``"jobs"``, ``"attention"``, ``"data"``, ``"events"``, or ``"scheduler"``.
+        height : int
+            The height of the frame in pixels.
+
+        Returns
+        -------
+        Dashboard
+            A notebook shows it as a frame, or as a link where the browser reaches the scheduler only directly. It does
+            not contain the token: the panel takes it from another tab of the dashboard, or asks for it.
+
+        Notes
+        -----
+        Behind a JupyterHub the address is that of the hub's proxy. Elsewhere ``PARTITA_DASHBOARD_LINK`` names it, such
+        as ``/rnode/{host}/{port}/`` for Open OnDemand.
+        """
+        host, _, port = self._connection.address.rpartition(":")
+        return Dashboard(panel, host.strip("[]"), int(port), height)
+
+    def cancel_job(self, job: int | str) -> None:
+        """Cancel a job, given its id or name, such as ``7`` or ``"job-7"``."""
+        self._rest(f"jobs/{job}/cancel", "POST")
+
+    # Cluster lifetime.
+
+    def _program(self, *arguments: str) -> None:
+        connection = self._connection
+        environment = {
+            **os.environ,
+            "PARTITA_SCHEDULER": connection.address,
+            "PARTITA_TOKEN": connection.token,
+        }
+        if connection.trust.tls_ca_file is not None:
+            environment["PARTITA_TLS_CA_FILE"] = connection.trust.tls_ca_file
+        done = subprocess.run(
+            [find_program(), *arguments], capture_output=True, text=True, env=environment, check=False
+        )
+        if done.returncode:
+            raise ClusterError(done.stderr.strip().removeprefix("error: "))
+
+    @may_await
+    def retire_workers(self, workers: Sequence[str]) -> list[str]:
+        """Retire workers and wait until they have left the cluster.
+
+        A retiring worker finishes its running tasks, takes no new ones, and migrates its partitions to the remaining
+        workers.
+
+        Parameters
+        ----------
+        workers : list of str
+            Addresses of the workers, as in :meth:`nthreads`.
+
+        Returns
+        -------
+        list of str
+            The addresses.
+
+        Raises
+        ------
+        ClusterError
+            If one of the workers is not connected. In this case no worker is retired.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=2, threads_per_worker=1) as client:
+        ...     client.wait_for_workers(2)
+        ...     first, second = client.nthreads()
+        ...     retired = client.retire_workers([first])
+        ...     (retired == [first], list(client.nthreads()) == [second])
+        (True, True)
+        """
+        if isinstance(workers, str) or not workers:
+            raise ValueError(
+                "retire_workers() takes a list of addresses; client.nthreads() returns those of all workers"
+            )
+        ids = {row["address"]: str(row["id"]) for row in self._workers()}
+        addresses = [address.removeprefix("tcp://") for address in workers]
+        for address in addresses:
+            if address not in ids:
+                known = ", ".join(f"tcp://{one}" for one in ids)
+                raise ClusterError(f"no worker at tcp://{address}; connected: {known or 'none'}")
+        self._program("retire", *(ids[address] for address in addresses))
+        return list(workers)
+
+    @may_await
+    def restart(self) -> Any:
+        """Cancel all jobs of the cluster, including those of other clients, and drop this client's unpublished tables.
+
+        Frames that read these tables cannot be computed afterwards. Unlike in Dask, the worker processes are not
+        restarted: they have no state besides their jobs and their partitions.
+        """
+        for state in ("planning", "queued", "running"):
+            for job in self._rest(f"jobs?state={state}&limit={JOBS_PAGE_MAX}")["jobs"]:
+                # A job that has ended meanwhile cannot be cancelled.
+                with contextlib.suppress(ClusterError):
+                    self.cancel_job(job["name"])
+        connection = self._connection
+        for table in connection.action("partita.tables", {}):
+            if table["session"] == connection.session:
+                connection.query(f"DROP TABLE IF EXISTS {quote(table['name'])}")
+        return self
+
+    @may_await
+    def shutdown(self) -> None:
+        """Shut down the scheduler and all workers, even if another process started them."""
+        if self._own is None:
+            self._program("shutdown")
+        self.close()

@@ -1,0 +1,104 @@
+"""Methods and arguments of clients that Dask has: dumps, normalized collections, serializers, inherited configuration."""
+
+import json
+
+import pytest
+
+import partita
+from partita import bag, config
+from partita.distributed import Client, LocalCluster
+
+pytest.importorskip("cloudpickle")
+
+
+def inc(x):
+    return x + 1
+
+
+def test_a_dump_has_the_workers_and_the_tasks(client, tmp_path):
+    future = client.submit(inc, 1)
+    future.result()
+    client.dump_cluster_state(tmp_path / "dump")
+    state = json.loads((tmp_path / "dump.json").read_text())
+    assert len(state["workers"]) == 2
+    job = next(job for job in state["jobs"] if job["job"]["id"] == future._state.job)
+    assert "inc" in [stage["name"] for stage in job["stages"]]
+    assert job["tasks"]
+
+
+def test_parts_of_a_dump_are_left_out(client, tmp_path):
+    client.submit(inc, 1).result()
+    client.dump_cluster_state(f"file://{tmp_path}/dump.json", exclude=["versions", "tasks"])
+    state = json.loads((tmp_path / "dump.json").read_text())
+    assert "versions" not in state
+    assert all("stages" in job and "tasks" not in job for job in state["jobs"])
+
+
+def test_a_dump_is_written_as_yaml(client, tmp_path):
+    yaml = pytest.importorskip("yaml")
+    client.dump_cluster_state(tmp_path / "dump", format="yaml")
+    assert len(yaml.safe_load((tmp_path / "dump.yaml").read_text())["workers"]) == 2
+
+
+def test_other_formats_and_places_of_a_dump_are_refused(client, tmp_path):
+    with pytest.raises(ValueError, match="Unsupported format 'msgpack'"):
+        client.dump_cluster_state(tmp_path / "dump", format="msgpack")
+    with pytest.raises(NotImplementedError, match="only to files of this machine"):
+        client.dump_cluster_state("s3://bucket/dump")
+
+
+def test_a_normalized_collection_reads_what_is_persisted(client):
+    one = partita.delayed(inc)(1)
+    two = partita.delayed(inc)(one)
+    persisted = client.persist(one)
+    made = client.normalize_collection(two)
+    assert made.key == two.key
+    (future,) = made._partita_nodes(None)[0].args
+    assert future.key == one.key
+    assert (made.compute(), two.compute()) == (3, 3)
+    assert persisted.compute() == 2
+
+
+def test_without_persisted_results_a_normalized_collection_is_equal(client):
+    two = partita.delayed(inc)(partita.delayed(inc)(5))
+    assert client.normalize_collection(two).compute() == 7
+    numbers = bag.from_sequence([1, 2, 3], npartitions=2)
+    assert client.normalize_collection(numbers.map(inc)).compute() == [2, 3, 4]
+
+
+def test_the_graph_of_a_persisted_value_has_its_future(client):
+    one = partita.delayed(inc)(1)
+    persisted = client.persist(one)
+    assert list(persisted.dask) == [one.key]
+    assert persisted.dask[one.key].result() == 2
+    assert partita.delayed(inc)(persisted).compute(scheduler="synchronous") == 3
+
+
+def test_serializers_without_pickle_are_refused(client):
+    address, token = client._connection.address, client._connection.token
+    with Client(address, token=token, set_as_default=False, serializers=["dask", "pickle"], direct_to_workers=True):
+        pass
+    with pytest.raises(NotImplementedError, match=r"deserializers=.'msgpack'.*always pickled"):
+        Client(address, token=token, set_as_default=False, deserializers=["msgpack"])
+
+
+def test_copies_are_counted_from_one(client):
+    with pytest.raises(ValueError, match="at least 1"):
+        client.replicate([client.submit(inc, 1)], n=0)
+
+
+def test_workers_inherit_the_configuration():
+    values = {"inherited": {"a": 5}, "other": object()}
+    with config.set(values), LocalCluster(n_workers=1) as cluster, Client(cluster, set_as_default=False) as client:
+        assert client.submit(config.get, "inherited.a").result() == 5
+        assert client.submit(config.get, "other", None).result() is None
+
+
+def test_the_page_of_a_derived_cluster_is_linked():
+    class Own(LocalCluster):
+        @property
+        def dashboard_link(self):
+            return "http://proxy.example/dashboard"
+
+    with Own(n_workers=1) as cluster, Client(cluster, set_as_default=False) as client:
+        assert "http://proxy.example/dashboard" in client._repr_html_()
