@@ -18,7 +18,7 @@ from ._frame_functions import PersistedPartitions
 from ._frame_inputs import FrameInput, frame_call
 from ._packing import CALL, pack_arguments, pack_function, pack_plain, unpack, with_places
 from ._returned import collect_loaded
-from ._session import Session, State
+from ._session import Session, State, environment
 from ._setup import prepare
 from ._task_futures import TaskFuture
 from ._tasks import Task, identity, sort_tasks
@@ -91,6 +91,10 @@ class Submitter:
         #: Earlier sessions that futures still refer to.
         self._old: weakref.WeakSet[Session] = weakref.WeakSet()
         self._is_closed = False
+
+    def environment(self) -> dict[str, Any]:
+        """Describe the Python of the functions to the workers."""
+        return environment(self._python, self._own_environment)
 
     def session(self) -> Session:
         """Return the session; a new one at first, and when the old one is worn or has ended."""

@@ -14,7 +14,6 @@ from ._connection import Connection
 from ._errors import trim_traceback
 from ._functions import Submitter
 from ._packing import dumps
-from ._session import environment
 
 __all__ = ["SqlFunctionMethods"]
 
@@ -134,7 +133,7 @@ class SqlFunctionMethods:
         body = {
             "name": name,
             "pickle": base64.b64encode(dumps(call, f"the function {name}")).decode(),
-            "environment": environment(self._submitter._python),
+            "environment": self._submitter.environment(),
             "types": base64.b64encode(types).decode(),
         }
         self._connection.action("partita.register_function", body)
