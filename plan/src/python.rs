@@ -6,7 +6,6 @@
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::type_coercion::functions::can_coerce_from;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -94,13 +93,33 @@ impl PythonFunction {
     }
 }
 
-/// Whether values of a type become those of another one as they are. Timestamps may become coarser: where SQL writes one,
-/// it has nanoseconds.
+/// Whether values of a type become those of another one as they are, as far as SQL itself does so. Timestamps may become
+/// coarser: where SQL writes one, it has nanoseconds.
 fn becomes(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Date32, Date64, Dictionary, Float16, Float32, Float64, Null, Timestamp};
     match (from, to) {
-        (DataType::Timestamp(_, one), DataType::Timestamp(_, other)) => one == other,
-        _ => from == to || from.is_null() || can_coerce_from(to, from),
+        (Null, _) => true,
+        (Dictionary(_, values), _) => becomes(values, to),
+        (Timestamp(_, one), Timestamp(_, other)) => one == other,
+        (Date32, Date64 | Timestamp(_, None)) | (Float16 | Float32, Float64) => true,
+        (_, Float64) if from.is_integer() => true,
+        _ if from.is_string() && to.is_string() => true,
+        _ if from.is_binary() && to.is_binary() => true,
+        _ if from.is_integer() && to.is_integer() => {
+            let wider = integer_bits(to).saturating_sub(integer_bits(from));
+            match (from.is_signed_integer(), to.is_signed_integer()) {
+                (true, false) => false,
+                (false, true) => wider > 0,
+                _ => from == to || wider > 0,
+            }
+        }
+        _ => from == to,
     }
+}
+
+/// The bits of an integer type.
+fn integer_bits(kind: &DataType) -> usize {
+    kind.primitive_width().unwrap_or_default() * 8
 }
 
 impl PartialEq for PythonFunction {

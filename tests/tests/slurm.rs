@@ -13,6 +13,7 @@ mod documents;
 mod ending;
 #[path = "slurm/faults.rs"]
 mod faults;
+#[path = "slurm/from_python.rs"]
 mod from_python;
 #[path = "slurm/joining.rs"]
 mod joining;
