@@ -27,8 +27,16 @@ TIMEOUT_S = 60.0
 #: Pause before the first retry, in seconds; it doubles with each further retry up to the maximum.
 PAUSE_FIRST_S = 0.02
 PAUSE_MAX_S = 1.0
+#: Levels of lines of a log.
+LEVELS = frozenset(("ERROR", "WARN", "INFO", "DEBUG", "TRACE"))
 #: Jobs in one page of the scheduler's REST API.
 JOBS_PAGE_MAX = 1000
+
+
+def _leveled(line: str) -> tuple[str, str]:
+    """Return the level of a line of a log, and the line."""
+    level = next((word for word in line.split()[:2] if word in LEVELS), "INFO")
+    return level, line
 
 
 def attempts(wait: float) -> Iterator[None]:
@@ -101,6 +109,34 @@ class ClusterMethods:
         return slots if workers is None else {address: slots[address] for address in self._addresses(workers)}
 
     ncores = nthreads
+
+    @may_await
+    def get_worker_logs(self, n: int | None = None, workers: Any = None) -> Any:
+        """Return the last lines of the logs of workers, by their addresses.
+
+        What functions print is part of the log of workers that log at the level ``info``, as `partita worker` does.
+
+        Parameters
+        ----------
+        n : int, optional
+            Maximum number of lines of each; all that a worker keeps (200) by default.
+        workers : str or list of str, optional
+            Addresses or names of the workers; all by default.
+
+        Returns
+        -------
+        dict
+            For each address, a tuple of pairs: the level of a line, such as ``"INFO"``, and the line.
+        """
+        if n is not None and (not isinstance(n, int) or n < 0):
+            raise ValueError(f"n must be a number of lines, not {n!r}")
+        ids = {f"tcp://{row['address']}": row["id"] for row in self._workers()}
+        wanted = ids if workers is None else self._addresses(workers)
+        logs = {address: self._rest(f"workers/{ids[address]}/log")["lines"] for address in wanted}
+        return {
+            address: tuple(map(_leveled, lines if n is None else lines[len(lines) - min(n, len(lines)) :]))
+            for address, lines in logs.items()
+        }
 
     @may_await
     def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> Any:
