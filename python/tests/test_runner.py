@@ -221,6 +221,12 @@ class Runner:
         self.memories.clear()
         return self.tickets
 
+    def allow(self, body, answer=b"\1"):
+        """Answer to a runner that asks for memory. Return the next frame."""
+        assert struct.unpack("<Q", body)[0] >= runner.MAPPED_RESULT
+        self.descriptors.send(answer)
+        return self.frames.read()
+
     def take_memory(self):
         """Return the next descriptor from the runner."""
         _, (memory,), _, _ = socket.recv_fds(self.descriptors, 1, 1)
@@ -228,6 +234,8 @@ class Runner:
 
     def result(self, ticket=None):
         kind, body = self.frames.read()
+        if kind == runner.ALLOCATE:
+            kind, body = self.allow(body)
         if kind == runner.RAISED:
             raised = Raised(body)
             assert raised.ticket == (ticket or self.tickets)
@@ -528,6 +536,8 @@ def test_a_large_result_is_in_sealed_memory_and_its_buffers_are_aligned(one):
     array = numpy.arange(300_000, dtype="float64")
     one.start(operator.add, Input(0), 1, inputs=[pack(array)])
     kind, body = one.frames.read()
+    assert kind == runner.ALLOCATE
+    kind, body = one.allow(body)
     assert kind == runner.DONE_MAPPED
     parts, pickled, size = struct.unpack_from("<IQQ", body, 8)
     assert (parts, size, pickled % 64) == (2, array.nbytes, 0)
@@ -537,6 +547,15 @@ def test_a_large_result_is_in_sealed_memory_and_its_buffers_are_aligned(one):
             change()
     assert (unpack(body[8:] + os.pread(memory, pickled + size, 0)) == array + 1).all()
     os.close(memory)
+
+
+@needs_numpy
+def test_a_large_result_without_memory_is_sent(one):
+    array = numpy.arange(300_000, dtype="float64")
+    one.start(operator.add, Input(0), 1, inputs=[pack(array)])
+    kind, body = one.allow(one.frames.read()[1], answer=b"\0")
+    assert kind == runner.DONE
+    assert (unpack(body[8:]) == array + 1).all()
 
 
 @needs_numpy

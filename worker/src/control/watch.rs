@@ -1,7 +1,7 @@
 //! The watch over the process's memory, on the control runtime's thread.
 
 use crate::engine::Engine;
-use crate::memory::ProcessMemory;
+use crate::memory::{ProcessMemory, Used};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +54,11 @@ impl Watched {
         let unreserved = used.resident_bytes.saturating_sub(reserved);
         engine.runner().spread_growth(unreserved as i64 - self.unreserved_bytes as i64);
         self.unreserved_bytes = unreserved;
-        engine.runner().set_waiting(policy.must_wait(used, 0));
-        let excess = policy.spill_excess_bytes(used);
+        // What functions use leaves less for stored partitions, and for further tasks.
+        let (python_bytes, _) = engine.python_usage();
+        let all = Used { resident_bytes: used.resident_bytes + python_bytes, ..used };
+        engine.runner().set_waiting(policy.must_wait(all, 0));
+        let excess = policy.spill_excess_bytes(all);
         if excess > 0 && store.stored_bytes > 0 {
             engine.runner().spill_store(excess);
         }

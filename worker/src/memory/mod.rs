@@ -9,7 +9,7 @@ mod segments;
 mod task;
 
 pub(crate) use budget::Budget;
-pub(crate) use policy::{FETCH_MESSAGES_MAX, MESSAGE_BYTES, MemoryPolicy};
+pub(crate) use policy::{FETCH_MESSAGES_MAX, MESSAGE_BYTES, MemoryPolicy, Used};
 pub(crate) use process::{
     ProcessMemory, cpu_ticks, give_back_of_thread, resident_bytes, status_bytes,
 };

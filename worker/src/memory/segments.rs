@@ -3,7 +3,9 @@
 //! A segment is a `memfd` whose content is sealed: no process can change it, so that it may be shared. Python maps it
 //! privately: a function that writes to its input gets copies of the pages that it writes to.
 
+use crate::store::CONSUMER;
 use datafusion::arrow::buffer::Buffer;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use memmap2::{Mmap, MmapOptions};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -76,12 +78,24 @@ pub(crate) struct Segments {
     /// By the addresses of their bytes.
     live: Mutex<HashMap<usize, Weak<Segment>>>,
     count_max: usize,
+    /// The budget.
+    pool: Arc<dyn MemoryPool>,
 }
 
 impl Segments {
     /// None yet.
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Segments { live: Mutex::default(), count_max: segments_max() })
+    pub(crate) fn new(pool: Arc<dyn MemoryPool>) -> Arc<Self> {
+        Arc::new(Segments { live: Mutex::default(), count_max: segments_max(), pool })
+    }
+
+    /// Room in the budget for what a Python process is about to write, until it is stored.
+    pub(crate) fn reserve(&self, bytes: u64) -> Option<MemoryReservation> {
+        if self.lock().len() >= self.count_max {
+            return None;
+        }
+        let reservation = MemoryConsumer::new(CONSUMER).register(&self.pool);
+        let bytes = usize::try_from(bytes).ok()?;
+        reservation.try_grow(bytes).is_ok().then_some(reservation)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<usize, Weak<Segment>>> {
@@ -152,11 +166,16 @@ fn segments_max() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, UnboundedMemoryPool};
+
+    fn segments() -> Arc<Segments> {
+        Segments::new(Arc::new(UnboundedMemoryPool::default()))
+    }
 
     /// Bytes are found by their buffer, whole, and are given up with it.
     #[test]
     fn segments_are_found_while_they_are_held() {
-        let segments = Segments::new();
+        let segments = segments();
         let buffer = segments.copy(&[Buffer::from(b"abc"), Buffer::from(b"de")]).unwrap();
         assert_eq!(buffer.as_slice(), b"abcde");
         let found = segments.find(&buffer.clone()).unwrap();
@@ -170,7 +189,7 @@ mod tests {
     /// Memory is taken over only if nobody can change it, and if it has the length that was told.
     #[test]
     fn only_sealed_memory_is_taken_over() {
-        let segments = Segments::new();
+        let segments = segments();
         let made = |seals: SealFlag| {
             let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
             let mut file = File::from(memfd_create(NAME, flags).unwrap());
@@ -183,13 +202,25 @@ mod tests {
         assert!(segments.adopt(made(SealFlag::F_SEAL_SHRINK), 5).is_err());
     }
 
+    /// What a process is about to write needs room in the budget until it is stored.
+    #[test]
+    fn room_is_reserved_before_it_is_used() {
+        let segments = Segments::new(Arc::new(GreedyMemoryPool::new(100)));
+        let first = segments.reserve(70).unwrap();
+        assert!(segments.reserve(70).is_none());
+        drop(first);
+        assert!(segments.reserve(70).is_some());
+    }
+
     /// Where there may be no more, bytes stay where they are.
     #[test]
     fn segments_are_limited() {
-        let segments = Arc::new(Segments { live: Mutex::default(), count_max: 1 });
+        let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let segments = Arc::new(Segments { live: Mutex::default(), count_max: 1, pool });
         let first = segments.copy(&[Buffer::from(b"a")]);
         assert!(first.is_some());
         assert!(segments.copy(&[Buffer::from(b"b")]).is_none());
+        assert!(segments.reserve(1).is_none());
         drop(first);
         assert!(segments.copy(&[Buffer::from(b"b")]).is_some());
     }

@@ -38,6 +38,17 @@ pub(super) async fn send(stream: &UnixStream, descriptor: BorrowedFd<'_>) -> io:
     send_with(stream, &MARK, &[descriptor]).await
 }
 
+/// Says yes or no on a socket that has only descriptors, to a process that waits for the answer.
+pub(super) async fn answer(stream: &UnixStream, is_yes: bool) -> io::Result<()> {
+    loop {
+        stream.writable().await?;
+        match stream.try_write(&[u8::from(is_yes)]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => return written.map(drop),
+        }
+    }
+}
+
 /// Receives the next descriptor from a socket that has only descriptors.
 ///
 /// # Errors

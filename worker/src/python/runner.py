@@ -62,7 +62,7 @@ INIT, FORK, SIGNAL = 1, 2, 3
 ZYGOTE_READY, FAILED, FORKED, EXITED = 1, 2, 3, 4
 #: Kinds of frames from the worker to a runner, and back.
 FUNCTION, RUN, FORGET, SLOT = 1, 2, 3, 4
-READY, DONE, RAISED, SECEDE, REJOIN, DONE_MAPPED = 1, 2, 3, 4, 5, 6
+READY, DONE, RAISED, SECEDE, REJOIN, DONE_MAPPED, ALLOCATE = 1, 2, 3, 4, 5, 6, 7
 #: Flags of RAISED.
 IS_PICKLED, IS_FUNCTION_BROKEN = 1, 2
 
@@ -657,6 +657,11 @@ class Runner:
 
     def answer_mapped(self, ticket, parts):
         """Answer with memory that has the parts of a value. Return whether that was possible."""
+        self.flush()
+        # The worker makes room in its memory first.
+        self.connection.sendall(encode_frame(ALLOCATE, U64.pack(sum(map(len, parts)))))
+        if self.descriptors.recv(1) != b"\1":
+            return False
         if len(parts) > 1:
             # Zeros after a pickle are ignored. They align the buffers.
             parts = [bytes(parts[0]) + bytes(-len(parts[0]) % MAPPED_ALIGNMENT), *parts[1:]]

@@ -9,6 +9,7 @@ use crate::python::log::{Printed, Printing, follow};
 use crate::python::texts::CallTexts;
 use crate::python::zygote::{Exit, Forked, RUNNER_SOCKETS, Zygote};
 use datafusion::arrow::buffer::Buffer;
+use datafusion::execution::memory_pool::MemoryReservation;
 use partita_net::payload::{Header, Payload};
 use partita_shared::ids::{Attempt, JobId, TaskId};
 use partita_shared::message::FunctionSpec;
@@ -64,6 +65,8 @@ pub(super) struct Runner {
     descriptors: UnixStream,
     segments: Arc<Segments>,
     has_mapped: bool,
+    /// Room for the result that the process writes now.
+    room: Option<MemoryReservation>,
     pub(super) number: u32,
     pub(super) pid: u32,
     /// The job whose functions it ran: it keeps that job's modules.
@@ -105,6 +108,7 @@ impl Runner {
             descriptors: open(descriptors)?,
             segments: Arc::clone(segments),
             has_mapped: false,
+            room: None,
             number,
             pid,
             job: None,
@@ -247,6 +251,13 @@ impl Runner {
             let Some(frame) = frames::read(&mut self.reader).await? else {
                 return Err(self.ended().await);
             };
+            if frame.kind == from_runner::ALLOCATE {
+                self.room = self.segments.reserve(Reader(&frame.body).u64()?);
+                if descriptors::answer(&self.descriptors, self.room.is_some()).await.is_err() {
+                    return Err(self.ended().await);
+                }
+                continue;
+            }
             let is_done = match (frame.kind, slot) {
                 (from_runner::SECEDE, Some(slot)) => {
                     alone();
@@ -294,6 +305,8 @@ impl Runner {
             return Err(self.ended().await);
         };
         let length = parts.iter().sum();
+        // It is reserved again where it is stored.
+        self.room = None;
         let bytes = self.segments.adopt(memory, length);
         let bytes = bytes.map_err(PythonError::system("cannot map the result of a function"))?;
         let payload = Payload::new(Header::Pickle { parts }, bytes);

@@ -108,6 +108,7 @@ pub(crate) struct Found {
 
 impl Store {
     pub(crate) fn new(pool: Arc<dyn MemoryPool>, stored_bytes_max: usize, folder: PathBuf) -> Self {
+        let segments = Segments::new(Arc::clone(&pool));
         Store {
             pool,
             stored_bytes_max,
@@ -117,7 +118,7 @@ impl Store {
             clock: AtomicU64::new(0),
             making_bytes: AtomicUsize::new(0),
             state: Mutex::new(State::default()),
-            segments: Segments::new(),
+            segments,
             fetched: Arc::default(),
         }
     }
