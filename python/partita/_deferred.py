@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
 __all__ = ["DeferredTable", "DeferredTables"]
 
@@ -21,10 +22,15 @@ class DeferredTable:
         A relation without rows that has the columns of the table, as it appears after ``FROM``.
     create : callable
         Creates the table.
+    first : callable, optional
+        Takes a number of partitions. Returns rows of a table of only the first ones, and whether these are all.
     """
 
-    def __init__(self, stand_in: str, create: Callable[[], None]) -> None:
+    def __init__(
+        self, stand_in: str, create: Callable[[], None], first: Callable[[int], tuple[Any, bool]] | None = None
+    ) -> None:
         self.stand_in = stand_in
+        self.first = first
         self._create = create
         self._lock = threading.Lock()
         self._exists = False
@@ -50,6 +56,10 @@ class DeferredTables:
     def remove(self, name: str) -> None:
         """Forget a table. The garbage collector may call this at any moment, on any thread."""
         self._tables.pop(name, None)
+
+    def find(self, name: str | None) -> DeferredTable | None:
+        """Return a table that does not exist yet."""
+        return None if name is None else self._tables.get(name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._tables

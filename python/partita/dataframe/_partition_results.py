@@ -7,6 +7,7 @@ deferred: the calls run when a statement first reads it.
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -68,12 +69,16 @@ class Results:
         kind = meta.schema.types[0]
         is_sorted = self.starts is not None and _order(index, kind, [0, 0])[0] == (INDEX + "0",)
         self.order = (INDEX + "0", ROW) if is_sorted else (ROW,)
+        #: The calls, and the results of the first ones, from the first use until the table exists.
+        self._tasks: list[Any] | None = None
+        self._nodes: list[Any] = []
+        self._lock = threading.Lock()
 
     def frame(self, make: Callable[[], list[Any]], count: int | None) -> Any:
         """Return the lazy frame, or column, of the results of tasks that a function returns."""
         client, meta = self.client, self.meta
         connection = client._connection
-        rows = Rows(client, quote(self.name), tuple(map(quote, self.order)), True, count)
+        rows = self._rows(self.name, count)
         rows.persisted, rows.divisions = self.name, self.divisions
         known = weakref.ref(rows)
 
@@ -83,7 +88,14 @@ class Results:
             if made is not None:
                 made.partitions = found
 
-        connection.deferred.add(self.name, DeferredTable(self._stand_in(), create))
+        def first(count: int) -> tuple[Rows, bool]:
+            part = self.first(make, count)
+            if part is not None:
+                return part, False
+            connection.deferred.create(self.name)
+            return rows_of(known()), True
+
+        connection.deferred.add(self.name, DeferredTable(self._stand_in(), create, first))
         release_after(client, self.name, rows.identity)
         index = tuple(
             Level(label, quote(INDEX + str(at)), origin_of(level.dtype))
@@ -110,9 +122,43 @@ class Results:
 
     def create(self, make: Callable[[], list[Any]]) -> int:
         """Run the tasks and create the table of their results. Return the number of partitions."""
-        nodes = run_calls(self.client, make())
-        upload_results(self.client, self.name, nodes, self.meta.schema, self.order, self._splits(len(nodes)))
+        nodes, _ = self._run(make, None)
+        self._upload(self.name, nodes)
+        self._tasks, self._nodes = None, []
         return len(nodes)
+
+    def first(self, make: Callable[[], list[Any]], count: int) -> Rows | None:
+        """Run the first calls, and return rows of a table of their results; None if these are all calls."""
+        nodes, is_all = self._run(make, count)
+        if is_all:
+            return None
+        name = new_table_name()
+        self._upload(name, nodes)
+        rows = self._rows(name, count)
+        release_after(self.client, name, rows.identity)
+        return rows
+
+    def _run(self, make: Callable[[], list[Any]], count: int | None) -> tuple[list[Any], bool]:
+        """Run the first calls that have not run, or all. Return the results, and whether they are all."""
+        with self._lock:
+            if self._tasks is None:
+                self._tasks = make()
+            missing = self._tasks[len(self._nodes) : count]
+            if missing:
+                try:
+                    self._nodes += run_calls(self.client, missing)
+                except BaseException:
+                    # The next try must not find the calls that have failed.
+                    self._tasks = None
+                    raise
+            is_all = len(self._nodes) == len(self._tasks)
+            return self._nodes[: len(self._tasks) if count is None else count], is_all
+
+    def _upload(self, name: str, nodes: list[Any]) -> None:
+        upload_results(self.client, name, nodes, self.meta.schema, self.order, self._splits(len(nodes)))
+
+    def _rows(self, name: str, count: int | None) -> Rows:
+        return Rows(self.client, quote(name), tuple(map(quote, self.order)), True, count)
 
     def _splits(self, count: int) -> pa.Table:
         """Return the values of the first sort key at which the partitions but the first begin."""
@@ -122,6 +168,13 @@ class Results:
         else:
             values = pa.array(pd.Index((self.starts or ())[1:]), from_pandas=True).cast(field.type)
         return pa.table([values], schema=pa.schema([field]))
+
+
+def rows_of(rows: Rows | None) -> Rows:
+    """Return rows that their plan keeps."""
+    if rows is None:
+        raise RuntimeError("internal error: the rows of a plan are gone")
+    return rows
 
 
 def run_calls(client: Client, tasks: list[Any]) -> list[Any]:

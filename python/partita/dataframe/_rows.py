@@ -19,7 +19,17 @@ from ._sql import quote
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Rows", "direction", "distinct_terms", "new_table_name", "plain_condition", "reverse", "substitute", "term"]
+__all__ = [
+    "Rows",
+    "direction",
+    "distinct_terms",
+    "new_table_name",
+    "plain_condition",
+    "refers_to_layers",
+    "reverse",
+    "substitute",
+    "term",
+]
 
 _numbers = itertools.count(1)
 #: References to columns of layers in expressions.
@@ -376,6 +386,11 @@ def distinct_terms(order: Sequence[str]) -> tuple[str, ...]:
     for one in order:
         found.setdefault(term(one), one)
     return tuple(found.values())
+
+
+def refers_to_layers(expressions: Sequence[str]) -> bool:
+    """Whether one of the expressions needs a column of a layer."""
+    return any(_LAYER.search(one) for one in expressions)
 
 
 def term(order: str) -> str:

@@ -12,12 +12,13 @@ from .._errors import trim_traceback
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, label_index, sort_sql
+from ._heads import compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
 from ._reductions import row_reduction
 from ._rows import Rows, direction, reverse
 from ._rows import term as term_of
-from ._series import _NO_ORDER, Index, Series, _compute_file_tail, _compute_head, reject_categories
+from ._series import _NO_ORDER, Index, Series, _compute_file_tail, reject_categories
 from ._sql import INDEX, quote
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class FrameRows:
     def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
         """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows."""
         if compute:
-            return _compute_head(self, n)
+            return compute_head(self, n)
         return self._first(n)
 
     @trim_traceback

@@ -16,6 +16,7 @@ from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
 from ._columns import ARROW, Column, derived_origin, is_masked, require_order, sort_sql, to_pandas
+from ._heads import compute_head
 from ._operators import Operators
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
@@ -192,7 +193,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     @trim_traceback
     def head(self, n: int = 5, compute: bool = True) -> Any:
         """Return the first rows."""
-        return _compute_head(self, n) if compute else self._from_frame(self.to_frame("v").head(n, compute=False))
+        return compute_head(self, n) if compute else self._from_frame(self.to_frame("v").head(n, compute=False))
 
     def reset_index(self, drop: bool = False, name: Any = None) -> Any:
         """Convert the index to columns, or drop it. The new index counts from 0."""
@@ -691,12 +692,6 @@ def check_label_slice(key: slice) -> slice:
     if any(isinstance(end, numbers.Integral) for end in (key.start, key.stop, key.step)):
         raise NotImplementedError("selecting rows by position is not supported; use .loc with labels, or head and tail")
     return key
-
-
-def _compute_head(plan: Any, n: int) -> Any:
-    """Compute the first rows of a plan."""
-    query = plan._full_query(f" LIMIT {max(n, 0)}", always=True)
-    return plan._to_pandas(plan._client._connection.query(query))
 
 
 _NO_ORDER = "the row order of this frame is undefined; use sort_values or set_index first, or head"

@@ -1,0 +1,50 @@
+"""The first rows of frames that Python functions compute: the functions run for no more than these need."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ._rows import Rows, refers_to_layers
+
+__all__ = ["compute_head"]
+
+
+def compute_head(plan: Any, n: int) -> Any:
+    """Compute the first rows of a plan."""
+    n = max(n, 0)
+    table = plan._client._connection.deferred.find(plan._rows.persisted)
+    if table is not None and table.first is not None and n:
+        return _head_of_calls(plan, table.first, n)
+    return _query_head(_over_first_rows(plan, n), n)
+
+
+def _query_head(plan: Any, n: int) -> Any:
+    query = plan._full_query(f" LIMIT {n}", always=True)
+    return plan._to_pandas(plan._client._connection.query(query))
+
+
+def _head_of_calls(plan: Any, first: Any, n: int) -> Any:
+    """Compute the first rows of results of calls, of one call at first and of twice as many until the rows suffice."""
+    count = 1
+    while True:
+        rows, is_all = first(count)
+        part = copy.copy(plan)
+        part._rows = rows
+        found = _query_head(part, n)
+        if len(found) >= n or is_all:
+            return found
+        count *= 2
+
+
+def _over_first_rows(plan: Any, n: int) -> Any:
+    """Return a plan with the same first rows, whose functions get only these, if each row has a value of its own."""
+    rows = plan._rows
+    is_of_calls = rows.layers and all(type(expression) is not str for _, _, expression in rows.layers)
+    if not is_of_calls or refers_to_layers(rows.order):
+        return plan
+    order = f" ORDER BY {', '.join(rows.order)}" if rows.order else ""
+    root = f"(SELECT * FROM {rows.root}{order} LIMIT {n})"
+    part = copy.copy(plan)
+    part._rows = Rows(rows.client, root, tuple(rows.order), False, None, rows.layers, None, rows)
+    return part
