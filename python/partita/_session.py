@@ -214,7 +214,8 @@ def environment(python: str | None, own: str | None = None) -> dict[str, Any]:
         "preload": [name for name in PRELOADED if name in sys.modules],
     }
     if own is not None:
-        described["own"] = own
+        # Its processes all need this package: it is imported once, before they are forked.
+        described.update(own=own, preload=[*described["preload"], "partita.distributed"])
     return {**described, "env": {ENVIRONMENT: json.dumps(described)}}
 
 
