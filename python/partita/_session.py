@@ -88,16 +88,19 @@ def environment(python: str | None, own: str | None = None) -> dict[str, Any]:
         return {**json.loads(text), "env": {ENVIRONMENT: text}}
     # An empty entry means the working directory, which is another one there.
     path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path if isinstance(entry, str)]
+    preload = [name for name in PRELOADED if name in sys.modules]
+    if own is not None:
+        # Its processes all need this package: it is imported once, before they are forked.
+        preload.append("partita.distributed")
     described = {
         "python": list(sys.version_info[:2]),
         "executable": python or sys.executable or "",
         "is_chosen": python is not None,
         "sys_path": path,
         "cwd": os.getcwd(),
-        "preload": [name for name in PRELOADED if name in sys.modules],
+        "preload": preload,
+        **({} if own is None else {"own": own}),
     }
-    if own is not None:
-        described["own"] = own
     return {**described, "env": {ENVIRONMENT: json.dumps(described)}}
 
 

@@ -7,7 +7,6 @@ import signal
 import threading
 import uuid
 
-import pandas as pd
 import pytest
 from coordination_samples import (
     add_line,
@@ -24,8 +23,7 @@ from coordination_samples import (
 from polling import until
 
 import partita
-from partita import ClusterError, bag
-from partita import dataframe as dd
+from partita import ClusterError
 from partita.distributed import Client, Event, Lock, MultiLock, Queue, Semaphore, Variable, wait
 
 pytest.importorskip("cloudpickle")
@@ -522,6 +520,18 @@ def test_delayed_values_go_to_other_clients(client, other, name):
     assert other.compute(Variable(name, other).get(timeout=LONG_S), sync=True) == 2
 
 
+def test_the_state_of_a_shared_future_is_known_at_once(client, other, name):
+    ended = client.submit(inc, 1, pure=False)
+    failed = client.submit(inc, "x", pure=False)
+    wait([ended, failed], LONG_S)
+    queue = Queue(name, client)
+    for future in (ended, failed):
+        queue.put([future])
+        Variable(name, client).set(future)
+        assert [one.status for one in Queue(name, other).get(timeout=LONG_S)] == [future.status]
+        assert Variable(name, other).get(timeout=LONG_S).status == future.status
+
+
 # Metadata and topics.
 
 
@@ -582,123 +592,6 @@ def test_handlers_may_be_coroutine_functions(client, name):
     client.log_event(name, 1)
     until(lambda: heard == [1], "the event")
     client.unsubscribe_topic(name)
-
-
-# Datasets.
-
-
-def test_any_value_is_published(client, other, name):
-    client.publish_dataset({"x": 1}, name=name)
-    try:
-        assert other.get_dataset(name) == {"x": 1} and name in other.list_datasets()
-        with pytest.raises(ClusterError, match="already exists"):
-            other.publish_dataset(2, name=name)
-        other.publish_dataset(3, name=name, override=True)
-        assert client.get_dataset(name) == 3
-    finally:
-        client.unpublish_dataset(name)
-    with pytest.raises(KeyError, match="not found"):
-        client.get_dataset(name)
-    assert client.get_dataset(name, default=4) == 4
-
-
-def test_an_existing_dataset_is_a_key_error(client, name):
-    client.publish_dataset(1, name=name)
-    with pytest.raises(KeyError) as caught:
-        client.publish_dataset(2, name=name)
-    assert str(caught.value) == f"dataset {name!r} already exists; unpublish it or use override=True"
-    client.unpublish_dataset(name)
-
-
-def test_names_of_datasets_need_not_be_strings(client, other, name):
-    client.datasets[name, 1] = "value"
-    assert other.datasets[name, 1] == "value" and (name, 1) in other.list_datasets()
-    del client.datasets[name, 1]
-    assert (name, 1) not in other.list_datasets()
-    with pytest.raises(TypeError, match="must be a string"):
-        client.publish_dataset(dd.from_pandas(pd.DataFrame({"a": [1]})), name=(name, 1))
-
-
-def test_a_dataset_is_unpublished_twice(client, name):
-    client.publish_dataset(1, name=name)
-    client.unpublish_dataset(name)
-    client.unpublish_dataset(name)
-
-
-def test_a_dataset_needs_a_name(client, name):
-    with pytest.raises(ValueError, match="with name="):
-        client.publish_dataset(1)
-    with pytest.raises(ValueError, match="with name="):
-        client.publish_dataset(name=name)
-
-
-def test_datasets_are_iterated_in_an_event_loop(client, name):
-    async def run():
-        address, token = client._connection.address, client._connection.token
-        async with Client(address, token=token, asynchronous=True, set_as_default=False) as other:
-            await other.publish_dataset(3, name=name)
-            assert await other.datasets[name] == 3
-            assert name in {one async for one in other.datasets}
-            for wrong in (lambda: len(other.datasets), lambda: other.datasets.__setitem__(name, 1)):
-                with pytest.raises(TypeError, match="asynchronous client"):
-                    wrong()
-            await other.unpublish_dataset(name)
-
-    asyncio.run(run())
-    with pytest.raises(TypeError, match="asynchronous=True"):
-        aiter_of(client.datasets)
-
-
-def aiter_of(datasets):
-    return datasets.__aiter__()
-
-
-def test_the_state_of_a_shared_future_is_known_at_once(client, other, name):
-    ended = client.submit(inc, 1, pure=False)
-    failed = client.submit(inc, "x", pure=False)
-    wait([ended, failed], LONG_S)
-    queue = Queue(name, client)
-    for future in (ended, failed):
-        queue.put([future])
-        Variable(name, client).set(future)
-        assert [one.status for one in Queue(name, other).get(timeout=LONG_S)] == [future.status]
-        assert Variable(name, other).get(timeout=LONG_S).status == future.status
-
-
-def test_futures_are_published(client, other, name):
-    client.publish_dataset(**{name: [client.submit(inc, 1, pure=False)]})
-    gc.collect()
-    try:
-        assert other.gather(other.get_dataset(name)) == [2]
-    finally:
-        client.unpublish_dataset(name)
-
-
-def test_persisted_collections_are_published(client, other, name):
-    value, numbers = client.persist([partita.delayed(inc)(1), bag.from_sequence([1, 2, 3], npartitions=2).map(inc)])
-    client.datasets[name] = {"value": value, "numbers": numbers}
-    del value, numbers
-    gc.collect()
-    try:
-        found = other.datasets[name]
-        assert other.compute([found["value"], found["numbers"]], sync=True) == [2, [2, 3, 4]]
-    finally:
-        del client.datasets[name]
-    assert name not in client.datasets
-
-
-def test_names_of_frames_and_values_are_one_space(client, name):
-    public = name.replace("-", "_")
-    frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=1)
-    client.publish_dataset(frame, name=public)
-    with pytest.raises(ClusterError, match="already exists"):
-        client.publish_dataset(1, name=public)
-    client.publish_dataset(1, name=public, override=True)
-    assert client.get_dataset(public) == 1 and client.list_datasets().count(public) == 1
-    client.publish_dataset(frame, name=public, override=True)
-    assert int(client.get_dataset(public).a.sum().compute()) == 3
-    client.unpublish_dataset(public)
-    assert public not in client.list_datasets()
 
 
 # Processes.

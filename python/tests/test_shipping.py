@@ -1,8 +1,12 @@
 """``Client(environment="ship")``: modules that only the client has are sent to the workers."""
 
+import asyncio
+import copy
 import glob
 import importlib
 import importlib.metadata
+import importlib.util
+import operator
 import os
 import sys
 import uuid
@@ -13,7 +17,7 @@ from coordination_samples import inc
 
 from partita._coordination import Refused
 from partita._module_archives import MISSING, MODULE, NAMESPACE, REFUSED, find_module, hash_archive
-from partita.distributed import Client, LocalCluster, get_client, get_worker
+from partita.distributed import Client, Event, LocalCluster, Variable, get_client, get_worker
 
 pytest.importorskip("cloudpickle")
 
@@ -100,6 +104,16 @@ def read_error(name):
     except ImportError as error:
         return type(error).__name__, str(error)
     return None
+
+
+def use_later(name, event):
+    Event(f"{event}-began").set()
+    Event(event).wait(LONG_S)
+    return use(name)
+
+
+def make_shipping_client():
+    return Client(os.environ["PARTITA_SCHEDULER"], token=os.environ["PARTITA_TOKEN"], environment="ship")
 
 
 def file_of(name):
@@ -294,6 +308,66 @@ def test_other_clients_do_not_get_the_module(connect, folder):
     assert client.gather(client.map(use, [folder.name] * 8, pure=False)) == [3] * 8
     errors = other.gather(other.map(read_error, [folder.name] * 8, pure=False))
     assert {kind for kind, _ in errors} == {"ModuleNotFoundError"}
+
+
+def test_an_asynchronous_client_sends_modules(cluster, folder):
+    async def run():
+        async with Client(cluster, set_as_default=False, environment="ship", asynchronous=True) as client:
+            assert await client.submit(inc, 1) == 2
+            folder.write(f"{folder.name}.py", "VALUE = 4")
+            folder.add()
+            return await client.submit(use, folder.name), await client.run(use, folder.name)
+
+    value, values = asyncio.run(run())
+    assert value == 4 and list(values.values()) == [4, 4]
+
+
+def test_actors_and_their_methods_import_it(connect, folder):
+    client = connect()
+    folder.write(f"{folder.name}.py", "class Box:\n    def __init__(self, x):\n        self.x = x")
+    folder.write(f"{folder.name}_late.py", "VALUE = 'late'")
+    folder.add()
+
+    class Holder:
+        def __init__(self, name):
+            self.box = importlib.import_module(name).Box(5)
+
+        def read(self, name):
+            return self.box.x, importlib.import_module(name).VALUE
+
+    holder = client.submit(Holder, folder.name, actor=True).result(LONG_S)
+    assert holder.read(f"{folder.name}_late").result(LONG_S) == (5, "late")
+
+
+def test_an_argument_of_a_class_of_such_a_module_is_sent(connect, folder):
+    client = connect()
+    folder.write(f"{folder.name}.py", "class Box:\n    def __init__(self, x):\n        self.x = x")
+    folder.add()
+    box = importlib.import_module(folder.name).Box(6)
+    found = client.submit(operator.attrgetter("x"), box, pure=False)
+    assert found.result(LONG_S) == 6
+    assert client.submit(copy.copy, box, pure=False).result(LONG_S).x == 6
+
+
+def test_an_import_fails_when_the_client_is_gone(cluster, folder):
+    """A result that others need outlives its client, and so do calls that it needs."""
+    with Client(cluster, set_as_default=False) as other:
+        client = Client(cluster, set_as_default=False, environment="ship")
+        event = f"event-{folder.name}"
+        Variable(folder.name, client).set(client.submit(use_later, folder.name, event, pure=False))
+        future = Variable(folder.name, other).get(timeout=LONG_S)
+        Event(f"{event}-began", other).wait(LONG_S)
+        client.close()
+        Event(event, other).set()
+        with pytest.raises(ModuleNotFoundError, match="the client was asked for it, without success"):
+            future.result(LONG_S)
+        Variable(folder.name, other).delete()
+
+
+def test_functions_on_a_worker_do_not_ship_themselves(connect):
+    client = connect()
+    with pytest.raises(ValueError, match="not supported in functions on a worker"):
+        client.submit(make_shipping_client, pure=False).result(LONG_S)
 
 
 def test_nothing_is_left_at_the_scheduler(cluster, folder):
