@@ -24,6 +24,8 @@ __all__ = ["SetupMethods"]
 
 #: Time to wait until a process of each worker has set a plugin up, in seconds. All slots may be busy.
 SETUP_WAIT_S = 10.0
+#: Workers that set a plugin up when it is registered. Others do so later.
+SETUP_WORKERS_MAX = 64
 
 
 class SetupMethods:
@@ -102,7 +104,7 @@ class SetupMethods:
 
     def _try_setup(self, need: Need) -> None:
         """Set up a plugin in a process of each worker that has a free slot. After an exception it is unregistered."""
-        addresses = [f"tcp://{row['address']}" for row in self._workers()]
+        addresses = [f"tcp://{row['address']}" for row in self._workers()[:SETUP_WORKERS_MAX]]
         futures: list[TaskFuture] = []
         for address in addresses:
             # A function without an effect.
@@ -167,7 +169,7 @@ class SetupMethods:
         plugin = UploadFile(filename, load)
         if load and filename.endswith(".py"):
             # Without waiting for a worker.
-            compile(plugin.data, filename, "exec")
+            compile(plugin.data, filename, "exec", dont_inherit=True)
         return self.register_plugin(plugin)
 
     def _delete(self, need: Need) -> list[Request]:
