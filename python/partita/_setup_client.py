@@ -15,7 +15,7 @@ from ._coordination import Coordinator, Request, Steps, all_answers, run_steps, 
 from ._errors import ClusterError, trim_traceback
 from ._functions import Submitter
 from ._packing import dumps
-from ._plugins import UploadFile
+from ._plugins import SetupFunction, UploadFile
 from ._session import Error, wait_states
 from ._setup import PIECE_BYTES, Need, applied_needs
 from ._task_futures import TaskFuture, make_exception
@@ -140,6 +140,25 @@ class SetupMethods:
         self._needs = {**needs, name: need._replace(pieces=0)}
         requests = self._delete(need)
         return run_steps(self, all_answers(requests))
+
+    def register_worker_callbacks(self, setup: Callable[..., Any]) -> Any:
+        """Call a function in each Python process of the workers before it runs functions: :meth:`register_plugin`.
+
+        Parameters
+        ----------
+        setup : callable
+            The function. It is called with the worker if it has an argument ``dask_worker`` or ``worker``.
+
+        Examples
+        --------
+        >>> import os
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     client.register_worker_callbacks(lambda: os.environ.update(MODE="fast"))
+        ...     client.submit(os.getenv, "MODE").result()
+        'fast'
+        """
+        return self.register_plugin(SetupFunction(setup))
 
     @trim_traceback
     def upload_file(self, filename: str, load: bool = True) -> Any:
