@@ -51,7 +51,7 @@ _in_block: contextvars.ContextVar[Client | None] = contextvars.ContextVar("clien
 #: Environment variables that select a cluster.
 _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 #: Arguments of Dask's client that are accepted without effect.
-_IGNORED = ("name", "loop", "heartbeat_interval", "connection_limit")
+_IGNORED = ("loop", "heartbeat_interval", "connection_limit")
 #: Arguments of Dask's client that choose how values are sent.
 _SERIALIZERS = ("serializers", "deserializers")
 
@@ -99,7 +99,9 @@ class Client(
         of :class:`LocalCluster`, such as ``dashboard_address``, are also accepted and apply if a cluster is started.
     set_as_default : bool
         Whether frames without an explicit client use this one.
-    name, loop, heartbeat_interval, connection_limit, direct_to_workers
+    name : str, optional
+        The attribute `name` of the client.
+    loop, heartbeat_interval, connection_limit, direct_to_workers
         Accepted for compatibility with Dask; no effect.
     serializers, deserializers : list of str
         Accepted if ``"pickle"`` is among them: values are always pickled.
@@ -135,8 +137,10 @@ class Client(
         environment: str | None = None,
         **arguments: Any,
     ) -> None:
-        for name in _IGNORED:
-            arguments.pop(name, None)
+        #: The name that the client was given, or that of its session.
+        self.name = arguments.pop("name", None)
+        for argument in _IGNORED:
+            arguments.pop(argument, None)
         for name in _SERIALIZERS:
             _check_serializers(name, arguments.pop(name, None))
         #: Accepted for compatibility with Dask: frames come from the workers, other results through the scheduler.
@@ -176,6 +180,7 @@ class Client(
             check_step()
             self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
+        self.name = self.name or self.id
         self._coordinator = Coordinator(self._connection.exchange)
         self._shipment = make_shipment(environment, self._coordinator, self._connection.session)
         self._submitter = Submitter(self, python, None if environment is None else self._connection.session)
@@ -282,6 +287,16 @@ class Client(
             If no client exists.
         """
         return default_client()
+
+    @property
+    def id(self) -> str:
+        """The name of the client's session, which no other client has."""
+        return self._connection.session
+
+    @property
+    def status(self) -> str:
+        """The state of the client: ``running`` or ``closed``."""
+        return "closed" if self.is_closed else "running"
 
     def start(self, **_: Any) -> None:
         """Do nothing: a client is connected from its creation on."""

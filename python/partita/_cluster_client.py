@@ -221,7 +221,9 @@ class ClusterMethods:
             raise ClusterError(done.stderr.strip().removeprefix("error: "))
 
     @may_await
-    def retire_workers(self, workers: Sequence[str]) -> list[str]:
+    def retire_workers(
+        self, workers: Sequence[str] | None = None, close_workers: bool = True, names: Sequence[str] | None = None
+    ) -> list[str]:
         """Retire workers and wait until they have left the cluster.
 
         A retiring worker finishes its running tasks, takes no new ones, and migrates its partitions to the remaining
@@ -231,6 +233,10 @@ class ClusterMethods:
         ----------
         workers : list of str
             Addresses of the workers, as in :meth:`nthreads`.
+        close_workers : bool
+            Accepted for compatibility with Dask if true: retired workers exit.
+        names : list of str, optional
+            Names of the workers, instead of their addresses.
 
         Returns
         -------
@@ -252,6 +258,10 @@ class ClusterMethods:
         ...     (retired == [first], list(client.nthreads()) == [second])
         (True, True)
         """
+        if not close_workers:
+            raise NotImplementedError("retire_workers(close_workers=False) is not supported: retired workers exit")
+        if workers is None and names is not None and not isinstance(names, str):
+            workers = self._addresses(list(names))
         if isinstance(workers, str) or not workers:
             raise ValueError(
                 "retire_workers() takes a list of addresses; client.nthreads() returns those of all workers"
@@ -266,11 +276,16 @@ class ClusterMethods:
         return list(workers)
 
     @may_await
-    def restart(self) -> Any:
+    def restart(self, timeout: float | str | None = None, wait_for_workers: bool = True) -> Any:
         """Cancel all jobs of the cluster, including those of other clients, and drop this client's unpublished tables.
 
         Frames that read these tables cannot be computed afterwards. Unlike in Dask, the worker processes are not
         restarted: they have no state besides their jobs and their partitions.
+
+        Parameters
+        ----------
+        timeout, wait_for_workers
+            Accepted for compatibility with Dask; no effect.
         """
         for state in ("planning", "queued", "running"):
             for job in self._rest(f"jobs?state={state}&limit={JOBS_PAGE_MAX}")["jobs"]:

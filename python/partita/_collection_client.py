@@ -73,6 +73,8 @@ class CollectionMethods:
         """
         from .delayed import delayed
 
+        # It tunes Dask's scheduler.
+        arguments.pop("fifo_timeout", None)
         if arguments:
             raise TypeError(f"compute() does not support the argument {next(iter(arguments))!r}")
         many = isinstance(collections, (list, tuple, set, frozenset))

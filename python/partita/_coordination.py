@@ -8,6 +8,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent import futures
@@ -42,6 +43,8 @@ ANSWER, FAILED, EVENT = 17, 18, 19
 
 #: Time to wait for the end of the stream when it is closed, in seconds.
 CLOSE_TIMEOUT_S = 1.0
+#: A topic without events.
+_NO_TOPIC = "partita-nothing"
 #: Maximum number of events that wait for their handlers. Later ones are dropped with a warning.
 EVENTS_MAX = 10_000
 
@@ -220,6 +223,16 @@ class _Stream:
             start_thread(_handle_events, self._events, name="events", stop=partial(_end_events, self._events))
         self.handlers[topic] = handler
         return self.send("follow", {"topic": topic})
+
+    def add_marker(self, handled: threading.Event) -> bool:
+        """Set an event of this process after the handlers of all events that came so far. Return False if that failed."""
+        if self._events is None:
+            return False
+        try:
+            self._events.put_nowait((lambda _: handled.set(), {"time": 0.0}, b""))
+        except queue.Full:
+            return False
+        return True
 
     def _receive_event(self, header: dict[str, Any], body: bytes) -> None:
         handler = self.handlers.get(header["topic"])
@@ -416,6 +429,20 @@ class Coordinator:
         with self._lock:
             self._handlers[topic] = handler
             return stream.follow(topic, handler)
+
+    def wait_for_events(self, timeout: float) -> None:
+        """Wait until the handlers have returned of all events that the scheduler has passed on, or until the time is over."""
+        stream = self._stream
+        if stream is None or stream.ended is not None:
+            return
+        end = time.monotonic() + timeout
+        # Its answer comes after the events that were sent before it.
+        request = stream.send("events", {"topic": _NO_TOPIC})
+        handled = threading.Event()
+        with contextlib.suppress(Exception):
+            request.done.result(timeout)
+            if stream.add_marker(handled):
+                handled.wait(max(end - time.monotonic(), 0))
 
     def unfollow(self, topic: str) -> Request:
         """Stop to call the handler of a topic.

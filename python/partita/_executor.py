@@ -69,6 +69,9 @@ class ClientExecutor(futures.Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
         """Run ``fn(*args, **kwargs)`` on a worker and return a future of its result.
 
+        An option of ``Client.submit`` in `kwargs`, such as ``retries``, applies to this call if the function has no
+        argument of this name, as with Dask.
+
         Raises
         ------
         RuntimeError
@@ -78,7 +81,10 @@ class ClientExecutor(futures.Executor):
             raise TypeError(f"expected a function, not an object of type {type(fn).__name__}")
         if self._reserved.isdisjoint(kwargs):
             return self._start(lambda: [self._client.submit(fn, *args, **kwargs, **self._options)])[0]
-        return self._start(lambda: [self._client.submit(call, fn, args, kwargs, **self._options)])[0]
+        own = _own_options(fn, kwargs)
+        options = {**self._options, **own}
+        rest = {name: value for name, value in kwargs.items() if name not in own}
+        return self._start(lambda: [self._client.submit(call, fn, args, rest, **options)])[0]
 
     def map(
         self,
@@ -246,3 +252,14 @@ class _ExecutorFuture(futures.Future[Any]):
         else:
             self.set_result(outcome)
         source.release()
+
+
+def _own_options(function: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the options among keyword arguments that the function cannot take."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+        return {}
+    return {name: value for name, value in kwargs.items() if name in OPTIONS and name not in parameters}

@@ -91,6 +91,14 @@ class Submitter:
         #: Earlier sessions that futures still refer to.
         self._old: weakref.WeakSet[Session] = weakref.WeakSet()
         self._is_closed = False
+        self._before_results: Callable[[], None] | None = None
+
+    def call_before_results(self, function: Callable[[], None] | None) -> None:
+        """Call a function, or none any more, in a thread of a session before the results of calls are made known."""
+        with self._lock:
+            self._before_results = function
+            for session in [*self._old, *([] if self._session is None else [self._session])]:
+                session.before_results = function
 
     def environment(self) -> dict[str, Any]:
         """Describe the Python of the functions to the workers."""
@@ -110,6 +118,7 @@ class Submitter:
                 is_first = not self._old
                 self._session = Session(self._client._connection.exchange, self._python, self._own_environment)
                 self._session.adopt_result = weakref.WeakMethod(self._adopt_result)
+                self._session.before_results = self._before_results
                 if is_first:
                     self._client._follow_prints()
             return self._session

@@ -323,6 +323,42 @@ class LocalCluster:
         """The link to the dashboard, including its token, which opens the dashboard and nothing else."""
         return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={page_token(self.token)}")
 
+    @property
+    def name(self) -> str:
+        """The address of the cluster, by which its other processes know it."""
+        return self.scheduler_address
+
+    @property
+    def status(self) -> str:
+        """The state of the cluster: ``running`` or ``closed``."""
+        return "running" if self._process.poll() is None else "closed"
+
+    def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> None:
+        """Wait until at least `n_workers` workers are connected.
+
+        Parameters
+        ----------
+        n_workers : int
+            Number of workers.
+        timeout : float or str, optional
+            Time to wait: seconds, or a string such as ``"2s"``. 60 s by default.
+
+        Raises
+        ------
+        TimeoutError
+            If fewer workers are connected when the time is over.
+
+        Examples
+        --------
+        >>> from partita.distributed import LocalCluster
+        >>> with LocalCluster(n_workers=2) as cluster:
+        ...     cluster.wait_for_workers(2, timeout="1m")
+        """
+        from ._client import Client
+
+        with Client(self, set_as_default=False) as client:
+            client.wait_for_workers(n_workers, timeout)
+
     def scale(self, n: int) -> None:
         """Start or retire workers until there are `n` of them.
 
@@ -413,7 +449,6 @@ _OF_DASK = {
     "workers": "use Client(cluster).scheduler_info()",
     "scheduler": "use Client(cluster).scheduler_info()",
     "logs": "use get_logs, or set PARTITA_LOG=info to write the log to standard error",
-    "wait_for_workers": "use Client(cluster).wait_for_workers(N)",
 }
 #: Unsupported arguments of Dask's clusters, each with an alternative.
 _OF_DASK_ARGUMENTS = {

@@ -10,11 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from ._awaiting import in_event_loop
+from ._coordination import Coordinator
 from ._errors import trim_traceback
+from ._functions import Submitter
 from ._plugins import WorkerPlugin
 from ._worker_view import log_and_wait
 
 __all__ = ["LogForwarding", "LoggingMethods", "record_fields"]
+
+#: Time for which results wait for the log records before them, in seconds.
+RECORDS_WAIT_S = 1.0
 
 
 class LoggingMethods:
@@ -24,6 +29,10 @@ class LoggingMethods:
     register_plugin: Callable[..., Any]
     unregister_worker_plugin: Callable[..., Any]
     subscribe_topic: Callable[..., Any]
+    _coordinator: Coordinator
+    _submitter: Submitter
+    #: The plugins that are registered.
+    _forwarded: frozenset[str] | set[str] = frozenset()
 
     @trim_traceback
     def forward_logging(self, logger_name: str | None = None, level: int | str = logging.NOTSET) -> Any:
@@ -49,6 +58,9 @@ class LoggingMethods:
         """
         topic = self._logging_topic(logger_name)
         plugin = LogForwarding(logger_name, logging._checkLevel(level), topic)  # type: ignore[attr-defined]
+        # A record is handled before the result of the function that wrote it is known.
+        self._forwarded = {*self._forwarded, plugin.name}
+        self._submitter.call_before_results(self._await_records)
         made = self.subscribe_topic(topic, _handle_record)
         registered = self.register_plugin(plugin)
         return _await_both(made, registered) if self._is_awaited() else None
@@ -75,7 +87,13 @@ class LoggingMethods:
         ...     client.unforward_logging("model")
         """
         # Records that are on their way are handled: the topic stays.
+        self._forwarded = self._forwarded - {_plugin_name(logger_name)}
+        if not self._forwarded:
+            self._submitter.call_before_results(None)
         return self.unregister_worker_plugin(_plugin_name(logger_name))
+
+    def _await_records(self) -> None:
+        self._coordinator.wait_for_events(RECORDS_WAIT_S)
 
     def _logging_topic(self, logger_name: str | None) -> str:
         return f"partita-log-{self._connection.session}-{logger_name or ''}"

@@ -205,6 +205,14 @@ def _is_by_value(pickled: bytes) -> bool:
     return any(name.encode() in pickled for name in registry())
 
 
+def _has_module(value: Any) -> bool:
+    """Whether the module of a function is imported here.
+
+    A function that came here by value may name a module that pickle would import, which may take long, or be another one.
+    """
+    return not isinstance(value, types.FunctionType) or value.__module__ is None or value.__module__ in sys.modules
+
+
 def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     """Pickle a value, with functions and classes of the script by value.
 
@@ -215,9 +223,10 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     """
     callback = None if buffers is None else buffers.append
     try:
-        pickled = pickle.dumps(value, protocol=5, buffer_callback=callback)
-        if _MAIN not in pickled and not _is_by_value(pickled):
-            return pickled
+        if _has_module(value):
+            pickled = pickle.dumps(value, protocol=5, buffer_callback=callback)
+            if _MAIN not in pickled and not _is_by_value(pickled):
+                return pickled
     except Exception:
         pass
     if buffers is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import inspect
 import io
 import os
 import shutil
@@ -17,7 +18,7 @@ from typing import Any
 
 from ._setup import once_per_worker, worker_folder
 
-__all__ = ["Environ", "InstallPlugin", "PipInstall", "UploadDirectory", "UploadFile", "WorkerPlugin"]
+__all__ = ["Environ", "InstallPlugin", "PipInstall", "SetupFunction", "UploadDirectory", "UploadFile", "WorkerPlugin"]
 
 #: Time to install packages, in seconds.
 INSTALL_TIMEOUT_S = 1800.0
@@ -49,6 +50,28 @@ class WorkerPlugin:
 
     def teardown(self, worker: Any) -> Any:
         """Undo the preparation, at the end of the process or after the plugin was replaced or unregistered."""
+
+
+class SetupFunction(WorkerPlugin):
+    """Calls a function.
+
+    Parameters
+    ----------
+    function : callable
+        The function. It is called with the worker if it has an argument ``dask_worker`` or ``worker``.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.name = f"setup-{os.urandom(8).hex()}"
+
+    def setup(self, worker: Any) -> Any:
+        try:
+            known = set(inspect.signature(self._function).parameters)
+        except (TypeError, ValueError):
+            known = set()
+        named = {name: worker for name in ("dask_worker", "worker") if name in known}
+        return self._function(**named)
 
 
 class Environ(WorkerPlugin):

@@ -18,6 +18,8 @@ RECORDED_BYTES_MAX = 32 << 20
 FUNCTIONS_BYTES_MAX = 32 << 20
 #: Memory that a record takes besides its arguments, in bytes, about.
 OVERHEAD_BYTES = 200
+#: Share of the limit that is left after the oldest entries were dropped.
+KEPT_SHARE = 0.75
 _U32 = struct.Struct("<I")
 
 
@@ -54,7 +56,7 @@ class CallRecords:
         with self._lock:
             self._functions[stage] = pickled
             self._functions_bytes += len(pickled)
-            self._functions_bytes -= _drop_oldest(self._functions, self._functions_bytes - FUNCTIONS_BYTES_MAX, 0)
+            self._functions_bytes -= _drop_oldest(self._functions, self._functions_bytes, FUNCTIONS_BYTES_MAX, 0)
 
     def add_calls(self, calls: Iterable[Call]) -> None:
         """Keep the arguments of calls. The bytes are those that are sent."""
@@ -64,7 +66,7 @@ class CallRecords:
                 if size <= RECORDED_BYTES_MAX:
                     self._calls[call.stage, call.state.index] = call.arguments
                     self._calls_bytes += size
-            self._calls_bytes -= _drop_oldest(self._calls, self._calls_bytes - RECORDED_BYTES_MAX, OVERHEAD_BYTES)
+            self._calls_bytes -= _drop_oldest(self._calls, self._calls_bytes, RECORDED_BYTES_MAX, OVERHEAD_BYTES)
 
     def find(self, stage: int, index: int) -> CallRecord | None:
         """Return a call, if it is kept."""
@@ -78,9 +80,19 @@ class CallRecords:
         return CallRecord(function, memoryview(sent)[_U32.size + 8 * count :], places)
 
 
-def _drop_oldest(kept: dict[Any, bytes], excess: int, overhead: int) -> int:
-    """Drop the oldest entries until at least a number of bytes is dropped. Return the number of bytes."""
-    dropped = 0
-    while dropped < excess:
-        dropped += len(kept.pop(next(iter(kept)))) + overhead
+def _drop_oldest(kept: dict[Any, bytes], size: int, limit: int, overhead: int) -> int:
+    """Drop the oldest entries if the size exceeds a limit. Return the number of dropped bytes.
+
+    More are dropped than necessary: finding the first entry of a dict takes long after many were removed before it.
+    """
+    if size <= limit:
+        return 0
+    dropped, keys = 0, []
+    for key, value in kept.items():
+        if size - dropped <= limit * KEPT_SHARE:
+            break
+        dropped += len(value) + overhead
+        keys.append(key)
+    for key in keys:
+        del kept[key]
     return dropped

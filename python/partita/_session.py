@@ -143,6 +143,8 @@ class Session:
         #: Calls of other sessions whose results this one needs, by job, stage and index.
         self._foreign: weakref.WeakValueDictionary[tuple[int, int, int], State] = weakref.WeakValueDictionary()
         self._request = 0
+        #: Called before results are made known, if it is set.
+        self.before_results: Callable[[], None] | None = None
         #: What can run once more in this process.
         self.records = CallRecords()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -527,6 +529,8 @@ def _listen(session: weakref.ref[Session], reader: Any) -> None:
             if alive is None:
                 return
             kind, header, body = read_message(message)
+            if alive.before_results is not None and kind in (SETTLED, FOREIGN):
+                alive.before_results()
             if kind == SETTLED:
                 alive._settle(header, body)
             elif kind == FOREIGN:

@@ -15,7 +15,7 @@ from ._coordination import Coordinator, Request, Steps, all_answers, run_steps, 
 from ._errors import ClusterError, trim_traceback
 from ._functions import Submitter
 from ._packing import dumps
-from ._plugins import UploadFile
+from ._plugins import SetupFunction, UploadFile
 from ._session import Error, wait_states
 from ._setup import PIECE_BYTES, Need, applied_needs
 from ._shipping import Shipment
@@ -25,6 +25,8 @@ __all__ = ["SetupMethods"]
 
 #: Time to wait until a process of each worker has set a plugin up, in seconds. All slots may be busy.
 SETUP_WAIT_S = 10.0
+#: Workers that set a plugin up when it is registered. Others do so later.
+SETUP_WORKERS_MAX = 64
 
 
 class SetupMethods:
@@ -117,7 +119,7 @@ class SetupMethods:
 
     def _try_setup(self, need: Need) -> None:
         """Set up a plugin in a process of each worker that has a free slot. After an exception it is unregistered."""
-        addresses = [f"tcp://{row['address']}" for row in self._workers()]
+        addresses = [f"tcp://{row['address']}" for row in self._workers()[:SETUP_WORKERS_MAX]]
         futures: list[TaskFuture] = []
         for address in addresses:
             # A function without an effect.
@@ -154,6 +156,25 @@ class SetupMethods:
         requests = self._delete(need)
         return run_steps(self, all_answers(requests))
 
+    def register_worker_callbacks(self, setup: Callable[..., Any]) -> Any:
+        """Call a function in each Python process of the workers before it runs functions: :meth:`register_plugin`.
+
+        Parameters
+        ----------
+        setup : callable
+            The function. It is called with the worker if it has an argument ``dask_worker`` or ``worker``.
+
+        Examples
+        --------
+        >>> import os
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     client.register_worker_callbacks(lambda: os.environ.update(MODE="fast"))
+        ...     client.submit(os.getenv, "MODE").result()
+        'fast'
+        """
+        return self.register_plugin(SetupFunction(setup))
+
     @trim_traceback
     def upload_file(self, filename: str, load: bool = True) -> Any:
         """Upload a file to the workers. Functions that are submitted afterwards can import it.
@@ -182,7 +203,7 @@ class SetupMethods:
         plugin = UploadFile(filename, load)
         if load and filename.endswith(".py"):
             # Without waiting for a worker.
-            compile(plugin.data, filename, "exec")
+            compile(plugin.data, filename, "exec", dont_inherit=True)
         return self.register_plugin(plugin)
 
     def _delete(self, need: Need) -> list[Request]:

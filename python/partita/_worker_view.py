@@ -314,7 +314,9 @@ def print(*args: Any, sep: str | None = " ", end: str | None = "\n", file: Any =
 def warn(message: Any, category: Any = UserWarning, stacklevel: int = 1, source: Any = None) -> None:
     """Warn as ``warnings.warn`` does; in functions on a worker, also where the clients are."""
     if is_in_runner():
-        _log("warn", {"message": pickle.dumps(message), "category": pickle.dumps(category)})
+        from ._packing import dumps
+
+        _log("warn", {"message": dumps(message, "the warning"), "category": dumps(category, "the warning")})
     warnings.warn(message, category, stacklevel + 1, source)
 
 

@@ -128,3 +128,21 @@ def test_refused_operations(loaded, method):
         REFUSED[method](FRAME)
     with pytest.raises(TypeError):
         computed(REFUSED[method](loaded))
+
+
+@pytest.mark.parametrize("columns", [None, "a", ["a", "b"]])
+def test_columns_are_categorized(client, columns):
+    frame = pd.DataFrame({"a": ["y", None, "x"], "b": ["u", "v", "u"], "n": [1, 2, 3]}, index=["p", "q", "r"])
+    labels = ["a", "b"] if columns is None else [columns] if isinstance(columns, str) else columns
+    got = dd.from_pandas(frame, npartitions=2).categorize(columns, index=False)
+    same(computed(got), frame.astype(dict.fromkeys(labels, "category")))
+
+
+def test_a_frame_without_strings_is_not_changed_by_categorize(client):
+    frame = pd.DataFrame({"n": [1, 2, 3]})
+    same(computed(dd.from_pandas(frame, npartitions=2).categorize()), frame)
+
+
+def test_the_index_is_not_categorized(client):
+    with pytest.raises(NotImplementedError, match="reset_index"):
+        dd.from_pandas(FRAME, npartitions=1).categorize(index=True)

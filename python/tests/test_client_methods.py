@@ -6,7 +6,7 @@ import pytest
 
 import partita
 from partita import bag, config
-from partita.distributed import Client, LocalCluster
+from partita.distributed import Client, LocalCluster, get_worker
 
 pytest.importorskip("cloudpickle")
 
@@ -102,3 +102,42 @@ def test_the_page_of_a_derived_cluster_is_linked():
 
     with Own(n_workers=1) as cluster, Client(cluster, set_as_default=False) as client:
         assert "http://proxy.example/dashboard" in client._repr_html_()
+
+
+def test_a_client_has_a_name_and_a_state(client):
+    address, token = client._connection.address, client._connection.token
+    with Client(address, token=token, set_as_default=False, name="mine") as one:
+        assert (one.name, one.status) == ("mine", "running")
+        assert one.id != client.id
+    assert one.status == "closed"
+    assert client.name == client.id
+
+
+def test_a_cluster_waits_for_its_workers():
+    with LocalCluster(n_workers=1) as cluster:
+        cluster.wait_for_workers(1)
+        assert cluster.status == "running"
+        with pytest.raises(TimeoutError, match="1 of 2 workers"):
+            cluster.wait_for_workers(2, timeout=0.1)
+    assert cluster.status == "closed"
+
+
+def test_workers_are_retired_by_name():
+    with LocalCluster(n_workers=2) as cluster, Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        first, second = client._workers()
+        client.retire_workers(names=[first["name"]])
+        assert list(client.nthreads()) == [f"tcp://{second['address']}"]
+        with pytest.raises(NotImplementedError, match="retired workers exit"):
+            client.retire_workers(names=[second["name"]], close_workers=False)
+
+
+def test_a_function_is_called_in_each_process_of_the_workers(client):
+    address, token = client._connection.address, client._connection.token
+
+    def prepare(dask_worker):
+        dask_worker.prepared = 5
+
+    with Client(address, token=token, set_as_default=False) as one:
+        one.register_worker_callbacks(prepare)
+        assert one.submit(lambda: get_worker().prepared).result() == 5

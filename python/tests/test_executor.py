@@ -295,6 +295,19 @@ def test_shutdown_without_waiting_lets_calls_finish(client, gate):
     assert [future.result(30) for future in started] == [0, 1, 2]
 
 
+def test_options_that_a_function_cannot_take_apply_to_its_call(client):
+    def take(value, retries=None):
+        return value, retries
+
+    def take_any(value, **more):
+        return value, more
+
+    with ClientExecutor(client) as executor:
+        assert executor.submit(take, 1, retries=4, pure=True).result(30) == (1, 4)
+        assert executor.submit(take_any, 1, retries=4).result(30) == (1, {"retries": 4})
+    assert [options["pure"] for _, options in client.submitted] == [True, False]
+
+
 def test_shutdown_cancels_futures(client, gate):
     executor = ClientExecutor(client)
     started = [executor.submit(wait_for_gate, number) for number in range(8)]

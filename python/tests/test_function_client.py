@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import io
+import pickle
 import sys
 import threading
+import uuid
 
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from polling import until
 import partita
 from partita import Cancelled, bag
 from partita import dataframe as dd
+from partita._packing import pack_function
 from partita.diagnostics import ProgressBar
 from partita.distributed import (
     CancelledError,
@@ -302,3 +305,15 @@ def test_many_threads_share_a_client(client):
     for thread in threads:
         thread.join()
     assert found == [2] * 10
+
+
+def test_a_function_that_came_by_value_is_sent_by_value(tmp_path, monkeypatch):
+    """Pickling it does not import the module of its name, which exists."""
+    name = f"by_value_{uuid.uuid4().hex}"
+    (tmp_path / f"{name}.py").write_text("def answer(): return 'by reference'")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    space = {"__name__": name}
+    exec("def answer(): return 'by value'", space)
+    pickled = pack_function(space["answer"], "answer")
+    assert name not in sys.modules
+    assert pickle.loads(pickled)() == "by value"

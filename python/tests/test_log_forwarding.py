@@ -49,8 +49,10 @@ def fail(name):
 def test_records_arrive_at_the_logger_of_the_same_name(client, name):
     client.forward_logging(name)
     with captured(name) as text:
-        client.submit(log, name, logging.ERROR, "hello").result()
-        until(lambda: "hello" in text.getvalue(), "the record")
+        for number in range(20):
+            client.submit(log, name, logging.ERROR, f"hello {number}").result()
+            # The record is handled before the result is known.
+            assert f"hello {number}\n" in text.getvalue()
 
 
 def test_records_have_the_traceback(client, name):

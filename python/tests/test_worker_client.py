@@ -122,6 +122,21 @@ def test_prints_of_functions_are_printed_by_the_client(client, monkeypatch):
     until(lambda: "printed-5!\n" in out.getvalue(), "the text")
 
 
+def test_warnings_of_a_class_of_the_script_are_emitted_by_the_client(client):
+    class OwnWarning(UserWarning):
+        pass
+
+    def foretell():
+        from partita.distributed import warn
+
+        warn(OwnWarning("of its own class"))
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        client.submit(foretell, pure=False).result()
+        until(lambda: any(type(one.message).__name__ == "OwnWarning" for one in caught), "the warning")
+
+
 def test_warnings_of_functions_are_emitted_by_the_client(client):
     def complain():
         from partita.distributed import warn

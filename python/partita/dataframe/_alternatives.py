@@ -12,7 +12,6 @@ ALTERNATIVES = {
     "asfreq": "resample",
     "at": "loc",
     "between_time": "a condition on the index: ddf[(ddf.index.hour >= 8) & (ddf.index.hour < 17)]",
-    "categorize": "astype('category')",
     "combine": "where, or arithmetic",
     "compare": "a comparison, such as a != b",
     "duplicated": "drop_duplicates",

@@ -43,7 +43,6 @@ class Level(NamedTuple):
 _OF_DASK = frozenset(
     (
         "applymap",
-        "categorize",
         "dask",
         "optimize",
         "random_split",

@@ -31,6 +31,39 @@ class FrameValues:
             return self._each(lambda column: column.astype(dtype[column.name]), list(dict(dtype)))
         return self._each(lambda column: column.astype(dtype))
 
+    def categorize(self, columns: Any = None, index: Any = None, split_every: Any = None) -> DataFrame:
+        """Convert columns to categories: ``astype("category")`` of several columns.
+
+        Parameters
+        ----------
+        columns : label or list of labels, optional
+            The columns. By default those of strings.
+        index : bool, optional
+            Not supported if true: use ``reset_index`` first.
+        split_every
+            Accepted for compatibility with Dask; no effect.
+
+        Returns
+        -------
+        DataFrame
+            The frame. Which categories exist is computed at once.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> frame = dd.from_pandas(pd.DataFrame({"day": ["Mo", "Tu", "Mo"]}), npartitions=2)
+        >>> list(frame.categorize().day.compute().cat.categories)
+        ['Mo', 'Tu']
+        """
+        if index:
+            raise NotImplementedError("categorize(index=True) is not supported; use reset_index first")
+        if columns is None:
+            labels = [label for label, kind in self._kinds().items() if is_text(kind)]
+        else:
+            labels = list(columns) if isinstance(columns, (list, tuple, set, pd.Index)) else [columns]
+        return self._each(lambda column: column.astype("category"), labels)
+
     def fillna(self, value: Any) -> DataFrame:
         """Replace missing values with a value, or with values given as a dict by column."""
         if isinstance(value, (dict, pd.Series, Reductions)):
