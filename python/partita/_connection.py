@@ -34,7 +34,7 @@ from ._wire import statement_query, upload_command
 __all__ = ["Connection", "Running"]
 
 #: Version of the protocol between client and scheduler.
-PROTOCOL = "7"
+PROTOCOL = "8"
 #: Key of the schema metadata of a result that contains a notice for the user.
 _NOTICE_KEY = b"partita.notice"
 #: Timeout for connecting to a worker, in seconds; afterwards its rows pass through the scheduler.
