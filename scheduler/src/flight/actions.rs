@@ -190,10 +190,9 @@ fn attend(flight: FlightSql, session: String) -> Result<Answers, Status> {
             tokio::select! {
                 () = sender.closed() => break,
                 () = flight.shutdown.cancelled() => return,
+                // At once: processes that exit wait for the end of the stream.
+                () = flight.catalog.session_ended(&session) => return,
                 () = tokio::time::sleep(ATTEND_INTERVAL) => {
-                    if !flight.catalog.has_session(&session) {
-                        return;
-                    }
                     let nothing = arrow_flight::Result { body: Vec::new().into() };
                     if sender.send(Ok(nothing)).await.is_err() {
                         break;

@@ -8,7 +8,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 use partita_plan::persisted::{PersistedResult, Sorted};
 use partita_shared::ids::JobId;
 use partita_shared::model::TableRow;
+use std::pin::pin;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// All sessions and persisted tables. A result that loses its last name is released in the core.
 #[derive(Debug)]
@@ -16,12 +18,15 @@ pub(crate) struct Catalog {
     hub: Hub,
     sessions: Sessions,
     tables: Collections,
+    /// Told whenever a session ends.
+    ended: Notify,
 }
 
 impl Catalog {
     /// An empty catalog of the results that this core has.
     pub(crate) fn new(hub: Hub) -> Self {
-        Catalog { hub, sessions: Sessions::new(), tables: Collections::default() }
+        let (sessions, tables) = (Sessions::new(), Collections::default());
+        Catalog { hub, sessions, tables, ended: Notify::new() }
     }
 
     /// The session of whoever asks, with the persisted tables that it sees.
@@ -49,7 +54,21 @@ impl Catalog {
     /// Ends a session: its tables go with it.
     pub(crate) async fn end_session(&self, session: &str) {
         self.sessions.end(session);
+        self.ended.notify_waiters();
         self.refresh().await;
+    }
+
+    /// Waits until that session has ended.
+    pub(crate) async fn session_ended(&self, session: &str) {
+        loop {
+            let mut next = pin!(self.ended.notified());
+            // Registered before the check, so that an end in between is not missed.
+            next.as_mut().enable();
+            if !self.has_session(session) {
+                return;
+            }
+            next.await;
+        }
     }
 
     /// Brings the names up to date with the sessions and with what the core holds.
