@@ -29,6 +29,11 @@ def add(*numbers):
     return sum(numbers)
 
 
+def total(array, number):
+    """The sum of an array and a number."""
+    return float(array.sum()) + number
+
+
 def wait_for(seconds):
     """A call that takes some time."""
     time.sleep(seconds)
@@ -104,6 +109,7 @@ def main():
     timed(f"a random graph of {nodes:,} calls", lambda: random_graph(delayed, nodes).compute(scheduler=client))
     data = np.random.default_rng(1).random(int(12_500_000 * scale))
     timed("100 calls that read a scattered array of 100 MB", lambda: read_scattered(client, data))
+    timed("20 results of 100 MB gathered", lambda: gather_large(client, data))
     timed("100 calls of 20 ms, of 3 lengths", lambda: uneven(client))
     print(json.dumps({"seconds": seconds}))
 
@@ -111,8 +117,15 @@ def main():
 def read_scattered(client, data):
     """Each call reads all of an array that was sent once."""
     sent = client.scatter(data)
-    sums = client.gather([client.submit(np.dot, sent, number) for number in range(100)])
+    sums = client.gather([client.submit(total, sent, number) for number in range(100)])
     assert len(sums) == 100
+
+
+def gather_large(client, data):
+    """Results are as large as what the calls read."""
+    sent = client.scatter(data)
+    made = client.gather([client.submit(np.add, sent, number) for number in range(20)])
+    assert sum(one.nbytes for one in made) == 20 * data.nbytes
 
 
 def uneven(client):
