@@ -53,7 +53,7 @@ pub(super) mod from_runner {
     pub(crate) const REJOIN: u8 = 5;
     /// A call has ended whose result is in memory of its own, the descriptor of which came before.
     pub(crate) const DONE_MAPPED: u8 = 6;
-    /// A call has ended with a result of so many bytes, for which memory of its own is wanted.
+    /// A call has ended, and memory is wanted for its result: the bytes that it has.
     pub(crate) const ALLOCATE: u8 = 7;
 }
 

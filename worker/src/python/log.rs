@@ -93,7 +93,7 @@ impl Printed {
     }
 }
 
-/// Lines of one process in its worker's log, at most so many in an interval.
+/// Limits the lines of one process in its worker's log.
 struct Limit {
     pid: u32,
     since: Instant,
