@@ -14,6 +14,7 @@ from ._module_archives import MISSING, MODULE, Found, find_module, hash_archive
 from ._packing import pack_value
 from ._setup import PIECE_BYTES
 from ._shipped_modules import ShippedModules
+from ._threads import start_thread
 from ._worker_view import is_in_runner
 
 __all__ = ["Shipment", "make_shipment"]
@@ -59,9 +60,7 @@ class Shipment:
         with self._lock:
             if self._thread is None:
                 self._open()
-                this = weakref.ref(self)
-                self._thread = threading.Thread(target=_serve, args=(this,), name="partita-environment", daemon=True)
-                self._thread.start()
+                self._thread = start_thread(_serve, weakref.ref(self), name="environment")
 
     def _open(self) -> None:
         self._coordinator.call("queue", name=self.queue, do="open", maxsize=0, own=True)
@@ -140,6 +139,10 @@ def _serve(this: weakref.ref[Shipment]) -> None:
             _reply(shipment, *pickle.loads(body))
         except ClusterError:
             # The stream was lost, and the queue with it. A client that is closed ends this thread.
+            shipment = this()
+            if shipment is None or shipment._is_closed:
+                return
+            del shipment
             pause.wait(REOPEN_PAUSE_S)
             shipment = this()
             if shipment is not None and not shipment._is_closed:

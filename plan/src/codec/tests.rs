@@ -1,12 +1,16 @@
-//! Scans of files on the wire.
+//! Scans of files and Python functions on the wire.
 
 use super::{decode, encode};
-use datafusion::arrow::array::RecordBatch;
+use crate::python::{PythonCalls, PythonFunction};
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::error::Result;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use partita_files::{FileTables, enable};
+use partita_shared::message::FunctionSpec;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,8 +71,53 @@ async fn plans_over_files_travel() {
         assert!(expected.iter().any(|batch| batch.num_rows() > 0), "{name}");
         let bytes = encode(plan).expect("encode");
         let there = SessionContext::new().task_ctx();
-        let plan = decode(&bytes, &there).expect("decode");
+        let plan = decode(&bytes, &there, None).expect("decode");
         let found = collect(plan, there).await.expect("run");
         assert_eq!(text(&found), text(&expected), "{name}");
     }
+}
+
+/// Adds one, as a Python function would.
+#[derive(Debug)]
+struct AddsOne;
+
+impl PythonCalls for AddsOne {
+    fn call(
+        &self,
+        function: &Arc<FunctionSpec>,
+        arguments: &SchemaRef,
+        columns: Vec<ArrayRef>,
+        rows: usize,
+        result: &DataType,
+    ) -> Result<ArrayRef> {
+        assert_eq!((function.name.as_str(), &function.pickle[..]), ("plus_one", &b"pickled"[..]));
+        assert_eq!((arguments.field(0).data_type(), result), (&DataType::Int64, &DataType::Int64));
+        let numbers = columns[0].as_primitive::<Int64Type>();
+        assert_eq!(numbers.len(), rows);
+        Ok(Arc::new(numbers.unary::<_, Int64Type>(|number| number + 1)))
+    }
+}
+
+/// A Python function arrives with its pickle and its types, and is called by what the worker has; the planner cannot
+/// call it, and does not when its arguments are constants.
+#[tokio::test]
+async fn python_functions_are_decoded_with_what_calls_them() {
+    let spec = FunctionSpec {
+        name: "plus_one".into(),
+        pickle: (*b"pickled").into(),
+        ..Default::default()
+    };
+    let function = PythonFunction::new(spec, vec![DataType::Int64], DataType::Int64);
+    let context = SessionContext::new();
+    context.register_udf(function.into_udf());
+    let sql = "select plus_one(a) as b, plus_one(1) as c from (values (1), (5)) as t(a) order by b";
+    let plan = context.sql(sql).await.expect("a plan").create_physical_plan().await;
+    let plan = plan.expect("a physical plan");
+    assert!(collect(Arc::clone(&plan), context.task_ctx()).await.is_err());
+    let bytes = encode(plan).expect("encode");
+    let there = SessionContext::new().task_ctx();
+    let plan = decode(&bytes, &there, Some(Arc::new(AddsOne))).expect("decode");
+    let found = collect(plan, there).await.expect("run");
+    let expected = "+---+---+\n| b | c |\n+---+---+\n| 2 | 2 |\n| 6 | 2 |\n+---+---+";
+    assert_eq!(text(&found), expected);
 }
