@@ -84,7 +84,7 @@ impl PythonFunction {
         Schema::new(fields.chain([result]).collect::<Vec<_>>())
     }
 
-    /// A function from [`PythonFunction::types`].
+    /// A function from the types of its arguments and, last, that of its result, as columns. None without a result.
     pub fn of_types(spec: FunctionSpec, types: &Schema) -> Option<Self> {
         let mut kinds: Vec<DataType> =
             types.fields().iter().map(|field| field.data_type().clone()).collect();
