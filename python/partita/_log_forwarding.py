@@ -90,7 +90,8 @@ class LoggingMethods:
         self._forwarded = self._forwarded - {_plugin_name(logger_name)}
         if not self._forwarded:
             self._submitter.call_before_results(None)
-        return self.unregister_worker_plugin(_plugin_name(logger_name))
+        unregistered = self.unregister_worker_plugin(_plugin_name(logger_name))
+        return unregistered if self._is_awaited() else None
 
     def _await_records(self) -> None:
         self._coordinator.wait_for_events(RECORDS_WAIT_S)

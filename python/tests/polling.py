@@ -16,3 +16,8 @@ def until(condition, what):
 def table_names(client):
     """Return the names of the tables of all clients."""
     return {row["name"] for row in client._connection.action("partita.tables", {})}
+
+
+def live_queries(client, state="running"):
+    """Return the jobs in a state, without those of sessions that call functions, which last as long as their clients."""
+    return [job for job in client._rest(f"jobs?state={state}")["jobs"] if job["text"] != "Python functions"]

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
-from polling import BOUND_S, table_names, until
+from polling import BOUND_S, live_queries, table_names, until
 
 import partita
 from partita import Cancelled, ClusterError, QueryError
@@ -254,11 +254,11 @@ def test_killed_client_is_cleaned_up(client):
     process = running(["-c", script], client)
     assert process.stdout.readline() == "persisted\n"
     until(lambda: len(table_names(client)) > len(before), "its tables")
-    until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
+    until(lambda: live_queries(client), "its job")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     until(lambda: table_names(client) <= before, "its tables to go")
-    until(lambda: not client._rest("jobs?state=running")["jobs"], "its jobs to stop")
+    until(lambda: not live_queries(client), "its jobs to stop")
     until(lambda: not client._rest("jobs?state=queued")["jobs"], "its jobs to stop")
 
 
@@ -273,14 +273,14 @@ def test_interrupt_stops_the_job(client):
     )
     process = running(["-c", script], client)
     assert process.stdout.readline() == "on\n"
-    until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
+    until(lambda: live_queries(client), "its job")
     process.send_signal(signal.SIGINT)
     try:
         _, err = process.communicate(timeout=BOUND_S)
     finally:
         process.kill()
     assert "KeyboardInterrupt" in err or "Cancelled" in err, err
-    until(lambda: not client._rest("jobs?state=running")["jobs"], "its job to stop")
+    until(lambda: not live_queries(client), "its job to stop")
 
 
 ENDLESS = "SELECT sum(a.value % b.value) FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b"
@@ -372,12 +372,12 @@ def test_exit_does_not_wait_for_background_computations(client):
     process = running(["-c", script], client, stdin=True)
     try:
         assert process.stdout.readline() == "on\n"
-        until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
+        until(lambda: live_queries(client), "its job")
         _, err = process.communicate("\n", timeout=BOUND_S)
     finally:
         process.kill()
     assert process.returncode == 0, err
-    until(lambda: not client._rest("jobs?state=running")["jobs"], "its job to stop")
+    until(lambda: not live_queries(client), "its job to stop")
 
 
 def test_errors_name_task_and_worker(client, tmp_path):
@@ -424,8 +424,8 @@ def test_cancel(client):
     work = client.compute(
         dd.read_sql("SELECT a.value FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b").value.sum()
     )
-    until(lambda: client._rest("jobs?state=running")["jobs"], "the job")
-    client.cancel_job(client._rest("jobs?state=running")["jobs"][0]["name"])
+    until(lambda: live_queries(client), "the job")
+    client.cancel_job(live_queries(client)[0]["name"])
     with pytest.raises(partita.Cancelled):
         work.result(BOUND_S)
 
@@ -435,7 +435,7 @@ def test_futures_are_cancelled(client):
     small = client.compute(dd.read_sql("SELECT 1 AS a").a.sum())
     assert small.result(BOUND_S) == 1
     works = [client.compute(dd.read_sql(ENDLESS)) for _ in range(10)]
-    until(lambda: len(client._rest("jobs?state=running")["jobs"]) >= 2, "the jobs")
+    until(lambda: len(live_queries(client)) >= 2, "the jobs")
     client.cancel([small, *works])
     for work in works:
         with pytest.raises(CancelledError, match="the computation was cancelled"):
@@ -443,7 +443,7 @@ def test_futures_are_cancelled(client):
         assert work.status == "cancelled" and work.cancelled()
     assert (small.status, small.result()) == ("finished", 1)
     for state in ("queued", "running"):
-        until(lambda state=state: not client._rest(f"jobs?state={state}")["jobs"], "the jobs to stop")
+        until(lambda state=state: not live_queries(client, state), "the jobs to stop")
     # The threads are free again.
     assert client.compute(dd.read_sql("SELECT 2 AS a").a.sum()).result(BOUND_S) == 2
     with pytest.raises(TypeError, match="expected a future"):
