@@ -199,7 +199,7 @@ fn texts(texts: &[CallText]) -> Html {
         <Panel title="Output of the function" id="texts" status={Status::Ready}>
             { for texts.iter().enumerate().map(|(at, text)| html! {
                 <div key={at}>
-                    <p class="details">{ heading(text) }</p>
+                    <h3 class="empty">{ heading(text) }</h3>
                     <pre class="text" tabindex="0">{ text.text.clone() }</pre>
                 </div>
             }) }
