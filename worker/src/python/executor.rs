@@ -75,9 +75,8 @@ impl FunctionExecutor {
         let (mut lease, function) = self.pools.lease(&spec.environment, stage, None).await?;
         let mut calls = Vec::with_capacity(left.len());
         for (run, inputs) in left {
-            let (task, arguments) = (run.task.task, &run.task.arguments[..]);
-            let attempt = run.task.attempt;
-            calls.push(Call { task, attempt, function, spec, arguments, inputs });
+            let (attempt, arguments) = (Some(key(run)), &run.task.arguments[..]);
+            calls.push(Call { attempt, function, spec, arguments, inputs });
         }
         // From here on the process may be at work.
         lease.is_busy = true;

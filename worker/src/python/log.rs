@@ -28,8 +28,8 @@ const MARK: u8 = 0;
 /// A call that a process got.
 #[derive(Clone, Debug)]
 pub(super) struct Printing {
-    pub(super) task: TaskId,
-    pub(super) attempt: Attempt,
+    /// The task that it is; none if a query calls the function.
+    pub(super) attempt: Option<(TaskId, Attempt)>,
     /// The name of its function.
     pub(super) name: Arc<str>,
 }
@@ -60,13 +60,12 @@ impl Printed {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers a call that the process gets.
-    pub(super) fn add_call(&self, ticket: u64, call: Printing) {
+    /// Remembers calls that the process gets, by number.
+    pub(super) fn add_calls(&self, calls: impl Iterator<Item = (u64, Printing)>) {
         let mut state = self.state();
-        if state.calls.len() == CALLS_MAX {
-            state.calls.pop_front();
-        }
-        state.calls.push_back((ticket, call));
+        state.calls.extend(calls);
+        let surplus = state.calls.len().saturating_sub(CALLS_MAX);
+        drop(state.calls.drain(..surplus));
     }
 
     /// The last lines, one after the other.
@@ -144,12 +143,15 @@ fn take_line(line: &[u8], printed: &Printed, limit: &mut Limit) {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end();
     let Some(printing) = printed.add(text) else { return };
-    if let Some(call) = &printing {
-        printed.texts.printed((call.task, call.attempt), text);
+    if let Some(attempt) = printing.as_ref().and_then(|call| call.attempt) {
+        printed.texts.printed(attempt, text);
     }
     if limit.has_room() {
-        let of = printing
-            .map_or_else(|| "-".to_string(), |call| format!("{} ({})", call.name, call.task));
+        let of = match &printing {
+            None => "-".to_string(),
+            Some(Printing { attempt: None, name }) => name.to_string(),
+            Some(Printing { attempt: Some((task, _)), name }) => format!("{name} ({task})"),
+        };
         tracing::info!(target: "partita::printed", pid = limit.pid, of, "{text}");
     }
 }
@@ -164,17 +166,20 @@ mod tests {
     async fn lines_belong_to_their_calls() {
         let texts = Arc::<CallTexts>::default();
         let printed = Printed::new(&texts);
-        for ticket in 1..=3 {
-            let stage = StageId { job: JobId(1), index: 0 };
-            let task = TaskId { stage, index: ticket as u32 };
-            printed.add_call(ticket, Printing { task, attempt: 1, name: "f".into() });
-        }
-        let stream = &b"before\n\x001\none\ntwo\x003\nthree\n\x0099\nof none"[..];
+        let stage = StageId { job: JobId(1), index: 0 };
+        let call = |ticket| {
+            // A query calls the last one.
+            let is_task = ticket < 4;
+            let attempt = is_task.then_some((TaskId { stage, index: ticket as u32 }, 1));
+            (ticket, Printing { attempt, name: "f".into() })
+        };
+        printed.add_calls((1..=4).map(call));
+        let stream = &b"before\n\x001\none\ntwo\x003\nthree\n\x004\nfour\n\x0099\nof none"[..];
         follow(stream, 1, Arc::clone(&printed)).await;
         let found = texts.take();
         let found: Vec<(u32, &str)> =
             found.iter().map(|text| (text.task.index, text.text.as_str())).collect();
         assert_eq!(found, [(1, "one\ntwo\n"), (3, "three\n")]);
-        assert_eq!(printed.last(), "before\none\ntwo\nthree\nof none");
+        assert_eq!(printed.last(), "before\none\ntwo\nthree\nfour\nof none");
     }
 }

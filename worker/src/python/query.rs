@@ -11,7 +11,7 @@ use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::{DataFusionError, Result};
 use partita_net::payload::{Header, Payload};
 use partita_plan::python::PythonCalls;
-use partita_shared::ids::{StageId, TaskId};
+use partita_shared::ids::StageId;
 use partita_shared::message::FunctionSpec;
 use std::io::Cursor;
 use std::sync::{Arc, mpsc};
@@ -49,7 +49,7 @@ impl QueryFunctions {
             let called = async {
                 let name = Some(spec.name.as_str());
                 let (mut lease, function) = pools.lease(&spec.environment, stage, name).await?;
-                let called = call(&mut lease, function, &spec, stage, &arguments).await;
+                let called = call(&mut lease, function, &spec, &arguments).await;
                 lease.is_busy = !matches!(called, Ok(_) | Err(PythonError::Raised { .. }));
                 called
             };
@@ -71,13 +71,10 @@ async fn call(
     lease: &mut Lease,
     function: u32,
     spec: &FunctionSpec,
-    stage: StageId,
     arguments: &[u8],
 ) -> Result<Payload, PythonError> {
     lease.is_busy = true;
-    let task = TaskId { stage, index: 0 };
-    // No task is named: what the function prints is in the log of the worker.
-    let call = Call { task, attempt: 0, function, spec, arguments, inputs: &[] };
+    let call = Call { attempt: None, function, spec, arguments, inputs: &[] };
     let runner = lease.runner()?;
     runner.send(&[call]).await?;
     runner.answer(None, || {}).await

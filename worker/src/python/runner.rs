@@ -47,8 +47,8 @@ pub(super) struct Input {
 /// A call of a function.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
-    pub(super) task: TaskId,
-    pub(super) attempt: Attempt,
+    /// The task that it is; none if a query calls the function.
+    pub(super) attempt: Option<(TaskId, Attempt)>,
     /// The number by which the processes of its environment know the function.
     pub(super) function: u32,
     pub(super) spec: &'a FunctionSpec,
@@ -145,10 +145,9 @@ impl Runner {
     /// small.
     pub(super) async fn send(&mut self, calls: &[Call<'_>]) -> Result<(), PythonError> {
         let name: Arc<str> = calls.first().map_or("", |call| call.spec.name.as_str()).into();
-        for (call, ticket) in calls.iter().zip(self.tickets + 1..) {
-            let Call { task, attempt, .. } = *call;
-            self.printed.add_call(ticket, Printing { task, attempt, name: Arc::clone(&name) });
-        }
+        let printing =
+            |call: &Call<'_>| Printing { attempt: call.attempt, name: Arc::clone(&name) };
+        self.printed.add_calls((self.tickets + 1..).zip(calls.iter().map(printing)));
         let sent = self.write(calls).await;
         match sent {
             Ok(()) => Ok(()),
@@ -276,6 +275,8 @@ impl Runner {
         let mut body = Reader(&frame.body);
         let ticket = body.u64()?;
         self.answered += 1;
+        // It is reserved again where the result is stored.
+        self.room = None;
         if ticket != self.answered {
             return Err(PythonError::Protocol("the answer to another call".to_string()));
         }
@@ -305,8 +306,6 @@ impl Runner {
             return Err(self.ended().await);
         };
         let length = parts.iter().sum();
-        // It is reserved again where it is stored.
-        self.room = None;
         let bytes = self.segments.adopt(memory, length);
         let bytes = bytes.map_err(PythonError::system("cannot map the result of a function"))?;
         let payload = Payload::new(Header::Pickle { parts }, bytes);
