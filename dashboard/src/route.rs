@@ -236,7 +236,7 @@ impl fmt::Display for TaskFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let job = self.job.map(|job| format!("job={}", job.0));
         let stage = self.stage.map(|stage| format!("stage={stage}"));
-        let state = self.state.map(|state| format!("state={}", state_key(state)));
+        let state = self.state.map(|state| format!("state={}", state.as_str()));
         let parts: Vec<String> = [job, stage, state].into_iter().flatten().collect();
         if parts.is_empty() { Ok(()) } else { write!(f, "?{}", parts.join("&")) }
     }
@@ -268,20 +268,9 @@ fn parse_task(text: &str) -> Option<TaskId> {
     Some(TaskId { stage, index: index.parse().ok()? })
 }
 
-/// The word of a state, in addresses and on the page.
-pub const fn state_key(state: TaskState) -> &'static str {
-    match state {
-        TaskState::Waiting => "waiting",
-        TaskState::Ready => "ready",
-        TaskState::Running => "running",
-        TaskState::Done => "done",
-        TaskState::Failed => "failed",
-    }
-}
-
 /// The state of a word.
 pub fn parse_state(text: &str) -> Option<TaskState> {
-    TaskState::ALL.into_iter().find(|state| state_key(*state) == text)
+    TaskState::ALL.into_iter().find(|state| state.as_str() == text)
 }
 
 #[cfg(test)]

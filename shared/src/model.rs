@@ -24,6 +24,17 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TaskState::Waiting => "waiting",
+            TaskState::Ready => "ready",
+            TaskState::Running => "running",
+            TaskState::Done => "done",
+            TaskState::Failed => "failed",
+        }
+    }
+
     /// All states, in the order of [`TaskCounts`].
     pub const ALL: [TaskState; 5] = [
         TaskState::Waiting,

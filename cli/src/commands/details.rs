@@ -4,7 +4,7 @@ use crate::args::{ListFormat, LogsArgs, TaskArgs};
 use crate::commands::listing::{ask, json};
 use anyhow::{Result, bail};
 use partita_shared::message::{Reply, Request};
-use partita_shared::model::{AttemptRow, CallTextKind, TaskDetail, TaskState};
+use partita_shared::model::{AttemptRow, CallTextKind, TaskDetail};
 use partita_shared::units::{format_bytes, format_count, format_duration};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) async fn task(args: TaskArgs) -> Result<u8> {
 
 fn show(detail: &TaskDetail) {
     let TaskDetail { task: row, stage_name, attempts, why, texts } = detail;
-    say!("task       {}, {}", row.id, word(row.state));
+    say!("task       {}, {}", row.id, row.state.as_str());
     say!("stage      {stage_name}");
     if row.bytes > 0 || row.rows > 0 {
         let rows = if row.rows == 1 { "row" } else { "rows" };
@@ -46,17 +46,6 @@ fn show(detail: &TaskDetail) {
         for line in text.text.lines() {
             say!("  {line}");
         }
-    }
-}
-
-/// The word for a state.
-fn word(state: TaskState) -> &'static str {
-    match state {
-        TaskState::Waiting => "waiting",
-        TaskState::Ready => "ready",
-        TaskState::Running => "running",
-        TaskState::Done => "done",
-        TaskState::Failed => "failed",
     }
 }
 

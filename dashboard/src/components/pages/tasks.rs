@@ -6,7 +6,7 @@ use crate::components::parts::{
 };
 use crate::format::{NONE, bytes, csv, duration_us, grouped, middle};
 use crate::live::{Act, Live, use_answer};
-use crate::route::{Route, TaskFilter, state_key, task_key};
+use crate::route::{Route, TaskFilter, task_key};
 use crate::topics::latest_job;
 use partita_observe::frame::{Answer, Question, Topic};
 use partita_shared::ids::JobId;
@@ -235,7 +235,7 @@ fn option(value: String, text: String, selected: bool) -> Html {
 }
 
 fn state_button(live: &Live, filter: TaskFilter, state: Option<TaskState>) -> Html {
-    let word = state.map_or("all", state_key);
+    let word = state.map_or("all", TaskState::as_str);
     let is_pressed = filter.state == state;
     let actor = live.actor();
     let onclick = Callback::from(move |_: MouseEvent| {
@@ -261,7 +261,7 @@ fn as_csv(answer: &Rc<Answer>) -> String {
         rows.iter().map(|row| {
             [
                 task_key(row.id),
-                state_key(row.state).to_string(),
+                row.state.as_str().to_string(),
                 row.attempts.to_string(),
                 row.worker.map(|worker| worker.0.to_string()).unwrap_or_default(),
                 row.busy_us.to_string(),

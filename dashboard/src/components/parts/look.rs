@@ -4,7 +4,6 @@
 //! The glyphs ask to be drawn as text, not as pictures (the variation selector `U+FE0E`).
 
 use super::MemoryUse;
-use crate::route::state_key;
 use partita_observe::event::{Ending, Level};
 use partita_shared::model::{JobState, TaskState, WorkerRow, WorkerState};
 
@@ -28,7 +27,7 @@ pub const SPILLED: Look = look("▤", "spilled", "spilled");
 
 /// A task.
 pub const fn task(state: TaskState) -> Look {
-    let word = state_key(state);
+    let word = state.as_str();
     match state {
         TaskState::Waiting => look("○", "waiting", word),
         TaskState::Ready => look("◔", "ready", word),

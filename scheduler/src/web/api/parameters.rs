@@ -33,13 +33,10 @@ pub(super) const JOB_STATES: [(&str, JobState); 7] = [
 ];
 
 /// The states of a task, as JSON has them.
-pub(super) const TASK_STATES: [(&str, TaskState); 5] = [
-    ("waiting", TaskState::Waiting),
-    ("ready", TaskState::Ready),
-    ("running", TaskState::Running),
-    ("done", TaskState::Done),
-    ("failed", TaskState::Failed),
-];
+pub(super) const TASK_STATES: [(&str, TaskState); 5] = {
+    let [a, b, c, d, e] = TaskState::ALL;
+    [(a.as_str(), a), (b.as_str(), b), (c.as_str(), c), (d.as_str(), d), (e.as_str(), e)]
+};
 
 /// The parameters of one request, each at most once.
 #[derive(Debug)]
