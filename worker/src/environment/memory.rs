@@ -109,7 +109,7 @@ type Resource = libc::__rlimit_resource_t;
 type Resource = libc::c_int;
 
 /// The soft limit of a resource, `None` if unlimited.
-fn resource_limit(resource: Resource) -> Option<u64> {
+pub(crate) fn resource_limit(resource: Resource) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     #[expect(unsafe_code, reason = "getrlimit writes into the struct that it is given")]
     let failed = unsafe { libc::getrlimit(resource, &raw mut limit) } != 0;

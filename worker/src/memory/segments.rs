@@ -3,6 +3,7 @@
 //! A segment is a `memfd` whose content is sealed: no process can change it, so that it may be shared. Python maps it
 //! privately: a function that writes to its input gets copies of the pages that it writes to.
 
+use crate::environment::memory::resource_limit;
 use crate::store::CONSUMER;
 use datafusion::arrow::buffer::Buffer;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
@@ -20,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub(crate) const SEGMENT_BYTES_MIN: usize = 1 << 20;
 /// The part of the descriptors of the process that segments may have.
 const DESCRIPTORS_PART: u64 = 2;
-/// Segments at most, where the system does not tell how many descriptors there may be.
+/// Segments at most, where descriptors have no limit or the system does not tell it.
 const SEGMENTS_FALLBACK: usize = 256;
 /// The name of segments in listings of the system.
 const NAME: &str = "partita";
@@ -156,11 +157,8 @@ impl Segments {
 
 /// How many segments there may be: each has a descriptor.
 fn segments_max() -> usize {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    #[expect(unsafe_code, reason = "getrlimit writes into the struct that it is given")]
-    let failed = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0;
-    let count = (!failed).then(|| usize::try_from(limit.rlim_cur / DESCRIPTORS_PART).ok());
-    count.flatten().unwrap_or(SEGMENTS_FALLBACK)
+    let limit = resource_limit(libc::RLIMIT_NOFILE as _).map(|limit| limit / DESCRIPTORS_PART);
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(SEGMENTS_FALLBACK)
 }
 
 #[cfg(test)]

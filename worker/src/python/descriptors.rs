@@ -16,20 +16,14 @@ pub(super) async fn send_with(
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let descriptors: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-    loop {
-        stream.writable().await?;
-        let sent = stream.try_io(Interest::WRITABLE, || {
-            let (slices, rights) =
-                ([IoSlice::new(bytes)], [ControlMessage::ScmRights(&descriptors)]);
-            let flags = MsgFlags::MSG_NOSIGNAL;
-            Ok(sendmsg::<()>(stream.as_raw_fd(), &slices, &rights, flags, None)?)
-        });
-        match sent {
-            Ok(sent) if sent == bytes.len() => return Ok(()),
-            Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
+    let send = || {
+        let (slices, rights) = ([IoSlice::new(bytes)], [ControlMessage::ScmRights(&descriptors)]);
+        let flags = MsgFlags::MSG_NOSIGNAL;
+        Ok(sendmsg::<()>(stream.as_raw_fd(), &slices, &rights, flags, None)?)
+    };
+    match stream.async_io(Interest::WRITABLE, send).await? {
+        sent if sent == bytes.len() => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
     }
 }
 
@@ -40,13 +34,7 @@ pub(super) async fn send(stream: &UnixStream, descriptor: BorrowedFd<'_>) -> io:
 
 /// Says yes or no on a socket that has only descriptors, to a process that waits for the answer.
 pub(super) async fn answer(stream: &UnixStream, is_yes: bool) -> io::Result<()> {
-    loop {
-        stream.writable().await?;
-        match stream.try_write(&[u8::from(is_yes)]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            written => return written.map(drop),
-        }
-    }
+    send_with(stream, &[u8::from(is_yes)], &[]).await
 }
 
 /// Receives the next descriptor from a socket that has only descriptors.
@@ -54,13 +42,7 @@ pub(super) async fn answer(stream: &UnixStream, is_yes: bool) -> io::Result<()> 
 /// # Errors
 /// [`io::ErrorKind::UnexpectedEof`] if the process at the other end has ended.
 pub(super) async fn receive(stream: &UnixStream) -> io::Result<OwnedFd> {
-    loop {
-        stream.readable().await?;
-        match stream.try_io(Interest::READABLE, || receive_now(stream)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            received => return received,
-        }
-    }
+    stream.async_io(Interest::READABLE, || receive_now(stream)).await
 }
 
 fn receive_now(stream: &UnixStream) -> io::Result<OwnedFd> {

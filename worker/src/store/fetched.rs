@@ -6,7 +6,7 @@
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use partita_net::payload::Payload;
-use partita_shared::ids::{Attempt, JobId, TaskId};
+use partita_shared::ids::{Attempt, TaskId};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +33,8 @@ pub(crate) struct Fetched {
 #[derive(Debug, Default)]
 struct State {
     objects: HashMap<Key, Kept>,
+    /// Those that were forgotten, whose memory the sweep frees.
+    forgotten: Vec<Kept>,
     /// Whether the sweep runs.
     is_swept: bool,
 }
@@ -118,9 +120,7 @@ impl Fetched {
             loop {
                 tokio::time::sleep(SWEEP_INTERVAL).await;
                 let Some(fetched) = fetched.upgrade() else { return };
-                drop(
-                    fetched.take(|_, kept| kept.is_idle() && kept.used.elapsed() >= IDLE_TIME_MAX),
-                );
+                drop(fetched.take_unused());
                 let mut state = fetched.lock();
                 if state.objects.is_empty() {
                     state.is_swept = false;
@@ -130,31 +130,36 @@ impl Fetched {
         });
     }
 
-    /// Takes objects out.
-    fn take(&self, mut is_taken: impl FnMut(&Key, &Kept) -> bool) -> Vec<Kept> {
+    /// Takes out what was not used for a while, and what was forgotten.
+    fn take_unused(&self) -> Vec<Kept> {
         let mut state = self.lock();
-        let taken = state.objects.extract_if(|key, kept| is_taken(key, kept));
-        taken.map(|(_, kept)| kept).collect()
+        let State { objects, forgotten, .. } = &mut *state;
+        let is_unused = |kept: &Kept| kept.is_idle() && kept.used.elapsed() >= IDLE_TIME_MAX;
+        forgotten.extend(objects.extract_if(|_, kept| is_unused(kept)).map(|(_, kept)| kept));
+        std::mem::take(forgotten)
     }
 
     /// Frees about `bytes` bytes of what no call waits for. Returns how many were freed.
     pub(crate) fn make_room(&self, bytes: usize) -> usize {
         let mut freed = 0;
-        drop(self.take(|_, kept| {
+        let mut take = |kept: &mut Kept| {
             let is_taken = freed < bytes && kept.is_idle() && kept.reservation.size() > 0;
             freed += if is_taken { kept.reservation.size() } else { 0 };
             is_taken
-        }));
+        };
+        let taken: Vec<Kept> = {
+            let mut state = self.lock();
+            state.objects.extract_if(|_, kept| take(kept)).map(|(_, kept)| kept).collect()
+        };
+        // Without the lock.
+        drop(taken);
         freed
     }
 
-    /// Forgets the objects of a job.
-    pub(crate) fn drop_job(&self, job: JobId) {
-        drop(self.take(|(task, _), _| task.stage.job == job));
-    }
-
-    /// Forgets everything.
+    /// Forgets everything. The sweep frees the memory, which takes time.
     pub(crate) fn clear(&self) {
-        drop(self.take(|_, _| true));
+        let mut state = self.lock();
+        let State { objects, forgotten, .. } = &mut *state;
+        forgotten.extend(objects.drain().map(|(_, kept)| kept));
     }
 }

@@ -264,7 +264,6 @@ impl Store {
     /// the jobs some of whose attempts were stopped and have not ended: only those can bring anything,
     /// and so much is remembered.
     pub(crate) fn drop_job(&self, job: JobId, stopping: &HashSet<JobId>) -> Forgotten {
-        self.fetched.drop_job(job);
         {
             let mut state = self.lock();
             state.dropped.retain(|dropped| stopping.contains(dropped));
