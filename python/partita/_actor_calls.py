@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
-from ._awaiting import in_event_loop, until_called
+from ._awaiting import is_awaited, until_called
 from ._coordination import Answer
 from ._durations import parse_seconds
 from ._errors import ClusterError
@@ -133,7 +133,7 @@ class ActorFuture(BaseActorFuture):
         Exception
             The exception that the method raised.
         """
-        if self._hub.client.asynchronous and in_event_loop():
+        if is_awaited(self._hub.client):
             return self._result()
         seconds = parse_seconds(timeout)
         if not wait_without_slot(self._wait, seconds):
@@ -155,7 +155,7 @@ class ActorFuture(BaseActorFuture):
         timeout : float or str, optional
             Time to wait. Unlimited by default.
         """
-        if self._hub.client.asynchronous and in_event_loop():
+        if is_awaited(self._hub.client):
             return self._async_exception()
         try:
             self.result(timeout)
@@ -361,6 +361,6 @@ class _Outcome(Pickled):
         if status == "value":
             return value
         if status == "large":
-            return value.future if self._client.asynchronous and in_event_loop() else value.future.result()
+            return value.future if is_awaited(self._client) else value.future.result()
         text, pickled = value
         raise remote_exception(Error(-1, -1, "raised", text, pickled))

@@ -9,7 +9,6 @@ import inspect
 import queue
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from concurrent import futures
@@ -27,6 +26,7 @@ from ._actor_calls import (
 )
 from ._actors import Core
 from ._coordination import Answer, Refused, Request
+from ._durations import Deadline
 from ._errors import ClusterError
 from ._packing import pack_value
 from ._worker_view import get_client, get_worker, secede
@@ -140,11 +140,11 @@ class Server:
         until the method has ended. In Dask, an answer of an actor of the same worker exists at once: programs may rely on
         that with a short timeout.
         """
-        end = None if seconds is None else time.monotonic() + max(seconds, ANSWER_WAIT_MIN_S)
+        deadline = Deadline(None if seconds is None else max(seconds, ANSWER_WAIT_MIN_S))
         answer.add_done_callback(lambda _: self._calls.put(None))
         while not answer.done():
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
+            left = deadline.left()
+            if left == 0:
                 return False
             try:
                 call = self._calls.get(timeout=left)

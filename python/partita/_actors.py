@@ -17,7 +17,7 @@ from concurrent import futures
 from typing import Any
 
 from ._actor_calls import ActorFuture, Hub, hub_of, resource_name
-from ._awaiting import in_event_loop
+from ._awaiting import is_awaited
 from ._coordination import Answer, Request
 from ._errors import ClusterError
 from ._foreign import loading_client
@@ -189,7 +189,7 @@ class Actor:
         if name.startswith("_"):
             raise AttributeError(f"the actor {core.name} has no public attribute {name!r}")
         future = core.call(name, (), {}, is_call=False)
-        return future if core.hub.client.asynchronous and in_event_loop() else future.result()
+        return future if is_awaited(core.hub.client) else future.result()
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *self._core.attributes})

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar, cast
 
-__all__ = ["Ready", "call_soon", "in_event_loop", "may_await", "until_called"]
+__all__ = ["Ready", "call_soon", "in_event_loop", "is_awaited", "may_await", "until_called"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -20,6 +20,11 @@ def in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def is_awaited(client: Any) -> bool:
+    """Whether the caller awaits what a client returns: an asynchronous client in an event loop."""
+    return bool(client.asynchronous) and in_event_loop()
 
 
 def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
@@ -55,7 +60,7 @@ def may_await(method: _Method) -> _Method:
 
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self.asynchronous or not in_event_loop():
+        if not is_awaited(self):
             return method(self, *args, **kwargs)
         work = functools.partial(method, self, *args, **kwargs)
         return asyncio.get_running_loop().run_in_executor(None, work)

@@ -33,6 +33,11 @@ LEVELS = frozenset(("ERROR", "WARN", "INFO", "DEBUG", "TRACE"))
 JOBS_PAGE_MAX = 1000
 
 
+def _last(lines: list[str], n: int | None) -> list[str]:
+    """Return the last lines; all without a number."""
+    return lines if n is None else lines[max(len(lines) - n, 0) :]
+
+
 def _leveled(line: str) -> tuple[str, str]:
     """Return the level of a line of a log, and the line."""
     level = next((word for word in line.split()[:2] if word in LEVELS), "INFO")
@@ -72,15 +77,17 @@ class ClusterMethods:
             text = json.loads(text)["error"]
         raise ClusterError(text)
 
+    def _pages(self, what: str, after: str, path: str, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows of all pages of a listing, up to a number of rows."""
+        page = self._rest(path)
+        rows = list(page[what])
+        while page.get("next") is not None and (limit is None or len(rows) < limit):
+            page = self._rest(f"{path}&{after}={page['next']}")
+            rows += page[what]
+        return rows[:limit]
+
     def _workers(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        after = ""
-        while True:
-            page = self._rest(f"workers?state=up&limit=1000{after}")
-            rows += page["workers"]
-            if page["next"] is None:
-                return rows
-            after = f"&after={page['next']}"
+        return self._pages("workers", "after", "workers?state=up&limit=1000")
 
     def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
         """Return a summary of the cluster, with its workers by address.
@@ -133,10 +140,7 @@ class ClusterMethods:
         ids = {f"tcp://{row['address']}": row["id"] for row in self._workers()}
         wanted = ids if workers is None else self._addresses(workers)
         logs = {address: self._rest(f"workers/{ids[address]}/log")["lines"] for address in wanted}
-        return {
-            address: tuple(map(_leveled, lines if n is None else lines[len(lines) - min(n, len(lines)) :]))
-            for address, lines in logs.items()
-        }
+        return {address: tuple(map(_leveled, _last(lines, n))) for address, lines in logs.items()}
 
     @may_await
     def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> Any:

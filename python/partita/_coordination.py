@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow.flight as flight
 
-from ._awaiting import in_event_loop, until_called
+from ._awaiting import is_awaited, until_called
 from ._connection import check_process
 from ._errors import ClusterError
 from ._exchange import encode_message, read_message
@@ -485,7 +485,7 @@ Steps = Generator[Request, Answer, Any]
 
 def run_steps(client: Any, steps: Steps) -> Any:
     """Run an operation and return its result; in an event loop of an asynchronous client, what is awaited for it."""
-    return run_steps_async(steps) if client.asynchronous and in_event_loop() else _run_steps(steps)
+    return run_steps_async(steps) if is_awaited(client) else _run_steps(steps)
 
 
 def _run_steps(steps: Steps) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from typing import Any
 
-from ._awaiting import in_event_loop, may_await
+from ._awaiting import is_awaited, may_await
 from ._collection import is_frame
 from ._connection import Connection, quote
 from ._coordination import Coordinator, Refused, run_steps
@@ -179,7 +179,7 @@ class Datasets(MutableMapping[Any, Any]):
         self._client = client
 
     def _check_can_wait(self, instead: str) -> None:
-        if self._client.asynchronous and in_event_loop():
+        if is_awaited(self._client):
             raise TypeError(f"a dict of datasets cannot wait for an asynchronous client: use {instead}")
 
     def __getitem__(self, name: Any) -> Any:

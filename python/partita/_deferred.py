@@ -23,12 +23,11 @@ class DeferredTable:
     create : callable
         Creates the table.
     first : callable, optional
-        Takes a number of partitions. Returns rows of a table of only the first ones, and whether these are all.
+        Takes a number of partitions. Returns the rows of a table of only the first ones; None after the creation of the
+        table itself, if it has no more.
     """
 
-    def __init__(
-        self, stand_in: str, create: Callable[[], None], first: Callable[[int], tuple[Any, bool]] | None = None
-    ) -> None:
+    def __init__(self, stand_in: str, create: Callable[[], None], first: Callable[[int], Any] | None = None) -> None:
         self.stand_in = stand_in
         self.first = first
         self._create = create

@@ -6,13 +6,13 @@ import contextlib
 import inspect
 import itertools
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from typing import Any
 
 from ._by_value import call, call_chunk
+from ._durations import Deadline
 
 __all__ = ["ClientExecutor"]
 
@@ -120,7 +120,7 @@ class ClientExecutor(futures.Executor):
             raise ValueError(f"chunksize must be at least 1, not {chunksize!r}")
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1 or None, not {buffersize!r}")
-        end = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         single: Iterator[Any] = zip(*iterables)
         chunks = iter(lambda: tuple(itertools.islice(single, chunksize)), ())
         calls = single if chunksize == 1 else ((fn, chunk) for chunk in chunks)
@@ -128,17 +128,16 @@ class ClientExecutor(futures.Executor):
         # The first calls are submitted now, not when the iterator is first used.
         started = deque(self._start_many(function, itertools.islice(calls, buffersize)))
         rest = calls if buffersize is not None else iter(())
-        results = self._results(function, started, rest, end)
+        results = self._results(function, started, rest, deadline)
         return itertools.chain.from_iterable(results) if chunksize > 1 else results
 
     def _results(
-        self, function: Callable[..., Any], started: deque[futures.Future[Any]], rest: Iterator[Any], end: float | None
+        self, function: Callable[..., Any], started: deque[futures.Future[Any]], rest: Iterator[Any], deadline: Deadline
     ) -> Iterator[Any]:
         """Yield the results of started calls in order, and start one of the rest for each."""
         try:
             while started:
-                left = None if end is None else end - time.monotonic()
-                result = started[0].result(left)
+                result = started[0].result(deadline.left())
                 started.popleft()
                 started.extend(self._start_many(function, itertools.islice(rest, 1)))
                 yield result

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ._actors import create_actor
-from ._awaiting import Ready, in_event_loop
+from ._awaiting import Ready, in_event_loop, is_awaited
 from ._durations import parse_seconds
 from ._errors import Cancelled, ClusterError, remote_traceback, trim_traceback
 from ._foreign import loading
@@ -80,7 +80,7 @@ class FunctionMethods:
         ...     client.sync(double_all, client, [1, 2])
         [2, 4]
         """
-        if asynchronous or (asynchronous is None and self.asynchronous and in_event_loop()):
+        if asynchronous or (asynchronous is None and is_awaited(self)):
             return func(*args, **kwargs)
         timeout = parse_seconds(callback_timeout)
 
@@ -96,7 +96,7 @@ class FunctionMethods:
 
     def _awaitable(self, value: Any) -> Any:
         """Return a value, or what is awaited for it in an event loop."""
-        return Ready(value) if self.asynchronous and in_event_loop() else value
+        return Ready(value) if is_awaited(self) else value
 
     @trim_traceback
     def submit(

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Generator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from ._awaiting import Ready, in_event_loop
+from ._awaiting import Ready, is_awaited
 from ._binary import find_program
 from ._connection import join_connections
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
@@ -410,7 +410,7 @@ class LocalCluster:
         if workers is not None:
             workers.close()
         join_connections(self.scheduler_address)
-        return Ready(None) if self.asynchronous and in_event_loop() else None
+        return Ready(None) if is_awaited(self) else None
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_DASK:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import time
 import uuid
 from collections.abc import Generator
 from typing import Any
 
 from ._coordination import Request, Steps, refusal, run_steps, run_steps_async, unless_gone
-from ._durations import parse_seconds
+from ._durations import Deadline, parse_seconds
 from ._errors import ClusterError
 from ._foreign import is_loading, loading_client
 from ._names import encode_name
@@ -317,18 +316,16 @@ class MultiLock(Semaphore):
         if not need:
             return True
         known = sorted(map(encode_name, names))
-        end = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         turns = []
         try:
             # Those who wait for one lock take turns. Otherwise, one that waits for several might never find all free.
             for name in known:
-                left = None if end is None else max(end - time.monotonic(), 0)
-                turn = yield from self._take_lease([_TURN + name], 1, 1, left)
+                turn = yield from self._take_lease([_TURN + name], 1, 1, deadline.left())
                 if turn is None:
                     return False
                 turns.append(turn)
-            left = None if end is None else max(end - time.monotonic(), 0)
-            return (yield from self._take([_MULTIPLE + name for name in known], need, 1, left))
+            return (yield from self._take([_MULTIPLE + name for name in known], need, 1, deadline.left()))
         finally:
             # Before what this process asks for next.
             with contextlib.suppress(ClusterError):

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ._awaiting import in_event_loop
+from ._awaiting import is_awaited
 from ._coordination import Coordinator
 from ._errors import trim_traceback
 from ._functions import Submitter
@@ -63,7 +63,7 @@ class LoggingMethods:
         self._submitter.call_before_results(self._await_records)
         made = self.subscribe_topic(topic, _handle_record)
         registered = self.register_plugin(plugin)
-        return _await_both(made, registered) if self._is_awaited() else None
+        return _await_both(made, registered) if is_awaited(self) else None
 
     @trim_traceback
     def unforward_logging(self, logger_name: str | None = None) -> Any:
@@ -91,17 +91,13 @@ class LoggingMethods:
         if not self._forwarded:
             self._submitter.call_before_results(None)
         unregistered = self.unregister_worker_plugin(_plugin_name(logger_name))
-        return unregistered if self._is_awaited() else None
+        return unregistered if is_awaited(self) else None
 
     def _await_records(self) -> None:
         self._coordinator.wait_for_events(RECORDS_WAIT_S)
 
     def _logging_topic(self, logger_name: str | None) -> str:
         return f"partita-log-{self._connection.session}-{logger_name or ''}"
-
-    def _is_awaited(self) -> bool:
-        client: Any = self
-        return bool(client.asynchronous and in_event_loop())
 
 
 async def _await_both(first: Any, second: Any) -> None:

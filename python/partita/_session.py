@@ -9,7 +9,6 @@ import queue
 import struct
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 import pyarrow.flight as flight
 
 from ._call_state import Call, Error, State
+from ._durations import Deadline
 from ._errors import ClusterError
 from ._exchange import encode_message, read_message
 from ._records import CallRecords
@@ -425,11 +425,11 @@ class Session:
 
         Most messages about many calls do not wake the thread that waits for all of them.
         """
-        end = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         with self.condition:
             while not is_over():
-                seconds = None if end is None else end - time.monotonic()
-                if seconds is not None and seconds <= 0:
+                seconds = deadline.left()
+                if seconds == 0:
                     return False
                 one = watched()
                 self._watched[one] = self._watched.get(one, 0) + 1
@@ -475,12 +475,9 @@ def _wait_states(states: Sequence[State], timeout: float | None, first: bool, un
     if len(sessions) == 1:
         ((session, own),) = sessions.items()
         return session.wait(own, timeout, first, until_error)
-    end = None if timeout is None else time.monotonic() + timeout
     if not first:
-        return all(
-            session.wait(own, None if end is None else max(end - time.monotonic(), 0), until_error=until_error)
-            for session, own in sessions.items()
-        )
+        deadline = Deadline(timeout)
+        return all(session.wait(own, deadline.left(), until_error=until_error) for session, own in sessions.items())
     ended = threading.Event()
     for state in states:
         state.session.add_callback(state, lambda _: ended.set())

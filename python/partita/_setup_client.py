@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, cast
 
-from ._awaiting import in_event_loop
+from ._awaiting import is_awaited
 from ._connection import Connection
 from ._coordination import Coordinator, Request, Steps, all_answers, run_steps, run_steps_async
 from ._errors import ClusterError, trim_traceback
@@ -107,8 +107,7 @@ class SetupMethods:
             needs.pop(name, None)
             self._needs = {**needs, name: need}
 
-        client: Any = self
-        if client.asynchronous and in_event_loop():
+        if is_awaited(self):
             return self._register_async(steps(), need)
         run_steps(self, steps())
         return self._try_setup(need)

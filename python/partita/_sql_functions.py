@@ -22,8 +22,11 @@ FORMATS = ("pandas", "arrow")
 
 
 @by_value
-def call_over_columns(function: Any, name: str, kind: str, types: bytes, data: bytes, rows: int) -> Any:
-    """Call a function with the columns of an Arrow IPC stream. Return its result as one, in a buffer of its own."""
+def call_over_columns(function: Any, name: str, nullable: Any, types: bytes, data: bytes, rows: int) -> Any:
+    """Call a function with the columns of an Arrow IPC stream. Return its result as one, in a buffer of its own.
+
+    With pandas, `nullable` has the types of columns with missing values; otherwise it is None.
+    """
     import pickle
 
     import pyarrow as pa
@@ -33,21 +36,7 @@ def call_over_columns(function: Any, name: str, kind: str, types: bytes, data: b
     columns = [
         pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0) for column in table.columns
     ]
-    if kind == "pandas":
-        import pandas as pd
-
-        # Missing values must not make floats of integers: large ones would change.
-        nullable = {
-            pa.int8(): pd.Int8Dtype(),
-            pa.int16(): pd.Int16Dtype(),
-            pa.int32(): pd.Int32Dtype(),
-            pa.int64(): pd.Int64Dtype(),
-            pa.uint8(): pd.UInt8Dtype(),
-            pa.uint16(): pd.UInt16Dtype(),
-            pa.uint32(): pd.UInt32Dtype(),
-            pa.uint64(): pd.UInt64Dtype(),
-            pa.bool_(): pd.BooleanDtype(),
-        }
+    if nullable is not None:
         columns = [column.to_pandas(types_mapper=nullable.get if column.null_count else None) for column in columns]
     result = function(*columns) if columns else function(rows)
     if isinstance(result, pa.ChunkedArray):
@@ -55,7 +44,7 @@ def call_over_columns(function: Any, name: str, kind: str, types: bytes, data: b
     if not isinstance(result, pa.Array):
         if not hasattr(result, "__len__") or isinstance(result, (str, bytes)):
             raise TypeError(f"{name} returned {type(result).__name__}, not a column with a value for each row")
-        result = pa.array(result, type=expected, from_pandas=kind == "pandas")
+        result = pa.array(result, type=expected, from_pandas=nullable is not None)
         if isinstance(result, pa.ChunkedArray):
             result = result.combine_chunks()
     if not result.type.equals(expected):
@@ -129,7 +118,7 @@ class SqlFunctionMethods:
             raise TypeError('arguments must be a list of types, such as ["int64"]')
         fields = [pa.field(str(at), _type(one)) for at, one in enumerate(arguments)]
         types = pa.schema([*fields, pa.field("result", _type(result))]).serialize().to_pybytes()
-        call = functools.partial(call_over_columns, function, name, format, types)
+        call = functools.partial(call_over_columns, function, name, _nullable() if format == "pandas" else None, types)
         body = {
             "name": name,
             "pickle": base64.b64encode(dumps(call, f"the function {name}")).decode(),
@@ -154,6 +143,13 @@ class SqlFunctionMethods:
         """
         if not self._connection.action("partita.unregister_function", {"name": name})["found"]:
             raise KeyError(f"no function {name!r} is registered")
+
+
+def _nullable() -> dict[pa.DataType, Any]:
+    """Return the types of Series with missing values, which must not make floats of integers: large ones would change."""
+    from .dataframe._columns import MASKED
+
+    return {kind: dtype for kind, dtype in MASKED.items() if not pa.types.is_floating(kind)}
 
 
 def _type(of: Any) -> pa.DataType:

@@ -24,7 +24,7 @@ class DumpMethods:
     """A file with the state of the cluster."""
 
     _rest: Callable[..., Any]
-    _workers: Callable[[], list[dict[str, Any]]]
+    _pages: Callable[..., list[dict[str, Any]]]
     get_versions: Callable[..., Any]
 
     @may_await
@@ -109,12 +109,3 @@ class DumpMethods:
                     # The tasks of a job that has ended are not kept.
                     job[part] = None
             yield job
-
-    def _pages(self, what: str, after: str, path: str, limit: int | None = None) -> list[dict[str, Any]]:
-        """Return the rows of all pages, up to a number of rows."""
-        page = self._rest(path)
-        rows = list(page[what])
-        while page.get("next") is not None and (limit is None or len(rows) < limit):
-            page = self._rest(f"{path}&{after}={page['next']}")
-            rows += page[what]
-        return rows[:limit]

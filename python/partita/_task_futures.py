@@ -9,14 +9,13 @@ import functools
 import queue
 import sys
 import threading
-import time
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator
 from html import escape
 from typing import Any
 
 from ._awaiting import call_soon, in_event_loop
-from ._durations import parse_seconds
+from ._durations import Deadline, parse_seconds
 from ._errors import (
     REMOTE_MARK,
     REMOTE_NOTE,
@@ -402,7 +401,7 @@ def _timed_out(futures: list[Future], seconds: float | None) -> TimeoutError:
 
 def _wait(futures: list[Future], timeout: Any, return_when: str) -> DoneAndNotDone:
     seconds = parse_seconds(timeout)
-    end = None if seconds is None else time.monotonic() + seconds
+    deadline = Deadline(seconds)
     ours = [one for one in futures if isinstance(one, TaskFuture)]
     first = return_when == "FIRST_COMPLETED"
     if first and len(ours) < len(futures):
@@ -417,7 +416,7 @@ def _wait(futures: list[Future], timeout: Any, return_when: str) -> DoneAndNotDo
     if not first:
         for one in futures:
             if not isinstance(one, TaskFuture):
-                one.exception(None if end is None else max(end - time.monotonic(), 0))
+                one.exception(deadline.left())
     return DoneAndNotDone([one for one in futures if one.done()], [one for one in futures if not one.done()])
 
 
@@ -498,8 +497,7 @@ class as_completed:
         self._pending: dict[Any, int] = {}
         self.with_results = with_results
         self.raise_errors = raise_errors
-        seconds = parse_seconds(timeout)
-        self._end = None if seconds is None else time.monotonic() + seconds
+        self._deadline = Deadline(parse_seconds(timeout))
         if futures:
             self.update(futures)
 
@@ -565,8 +563,7 @@ class as_completed:
             if self.is_empty():
                 raise StopIteration
             try:
-                left = None if self._end is None else max(self._end - time.monotonic(), 0)
-                future = self._done.get(timeout=left)
+                future = self._done.get(timeout=self._deadline.left())
             except queue.Empty:
                 raise TimeoutError("timed out: the next future has not finished in time") from None
             if self._take(future):
@@ -613,9 +610,8 @@ class as_completed:
             try:
                 future = self._done.get_nowait()
             except queue.Empty:
-                left = None if self._end is None else max(self._end - time.monotonic(), 0)
                 try:
-                    await asyncio.wait_for(woken.wait(), left)
+                    await asyncio.wait_for(woken.wait(), self._deadline.left())
                 except asyncio.TimeoutError:
                     raise TimeoutError("timed out: the next future has not finished in time") from None
                 continue

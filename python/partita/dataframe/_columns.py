@@ -42,7 +42,8 @@ class Lists:
     missing: Any = None
 
 
-_MASKED = {
+#: The types of pandas with missing values, by the types of Arrow.
+MASKED = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
     pa.int32(): pd.Int32Dtype(),
@@ -77,7 +78,7 @@ def origin_of(dtype: Any) -> Any:
         return ARROW
     if isinstance(dtype, pd.StringDtype):
         return NULLABLE if dtype.na_value is pd.NA else None
-    return NULLABLE if dtype in _MASKED.values() else None
+    return NULLABLE if dtype in MASKED.values() else None
 
 
 def is_masked(origin: Any) -> bool:
@@ -137,7 +138,7 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
         return pd.ArrowDtype(column.type).__from_arrow__(column)
     if is_text(kind):
         return pd.StringDtype().__from_arrow__(column.cast(pa.large_string()))
-    dtype = _MASKED.get(kind)
+    dtype = MASKED.get(kind)
     return dtype.__from_arrow__(column) if dtype is not None else column.to_pandas(date_as_object=True)
 
 

@@ -27,14 +27,14 @@ def _query_head(plan: Any, n: int) -> Any:
 def _head_of_calls(plan: Any, first: Any, n: int) -> Any:
     """Compute the first rows of results of calls, of one call at first and of twice as many until the rows suffice."""
     count = 1
-    while True:
-        rows, is_all = first(count)
+    while (rows := first(count)) is not None:
         part = copy.copy(plan)
         part._rows = rows
         found = _query_head(part, n)
-        if len(found) >= n or is_all:
+        if len(found) >= n:
             return found
         count *= 2
+    return _query_head(plan, n)
 
 
 def _over_first_rows(plan: Any, n: int) -> Any:

@@ -88,12 +88,11 @@ class Results:
             if made is not None:
                 made.partitions = found
 
-        def first(count: int) -> tuple[Rows, bool]:
+        def first(count: int) -> Rows | None:
             part = self.first(make, count)
-            if part is not None:
-                return part, False
-            connection.deferred.create(self.name)
-            return rows_of(known()), True
+            if part is None:
+                connection.deferred.create(self.name)
+            return part
 
         connection.deferred.add(self.name, DeferredTable(self._stand_in(), create, first))
         release_after(client, self.name, rows.identity)
@@ -168,13 +167,6 @@ class Results:
         else:
             values = pa.array(pd.Index((self.starts or ())[1:]), from_pandas=True).cast(field.type)
         return pa.table([values], schema=pa.schema([field]))
-
-
-def rows_of(rows: Rows | None) -> Rows:
-    """Return rows that their plan keeps."""
-    if rows is None:
-        raise RuntimeError("internal error: the rows of a plan are gone")
-    return rows
 
 
 def run_calls(client: Client, tasks: list[Any]) -> list[Any]:
