@@ -53,7 +53,7 @@ pub enum Observation {
     },
     /// What calls of functions printed, and tracebacks of those that failed.
     CallTexts(Vec<CallText>),
-    /// Where calls of functions were when a worker looked at them.
+    /// Where calls of functions were when a worker sampled them.
     Samples {
         /// The worker.
         worker: WorkerId,

@@ -45,7 +45,7 @@ class ProfilingMethods:
     def call_stack(self, futures: Any = None, keys: Any = None) -> dict[str, dict[str, tuple[str, ...]]]:
         """Return the lines of code at which running calls are, the outermost function first.
 
-        A call is looked at every 10 ms from outside of its process, once it has run for half a second.
+        A call is sampled every 10 ms from outside of its process, once it has run for half a second.
 
         Parameters
         ----------

@@ -361,7 +361,7 @@ pub struct StackFrame {
     pub line: u32,
 }
 
-/// Where a call was when it was looked at last.
+/// Where a call was when it was sampled last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallStack {
     /// The task.
