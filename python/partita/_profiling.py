@@ -154,7 +154,7 @@ class ProfilingMethods:
                 continue
             for one in profiles:
                 if key is None or one["name"] in (str(key), key_split(key)):
-                    _merge(root, one)
+                    _merge(root, one["profile"])
         if not plot and filename is None:
             return root
         drawing = _Drawing(root)

@@ -472,7 +472,6 @@ pub struct StageProfile {
     /// Time from one sample of a running call to the next, in milliseconds.
     pub interval_ms: u64,
     /// The stacks that were sampled, of all workers.
-    #[serde(flatten)]
     pub profile: Profile,
 }
 
