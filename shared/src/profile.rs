@@ -5,14 +5,14 @@ use crate::limits::{
     STACK_FRAMES_MAX,
 };
 use crate::model::{Profile, ProfileNode, Samples, StackFrame};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A tree of call stacks that grows.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileTree {
     profile: Profile,
-    frames: HashMap<StackFrame, u32>,
-    nodes: HashMap<(Option<u32>, u32), u32>,
+    frames: BTreeMap<StackFrame, u32>,
+    nodes: BTreeMap<(Option<u32>, u32), u32>,
 }
 
 impl ProfileTree {
