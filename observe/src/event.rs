@@ -57,7 +57,8 @@ pub enum Observation {
     Samples {
         /// The worker.
         worker: WorkerId,
-        /// What it saw since the last time.
+        /// What it saw since the last time. It is many small numbers: in a journal they are one text.
+        #[serde(with = "crate::packed")]
         samples: Samples,
     },
     /// A worker is leaving, left or was lost; or the cause of that was learnt later.
