@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from partita.plan import expr as px
+from partita.plan import nodes
 from partita.plan.dtype import arrow_name, common_number, sort_of
 from partita.plan.expr import Column, SortKey, aggregate, call, case, cast, comparison, window
 from partita.plan.functions import FUNCTIONS, Kind
@@ -33,6 +34,10 @@ def test_literals_of_equal_values_differ(one, other):
     assert px.literal(one) is not px.literal(other)
 
 
+def test_volatile_calls_differ():
+    assert call("random") is not call("random")
+
+
 def test_columns_of_different_types_differ():
     assert Column("a") is not A and Column("a", pa.int64()) is A
 
@@ -47,14 +52,14 @@ def test_nodes_are_immutable():
 
 
 def test_unused_nodes_are_freed():
-    before = len(px._nodes)
+    before = len(nodes._nodes)
     made = A
     for _ in range(50_000):
         made = made + 7
     assert made.depth == 50_001
     del made
     gc.collect()
-    assert len(px._nodes) < before + 100
+    assert len(nodes._nodes) < before + 100
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,8 @@ def test_unused_nodes_are_freed():
         (cast(A, pa.float32()), pa.float32()),
         (case([(comparison("lt", A, 0), 0)], A), pa.int64()),
         (case([(comparison("lt", A, 0), 0)]), pa.int64()),
-        (case([(comparison("lt", A, 0), B)], A), None),
+        (case([(comparison("lt", A, 0), B)], A), pa.float64()),
+        (case([(comparison("lt", A, 0), "x")], A), None),
         (aggregate("sum", Column("i", pa.int8())), pa.int64()),
         (aggregate("min", Column("d", pa.dictionary(pa.int32(), pa.string()))), pa.string()),
         (window("row_number"), pa.uint64()),

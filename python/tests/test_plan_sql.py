@@ -129,6 +129,14 @@ def test_deep_expressions_are_layers():
     assert max(len(part) - len(part.lstrip("(")) for part in select(made).split("SELECT ")) < 50
 
 
+def test_expressions_that_are_too_deep():
+    made = A
+    for _ in range(2 * STEPS):
+        made = made + 1
+    with pytest.raises(ValueError, match="more than 1500 levels; persist"):
+        select(made)
+
+
 def test_text_keeps_all_columns():
     shared = (A + B) * 2
     assert 'FROM (SELECT *, (("a" + "b") * 2)' in select(shared * shared + px.Text('"c"'))

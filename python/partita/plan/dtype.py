@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Optional
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ __all__ = [
     "is_time",
     "is_whole",
     "sort_of",
+    "united_type",
     "value_type",
 ]
 
@@ -146,6 +148,28 @@ def common_number(a: pa.DataType, b: pa.DataType) -> pa.DataType:
     if signed.bit_width > unsigned.bit_width:
         return signed
     return {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}.get(unsigned.bit_width, pa.float64())
+
+
+def united_type(kinds: Iterable[DType]) -> DType:
+    """Return the type to which the cluster converts values that may take each other's place; None if it is not known.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> united_type([pa.int8(), pa.int64(), pa.null()])
+    DataType(int64)
+    """
+    found = {kind for kind in kinds if kind is None or not pa.types.is_null(kind)}
+    if len(found) <= 1:
+        return found.pop() if found else None
+    known = [kind for kind in found if kind is not None]
+    if len(known) < len(found):
+        return None
+    if all(map(pa.types.is_signed_integer, known)):
+        return max(known, key=lambda kind: int(kind.bit_width))
+    if pa.float64() in found and all(pa.types.is_integer(kind) or is_real(kind) for kind in known):
+        return pa.float64()
+    return None
 
 
 def _real_bits(kind: pa.DataType) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from .dtype import DType, common_number, is_plain_text, is_real, is_whole, value_type
+from .dtype import DType, common_number, is_plain_text, is_real, is_whole, united_type, value_type
 
 __all__ = ["FUNCTIONS", "Form", "Function", "Kind", "Missing", "function"]
 
@@ -151,12 +151,6 @@ def _unknown(kinds: Sequence[DType]) -> DType:
     return None
 
 
-def _same(kinds: Sequence[DType]) -> DType:
-    """Return the type that all arguments have. A value that is always missing takes the type of the others."""
-    found = {kind for kind in kinds if kind is None or not pa.types.is_null(kind)}
-    return found.pop() if len(found) == 1 else None
-
-
 def _arithmetic(kinds: Sequence[DType]) -> DType:
     """Return the type of an operator of the cluster, for numbers that it does not convert in a way of its own."""
     if any(kind is None or pa.types.is_null(kind) for kind in kinds):
@@ -174,31 +168,76 @@ _DOUBLE = pa.float64()
 _REAL = (pa.float32(), _DOUBLE)
 
 
+def _subtracted(kinds: Sequence[DType]) -> DType:
+    """Return the type of a difference: that of two times is a duration of the finer unit."""
+    a, b = kinds
+    if a is not None and b is not None and pa.types.is_timestamp(a) and pa.types.is_timestamp(b):
+        units = ("s", "ms", "us", "ns")
+        return pa.duration(max(a.unit, b.unit, key=units.index))
+    return _arithmetic(kinds)
+
+
 def _text(kinds: Sequence[DType]) -> DType:
-    """Return the type of a string function: that of its strings, where the cluster keeps it."""
-    kind = kinds[0]
-    return kind if kind is not None and (pa.types.is_string(kind) or pa.types.is_large_string(kind)) else None
+    """Return the type of a string function that keeps the type of its strings."""
+    return kinds[0] if kinds[0] is not None and is_plain_text(kinds[0]) else None
+
+
+def _owned_text(kinds: Sequence[DType]) -> DType:
+    """Return the type of a string function whose results are not views."""
+    return pa.string() if kinds[0] == pa.string_view() else _text(kinds)
+
+
+def _viewed_text(kinds: Sequence[DType]) -> DType:
+    """Return the type of a function of regular expressions, whose pattern is a literal."""
+    kind = _text(kinds)
+    if kind is None or kinds[1] != pa.string():
+        return None
+    return kind if pa.types.is_string(kind) else pa.string_view()
+
+
+def _list_of(rule: Rule) -> Rule:
+    def result(kinds: Sequence[DType]) -> DType:
+        kind = rule(kinds)
+        return None if kind is None or pa.types.is_null(kind) else pa.list_(kind)
+
+    return result
+
+
+def _position(kinds: Sequence[DType]) -> DType:
+    """Return the type of a number of characters."""
+    kind = _text(kinds)
+    return None if kind is None else pa.int64() if pa.types.is_large_string(kind) else pa.int32()
 
 
 def _joined(kinds: Sequence[DType]) -> DType:
     """Return the type of concatenated strings."""
     if any(kind is None or not is_plain_text(kind) for kind in kinds):
         return None
-    if any(pa.types.is_string_view(kind) for kind in kinds if kind is not None):
-        return None
-    return pa.large_string() if pa.large_string() in kinds else pa.string()
+    found = {kind for kind in kinds if kind != pa.string()}
+    return found.pop() if len(found) == 1 else None if found else pa.string()
 
 
 def _real(kinds: Sequence[DType]) -> DType:
     """Return the type of a function of real numbers."""
-    kind = kinds[0]
-    return None if kind is None else kind if kind == pa.float32() else _DOUBLE
+    if any(kind is None or not (is_whole(kind) or is_real(kind)) for kind in kinds):
+        return None
+    return kinds[0] if all(kind == pa.float32() for kind in kinds) else _DOUBLE
+
+
+def _double(kinds: Sequence[DType]) -> DType:
+    """Return the type of a function that computes with float64."""
+    return None if _real(kinds) is None else _DOUBLE
+
+
+def _same_number(kinds: Sequence[DType]) -> DType:
+    """Return the type of a function of integers and floating-point numbers that keeps their type."""
+    return kinds[0] if _real(kinds) is not None else None
 
 
 def _sum(kinds: Sequence[DType]) -> DType:
     kind = kinds[0]
-    if kind is None:
-        return None
+    if kind is None or pa.types.is_duration(kind):
+        return kind
     if pa.types.is_signed_integer(kind):
         return pa.int64()
     if pa.types.is_unsigned_integer(kind):
@@ -206,20 +245,25 @@ def _sum(kinds: Sequence[DType]) -> DType:
     return _DOUBLE if is_real(kind) else None
 
 
+def _product(kinds: Sequence[DType]) -> DType:
+    return kinds[0] if kinds[0] in (pa.int64(), pa.uint64(), _DOUBLE) else None
+
+
+def _own_real(kinds: Sequence[DType]) -> DType:
+    """Return the type of a function that converts integers to float64 and keeps other numbers."""
+    kind = kinds[0]
+    return kind if kind is None or is_real(kind) else _double(kinds)
+
+
 def _extreme(kinds: Sequence[DType]) -> DType:
     """Return the type of the smallest or largest value: a dictionary gives a plain value."""
     kind = kinds[0]
-    return None if kind is None or pa.types.is_string_view(kind) else value_type(kind)
+    return None if kind is None else value_type(kind)
 
 
 def _bits(kinds: Sequence[DType]) -> DType:
     a, b = kinds
     return a if a == b and a is not None and pa.types.is_integer(a) else None
-
-
-def _filled(kinds: Sequence[DType]) -> DType:
-    """Return the type of the first argument if the others do not widen it."""
-    return _same(kinds)
 
 
 def _element(kinds: Sequence[DType]) -> DType:
@@ -262,7 +306,7 @@ def _window(name: str, rule: Rule, least: int, most: int) -> Function:
 # Operators. These are the cluster's: integers wrap around, a division of integers truncates and fails for zero.
 _add(
     _infix("add", "+", _arithmetic),
-    _infix("subtract", "-", _arithmetic),
+    _infix("subtract", "-", _subtracted),
     _infix("multiply", "*", _arithmetic),
     _infix("divide", "/", _arithmetic),
     _infix("remainder", "%", _arithmetic),
@@ -288,15 +332,15 @@ _add(
 )
 # Missing values. The cluster plans all of them but `fill_null` as conditions.
 _add(
-    Function("coalesce", _same, (1, None), missing=Missing.OWN, copies=True),
-    Function("nullif", _first, (2, 2), missing=Missing.OWN, copies=True),
-    Function("fill_null", _filled, (2, 2), missing=Missing.OWN),
-    Function("nan_as_null", _first, (1, 1), missing=Missing.OWN),
+    Function("coalesce", united_type, (1, None), missing=Missing.OWN, copies=True),
+    Function("nullif", united_type, (2, 2), missing=Missing.OWN, copies=True),
+    Function("fill_null", united_type, (2, 2), missing=Missing.OWN),
+    Function("nan_as_null", _own_real, (1, 1), missing=Missing.OWN),
 )
 # Arithmetic with the meaning of pandas, NumPy and Arrow: both operands have the type of the result.
 _add(
     *(
-        Function(f"{style}_{name}", _first, (2, 2), missing=Missing.OWN)
+        Function(f"{style}_{name}", _same_number, (2, 2), missing=Missing.OWN)
         for style, names in (
             ("pandas", ("truediv", "floordiv", "mod")),
             ("numpy", ("floordiv", "mod", "pow")),
@@ -311,33 +355,35 @@ _add(
         Function(name, _real, (1, 1))
         for name in (
             *("sqrt", "cbrt", "exp", "ln", "log2", "log10", "degrees", "radians", "floor", "ceil", "trunc", "signum"),
-            *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "round"),
+            *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
         )
     ),
-    Function("power", _unknown, (2, 2)),
-    Function("atan2", _same, (2, 2)),
+    Function("round", _same_number, (1, 1)),
+    Function("power", _double, (2, 2)),
+    Function("atan2", _real, (2, 2)),
     Function("abs", _first, (1, 1)),
-    Function("greatest", _same, (1, None), missing=Missing.OWN),
-    Function("least", _same, (1, None), missing=Missing.OWN),
+    Function("greatest", united_type, (1, None), missing=Missing.OWN),
+    Function("least", united_type, (1, None), missing=Missing.OWN),
     Function("random", _always(_DOUBLE), (0, 0), missing=Missing.NEVER, is_volatile=True),
 )
 # Functions of strings and lists.
 _add(
-    *(Function(name, _text, (1, 1)) for name in ("upper", "lower")),
-    *(Function(name, _unknown, (1, 2)) for name in ("initcap", "btrim", "ltrim", "rtrim")),
-    *(Function(name, _unknown, (2, 3)) for name in ("substr", "lpad", "rpad", "right", "repeat")),
-    Function("replace", _unknown, (3, 3)),
-    Function("regexp_replace", _unknown, (3, 4)),
-    Function("regexp_match", _unknown, (2, 3)),
+    *(Function(name, _text, (1, 1)) for name in ("upper", "lower", "initcap")),
+    *(Function(name, _text, (1, 2)) for name in ("btrim", "ltrim", "rtrim")),
+    *(Function(name, _text, (2, 3)) for name in ("substr", "right", "repeat")),
+    *(Function(name, _owned_text, (2, 3)) for name in ("lpad", "rpad")),
+    Function("replace", _owned_text, (3, 3)),
+    Function("regexp_replace", _viewed_text, (3, 4)),
+    Function("regexp_match", _list_of(_viewed_text), (2, 3)),
     Function("regexp_like", _BOOLEAN, (2, 3)),
     Function("regexp_count", _WHOLE, (2, 2)),
     Function("starts_with", _BOOLEAN, (2, 2)),
     Function("ends_with", _BOOLEAN, (2, 2)),
-    Function("strpos", _unknown, (2, 2)),
-    Function("character_length", _unknown, (1, 1)),
-    Function("md5", _unknown, (1, 1)),
-    Function("string_to_array", _unknown, (2, 2)),
-    Function("make_array", _unknown, (1, None), missing=Missing.NEVER),
+    Function("strpos", _position, (2, 2)),
+    Function("character_length", _position, (1, 1)),
+    Function("md5", _always(pa.string_view()), (1, 1)),
+    Function("string_to_array", _list_of(_text), (2, 2)),
+    Function("make_array", _list_of(united_type), (1, None), missing=Missing.NEVER),
     Function("array_sort", _first, (1, 1)),
     Function("cardinality", _always(pa.uint64()), (1, 1)),
     Function("element", _element, (2, 2), form=Form.INDEX, symbol="[]"),
@@ -345,9 +391,9 @@ _add(
 )
 # Functions of times.
 _add(
-    Function("date_part", _unknown, (2, 2)),
+    Function("date_part", _always(pa.int32()), (2, 2)),
     Function("date_trunc", lambda kinds: _timestamp(kinds[1]), (2, 2)),
-    Function("to_char", _unknown, (2, 2)),
+    Function("to_char", _always(pa.string()), (2, 2)),
     Function("to_timestamp_micros", _always(pa.timestamp("us")), (2, 2)),
     Function("to_local_time", lambda kinds: _local(kinds[0]), (1, 1)),
 )
@@ -356,19 +402,20 @@ _add(
     Function("count_rows", _WHOLE, (0, 0), Kind.AGGREGATE, Missing.NEVER, Form.STAR, "count"),
     _aggregate("count", _WHOLE),
     _aggregate("sum", _sum),
-    _aggregate("product", _first),
+    _aggregate("product", _product),
     _aggregate("min", _extreme),
     _aggregate("max", _extreme),
-    *(_aggregate(name, _always(_DOUBLE)) for name in ("avg", "stddev_samp", "stddev_pop", "var_samp", "var_pop")),
-    _aggregate("median", _first),
-    _aggregate("percentile_cont", _always(_DOUBLE), 2, form=Form.WITHIN),
+    _aggregate("avg", _double),
+    *(_aggregate(name, _always(_DOUBLE)) for name in ("stddev_samp", "stddev_pop", "var_samp", "var_pop")),
+    _aggregate("median", _own_real),
+    _aggregate("percentile_cont", lambda kinds: _real(kinds[:1]), 2, form=Form.WITHIN),
     _aggregate("covar_samp", _always(_DOUBLE), 2),
     _aggregate("corr", _always(_DOUBLE), 2),
     _aggregate("regr_count", _always(pa.uint64()), 2),
     _aggregate("approx_distinct", _always(pa.uint64())),
     _aggregate("bool_or", _BOOLEAN),
     _aggregate("bool_and", _BOOLEAN),
-    _aggregate("array_agg", lambda kinds: None if kinds[0] is None else pa.list_(kinds[0])),
+    _aggregate("array_agg", _list_of(_first)),
     _aggregate("first_value", _first),
     _aggregate("last_value", _first),
 )

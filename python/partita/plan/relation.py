@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .dtype import DType
+from .dtype import DType, united_type
 from .expr import Column, Expr, SortKey
 
 __all__ = [
@@ -251,8 +251,7 @@ class Union(Relation):
         if first is not None and None not in schemas:
             schema = {}
             for at, name in enumerate(first):
-                kinds = {list(one.values())[at] for one in schemas if one is not None}
-                schema[name] = kinds.pop() if len(kinds) == 1 else None
+                schema[name] = united_type([list(one.values())[at] for one in schemas if one is not None])
         super().__init__(parts, schema)
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from .._wire import quote
 from .dtype import arrow_name
 from .expr import (
     Aggregate,
@@ -27,6 +28,7 @@ from .expr import (
     Literal,
     PythonCall,
     SortKey,
+    Subquery,
     Text,
     Trait,
     Window,
@@ -59,13 +61,15 @@ SHARED = "__shared_"
 RELATION = "__relation_"
 #: Largest depth of an expression in one query. Deeper ones continue in an inner query.
 DEPTH_MAX = 40
+#: Largest depth of an expression whose parts are used once: the planner merges its inner queries in cubic time.
+LEVELS_MAX = 1500
 #: Depth of conditions at which an expression continues in an inner query: the planner copies their values at each level.
 CONDITIONS_MAX = 2
 #: Depth up to which an expression is repeated rather than shared: a function of columns and literals.
 REPEATED_DEPTH_MAX = 2
 _INT64_MIN = -(2**63)
 #: Types that SQL names itself.
-_PLAIN = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.timestamp("ns"): "TIMESTAMP"}
+_PLAIN = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE"}
 
 _JOINS = {
     "inner": "INNER JOIN",
@@ -76,17 +80,6 @@ _JOINS = {
     "leftsemi": "LEFT SEMI JOIN",
     "leftanti": "LEFT ANTI JOIN",
 }
-
-
-def quote(name: str) -> str:
-    """Return a name as a quoted identifier.
-
-    Examples
-    --------
-    >>> print(quote('a"b'))
-    "a""b"
-    """
-    return '"' + name.replace('"', '""') + '"'
 
 
 def string(text: str) -> str:
@@ -123,6 +116,8 @@ def _form(node: Expr, texts: Mapping[Expr, str]) -> str:
         return _literal(node.value, node.dtype)
     if isinstance(node, Text):
         return node.sql
+    if isinstance(node, Subquery):
+        return source(node.relation)
     inputs = [texts[one] for one in node.inputs]
     if isinstance(node, Call):
         return _call(node.function, inputs)
@@ -273,6 +268,11 @@ def layers_of(outputs: Sequence[Expr], plain: Iterable[Expr] = ()) -> Layers:
         The expressions of a query.
     plain : iterable of Expr
         Those of them that must not contain window functions.
+
+    Raises
+    ------
+    ValueError
+        If an expression is too deep to be planned.
     """
     nodes = list(postorder(outputs, lambda one: isinstance(one, PythonCall)))
     uses = Counter(outputs)
@@ -288,13 +288,16 @@ def layers_of(outputs: Sequence[Expr], plain: Iterable[Expr] = ()) -> Layers:
     names: dict[Expr, str] = {}
     level: dict[Expr, int] = {}
     depth: dict[Expr, int] = {}
+    #: The depth in the query that the planner merges: it does not copy values that are used several times.
+    merged: dict[Expr, int] = {}
     conditions: dict[Expr, int] = {}
     for node in nodes:
         if isinstance(node, PythonCall) or not node.inputs:
-            level[node], depth[node], conditions[node] = 0, 1, 0
+            level[node], depth[node], merged[node], conditions[node] = 0, 1, 1, 0
             continue
         at = max(level[one] for one in node.inputs)
         deep = 1 + max(depth[one] for one in node.inputs)
+        whole = 1 + max(merged[one] for one in node.inputs)
         nested = max(conditions[one] for one in node.inputs) + _copies(node)
         is_costly = node.depth > REPEATED_DEPTH_MAX or node.traits & (Trait.WINDOW | Trait.VOLATILE)
         is_shared = uses[node] > 1 and is_costly
@@ -304,8 +307,12 @@ def layers_of(outputs: Sequence[Expr], plain: Iterable[Expr] = ()) -> Layers:
             if at == len(levels):
                 levels.append([])
             levels[at].append(node)
-            at, deep, nested = at + 1, 1, 0
-        level[node], depth[node], conditions[node] = at, deep, nested
+            at, deep, nested, whole = at + 1, 1, 0, 1 if is_shared else whole
+        if whole > LEVELS_MAX:
+            raise ValueError(
+                f"an expression has more than {LEVELS_MAX} levels; persist the frame or column after some of its operations"
+            )
+        level[node], depth[node], merged[node], conditions[node] = at, deep, whole, nested
     return Layers(levels, names)
 
 
@@ -350,7 +357,6 @@ class _Writer:
     """Writes the statement of a relation."""
 
     def __init__(self, root: Relation) -> None:
-        self._root = root
         self._nodes = list(relations_of([root]))
         self._uses = Counter(one for node in self._nodes for one in node.inputs)
         #: The relations as they appear after FROM.
