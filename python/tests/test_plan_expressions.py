@@ -12,8 +12,17 @@ from partita.plan import nodes
 from partita.plan.dtype import arrow_name, common_number, sort_of
 from partita.plan.expr import Column, SortKey, aggregate, call, case, cast, comparison, window
 from partita.plan.functions import FUNCTIONS, Kind
-from partita.plan.relation import Table
-from partita.plan.rewrite import columns_of, distinct_keys, plain_condition, split, substitute, transform, with_windows
+from partita.plan.relation import Filter, Query, Table
+from partita.plan.rewrite import (
+    columns_of,
+    distinct_keys,
+    is_volatile,
+    plain_condition,
+    split,
+    substitute,
+    transform,
+    with_windows,
+)
 
 A, B = Column("a", pa.int64()), Column("b", pa.float64())
 NUMBERS = [
@@ -188,6 +197,13 @@ def test_plain_conditions(condition, plain):
 def test_distinct_keys():
     assert distinct_keys([SortKey(A), SortKey(B), SortKey(A, True)]) == (SortKey(A), SortKey(B))
     assert SortKey(A, True, False).reverse == SortKey(A, False, True)
+
+
+def test_volatile_relations():
+    rows = Table("t", {"a": pa.int64()})
+    sampled = Filter(rows, [comparison("lt", call("random"), 0.5)])
+    assert not is_volatile(rows) and is_volatile(sampled) and is_volatile(Filter(sampled, [LESS]))
+    assert is_volatile(Query("SELECT random() AS a"))
 
 
 def test_windows_become_columns():

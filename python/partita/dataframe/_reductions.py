@@ -400,7 +400,7 @@ class _Cells(FrameInput):
     @trim_traceback
     def explain(self) -> str:
         """Return the physical plan, split into stages."""
-        return self._rows.explain(self._rows.values_query(self._expressions() or [px.literal(1)]))
+        return self._rows.explain_values(self._expressions() or [px.literal(1)])
 
     @trim_traceback
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ..plan.dtype import DType
 from ..plan.expr import Column, Expr, PythonCall, SortKey, Trait, postorder
 from ..plan.relation import Grouping, Named, Projection, Relation, Sorting, Table
-from ..plan.rewrite import distinct_keys
+from ..plan.rewrite import distinct_keys, is_volatile
 from ..plan.sql import source, statement
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Rows", "cells", "contains", "new_table_name", "release_after", "typed_relation"]
 
 _numbers = itertools.count(1)
+#: Reductions in one query: the time that the cluster needs to plan a query grows with the square of their number.
+VALUES_MAX = 250
 
 
 def new_table_name() -> str:
@@ -159,12 +161,22 @@ class Rows:
 
     def values(self, expressions: Sequence[Expr]) -> pa.Table:
         """Compute reductions of the rows, as a table of one row."""
-        found: pa.Table = self.client._connection.query(self.values_query(expressions))
-        return found
+        found: list[pa.Table] = [self.client._connection.query(query) for query in self._value_queries(expressions)]
+        if len(found) == 1:
+            return found[0]
+        columns = [column for table in found for column in table.columns]
+        return pa.table(columns, [name for name, _ in cells(expressions)])
 
-    def values_query(self, expressions: Sequence[Expr]) -> str:
-        """Return the query of reductions of the rows."""
-        return statement(Grouping(self.under(expressions), (), cells(expressions)))
+    def explain_values(self, expressions: Sequence[Expr]) -> str:
+        """Return the physical plans of the queries of reductions."""
+        return "\n".join(map(self.explain, self._value_queries(expressions)))
+
+    def _value_queries(self, expressions: Sequence[Expr]) -> list[str]:
+        """Return the queries of reductions of the rows: a single one, unless there are many and all read the same rows."""
+        relation = self.under(expressions)
+        size = len(expressions) if is_volatile(relation) else VALUES_MAX
+        parts = [expressions[at : at + size] for at in range(0, len(expressions), max(size, 1))] or [expressions]
+        return [statement(Grouping(relation, (), cells(part))) for part in parts]
 
     def explain(self, query: str) -> str:
         """Return the physical plan of a query, one line per operator."""

@@ -62,7 +62,7 @@ class Scalar(FrameInput):
     @trim_traceback
     def explain(self) -> str:
         """Return the physical plan, split into stages."""
-        return self._rows.explain(self._rows.values_query([self._expr]))
+        return self._rows.explain_values([self._expr])
 
     @trim_traceback
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:

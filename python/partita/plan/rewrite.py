@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .expr import Call, Column, Expr, Literal, PythonCall, SortKey, Text, Trait, Window, postorder
-from .relation import Named, Projection, Relation
+from .relation import Fragment, Named, Projection, Query, Relation
+from .relation import postorder as relations_of
 
 __all__ = [
     "columns_of",
     "distinct_keys",
+    "is_volatile",
     "plain_condition",
     "split",
     "substitute",
@@ -82,6 +84,23 @@ def columns_of(roots: Iterable[Expr]) -> dict[str, Expr] | None:
         elif isinstance(node, Text):
             return None
     return found
+
+
+def is_volatile(relation: Relation) -> bool:
+    """Whether each query of a relation may return other rows, as for a random sample or a query of a user."""
+    nodes = list(relations_of([relation]))
+    if any(isinstance(node, (Fragment, Query)) for node in nodes):
+        return True
+    expressions = (
+        one
+        for node in nodes
+        for one in (
+            *(expr for _, expr in getattr(node, "columns", ())),
+            *(expr for _, expr in getattr(node, "cells", ())),
+            *getattr(node, "conditions", ()),
+        )
+    )
+    return any(one.traits & Trait.VOLATILE for one in expressions)
 
 
 def with_windows(rows: Relation, roots: Sequence[Expr]) -> tuple[Relation, list[Expr]]:
