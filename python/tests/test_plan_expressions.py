@@ -145,12 +145,6 @@ def test_substitution_of_columns():
     assert made is B * 2 + Column("c") and other is px.literal("a")
 
 
-def test_text_is_not_rewritten():
-    with pytest.raises(TypeError, match="cannot replace columns in SQL text"):
-        substitute([px.Text('"a" + 1')], {"a": B})
-    assert columns_of([px.Text("x") + A]) is None
-
-
 def test_shared_nodes_are_changed_once():
     seen = []
     made = A

@@ -137,11 +137,6 @@ def test_expressions_that_are_too_deep():
         select(made)
 
 
-def test_text_keeps_all_columns():
-    shared = (A + B) * 2
-    assert 'FROM (SELECT *, (("a" + "b") * 2)' in select(shared * shared + px.Text('"c"'))
-
-
 def test_windows_within_windows():
     running = window("sum", A, order=[SortKey(B)], frame=px.SO_FAR)
     again = window("max", running + 1, order=[SortKey(B)])

@@ -414,7 +414,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
         rows = rows or self._rows
         parts = self._ordered_parts(rows)
         names, expressions = [name for name, _ in parts], [expr for _, expr in parts]
-        has_own = rows.calls or contains([where, *expressions], Trait.WINDOW | Trait.TEXT)
+        has_own = rows.calls or contains([where, *expressions], Trait.WINDOW)
         base, earlier, inside = rows.narrowed if rows.narrowed and not has_own else (rows, (), {})
         *expressions, where = substitute([*expressions, where], inside)
         conditions = (*earlier, *split(plain_condition(where)))

@@ -31,7 +31,6 @@ __all__ = [
     "PythonCall",
     "SortKey",
     "Subquery",
-    "Text",
     "Trait",
     "Window",
     "literal",
@@ -45,8 +44,7 @@ class Trait:
     WINDOW = 1
     AGGREGATE = 2
     PYTHON = 4
-    TEXT = 8
-    VOLATILE = 16
+    VOLATILE = 8
 
 
 class SortKey(NamedTuple):
@@ -223,27 +221,6 @@ class Literal(Expr):
 
     def with_inputs(self, inputs: Sequence[Expr]) -> Expr:
         """Return the value."""
-        return self
-
-
-class Text(Expr):
-    """SQL that is not represented by nodes. It may use any column of the relation."""
-
-    __slots__ = ("sql",)
-
-    sql: str
-
-    def __new__(cls, sql: str, dtype: DType = None) -> Text:
-        def make(node: Text) -> None:
-            _set(node, "sql", sql)
-            _set(node, "dtype", dtype)
-            _set(node, "traits", Trait.TEXT)
-
-        made: Text = _shared(cls, (sql, dtype), make)
-        return made
-
-    def with_inputs(self, inputs: Sequence[Expr]) -> Expr:
-        """Return the text."""
         return self
 
 

@@ -16,7 +16,6 @@ __all__ = [
     "Distinct",
     "Files",
     "Filter",
-    "Fragment",
     "Grouping",
     "Join",
     "Named",
@@ -127,17 +126,6 @@ class Files(Relation):
 
 class Query(Relation):
     """A query in SQL that a user wrote."""
-
-    __slots__ = ("sql",)
-
-    sql: str
-
-    def __init__(self, sql: str, schema: Mapping[str, DType] | None = None) -> None:
-        super().__init__((), schema, sql=sql)
-
-
-class Fragment(Relation):
-    """A relation as it appears after ``FROM``, which is not represented by nodes."""
 
     __slots__ = ("sql",)
 

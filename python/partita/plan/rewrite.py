@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from .expr import Call, Column, Expr, Literal, PythonCall, SortKey, Text, Trait, Window, postorder
-from .relation import Fragment, Named, Projection, Query, Relation
+from .expr import Call, Column, Expr, Literal, PythonCall, SortKey, Trait, Window, postorder
+from .relation import Named, Projection, Query, Relation
 from .relation import postorder as relations_of
 
 __all__ = [
@@ -42,11 +42,6 @@ def transform(roots: Sequence[Expr], change: Callable[[Expr], Expr]) -> list[Exp
 def substitute(roots: Sequence[Expr], columns: Mapping[str, Expr]) -> list[Expr]:
     """Return expressions with columns replaced by other expressions.
 
-    Raises
-    ------
-    TypeError
-        If an expression contains text, whose columns are not known.
-
     Examples
     --------
     >>> (made,) = substitute([Column("a") + 1], {"a": Column("b") * 2})
@@ -55,8 +50,6 @@ def substitute(roots: Sequence[Expr], columns: Mapping[str, Expr]) -> list[Expr]
     """
     if not columns:
         return list(roots)
-    if any(root.traits & Trait.TEXT for root in roots):
-        raise TypeError("internal error: cannot replace columns in SQL text")
 
     def change(node: Expr) -> Expr:
         return columns.get(node.name, node) if isinstance(node, Column) else node
@@ -69,8 +62,8 @@ def is_leaf(node: Expr) -> bool:
     return isinstance(node, PythonCall) or not node.inputs
 
 
-def columns_of(roots: Iterable[Expr]) -> dict[str, Expr] | None:
-    """Return the columns that expressions use, by name; None if one of them contains text.
+def columns_of(roots: Iterable[Expr]) -> dict[str, Expr]:
+    """Return the columns that expressions use, by name.
 
     Examples
     --------
@@ -81,15 +74,13 @@ def columns_of(roots: Iterable[Expr]) -> dict[str, Expr] | None:
     for node in postorder(roots, is_leaf):
         if isinstance(node, (Column, PythonCall)):
             found.setdefault(node.name, node)
-        elif isinstance(node, Text):
-            return None
     return found
 
 
 def is_volatile(relation: Relation) -> bool:
     """Whether each query of a relation may return other rows, as for a random sample or a query of a user."""
     nodes = list(relations_of([relation]))
-    if any(isinstance(node, (Fragment, Query)) for node in nodes):
+    if any(isinstance(node, Query) for node in nodes):
         return True
     expressions = (
         one
@@ -113,10 +104,7 @@ def with_windows(rows: Relation, roots: Sequence[Expr]) -> tuple[Relation, list[
         return rows, list(roots)
     names = {node: f"{WINDOW}{at}" for at, node in enumerate(windows)}
     changed = _replaced(roots, {node: Column(name, node.dtype) for node, name in names.items()})
-    wanted = columns_of(changed)
-    if wanted is None or rows.schema is None:
-        raise TypeError("internal error: the columns that SQL text uses are not known")
-    carried = [Named(name, node) for name, node in wanted.items() if name not in names.values()]
+    carried = [Named(name, node) for name, node in columns_of(changed).items() if name not in names.values()]
     return Projection(rows, [*carried, *(Named(name, node) for node, name in names.items())]), changed
 
 

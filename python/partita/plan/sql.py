@@ -29,7 +29,6 @@ from .expr import (
     PythonCall,
     SortKey,
     Subquery,
-    Text,
     Trait,
     Window,
     postorder,
@@ -39,7 +38,6 @@ from .relation import (
     Distinct,
     Files,
     Filter,
-    Fragment,
     Grouping,
     Join,
     Named,
@@ -114,8 +112,6 @@ def _form(node: Expr, texts: Mapping[Expr, str]) -> str:
         return quote(node.name)
     if isinstance(node, Literal):
         return _literal(node.value, node.dtype)
-    if isinstance(node, Text):
-        return node.sql
     if isinstance(node, Subquery):
         return source(node.relation)
     inputs = [texts[one] for one in node.inputs]
@@ -348,9 +344,7 @@ def _leaf(relation: Relation) -> str | None:
         return quote(relation.name)
     if isinstance(relation, Files):
         return string(relation.request)
-    if isinstance(relation, Query):
-        return f"({relation.sql})"
-    return relation.sql if isinstance(relation, Fragment) else None
+    return f"({relation.sql})" if isinstance(relation, Query) else None
 
 
 class _Writer:
@@ -442,12 +436,11 @@ class _Writer:
         layers = layers_of(outputs, outputs[:keys])
         if conditions and layers.levels:
             # Window functions are computed over the rows that remain.
-            wanted = _wanted(rows, outputs)
-            text = f"({_filtered(text, rows, _as_columns(wanted), conditions, outputs)})"
+            text = f"({_filtered(text, rows, _as_columns(_read(outputs, {})), conditions, outputs)})"
             conditions = ()
         if conditions:
             return _filtered(text, rows, columns, conditions, outputs)
-        text = _with_layers(text, rows, layers, outputs)
+        text = _with_layers(text, layers, outputs)
         return f"SELECT {_columns(columns, layers.names)} FROM {text}"
 
 
@@ -466,58 +459,47 @@ def _columns(columns: Sequence[Named] | None, names: Mapping[Expr, str]) -> str:
     return ", ".join(f"{render(expr, names)} AS {quote(name)}" for name, expr in columns) or "1 AS one"
 
 
-def _wanted(rows: Relation, outputs: Sequence[Expr]) -> list[str] | None:
-    """Return the columns of a relation that expressions use; None for all of them."""
-    found = None if rows.schema is None else _read(outputs, {})
-    return None if found is None else list(found)
-
-
-def _as_columns(names: Sequence[str] | None) -> list[Named] | None:
-    return None if names is None else [Named(name, Column(name)) for name in names]
+def _as_columns(names: Iterable[str]) -> list[Named]:
+    return [Named(name, Column(name)) for name in names]
 
 
 def _filtered(
     text: str, rows: Relation, columns: Sequence[Named] | None, conditions: Sequence[Expr], outputs: Sequence[Expr]
 ) -> str:
-    """Return the query of columns of the rows for which conditions are true."""
+    """Return the query of columns, or all of them, of the rows for which conditions are true."""
     layers = layers_of(conditions, conditions)
-    has_all = columns is None
-    if layers.levels and columns is None and rows.schema is not None:
+    if layers.levels and columns is None:
         # Without the columns of the layers.
-        columns = _as_columns(list(rows.schema))
-    needed = [*conditions, *outputs, *(expr for _, expr in columns or ())]
-    text = _with_layers(text, rows, layers, needed, has_all=has_all and rows.schema is None)
+        columns = _as_columns(rows.schema or ())
+    text = _with_layers(text, layers, [*conditions, *outputs, *(expr for _, expr in columns or ())])
     tests = " AND ".join(render(one, layers.names) for one in conditions)
     return f"SELECT {_columns(columns, {})} FROM {text} WHERE {tests}"
 
 
-def _with_layers(text: str, rows: Relation, layers: Layers, outputs: Sequence[Expr], has_all: bool = False) -> str:
+def _with_layers(text: str, layers: Layers, outputs: Sequence[Expr]) -> str:
     """Return a relation with the columns of layers, as it appears after ``FROM``."""
     # From the outside in: the columns that a layer passes on are those that the layers around it read.
-    wanted = None if has_all or rows.schema is None else _read(outputs, layers.names)
-    passed: list[dict[str, None] | None] = []
+    wanted = _read(outputs, layers.names)
+    passed: list[list[str]] = []
     for level in reversed(layers.levels):
         own = {layers.names[node] for node in level}
-        passed.append(None if wanted is None else {name: None for name in wanted if name not in own})
-        inner = None if wanted is None else _read([one for node in level for one in node.inputs], layers.names)
-        wanted = None if inner is None else {**(passed[-1] or {}), **inner}
+        passed.append([name for name in wanted if name not in own])
+        inner = _read([one for node in level for one in node.inputs], layers.names)
+        wanted = dict.fromkeys([*passed[-1], *inner])
     names: dict[Expr, str] = {}
     for level, carried in zip(layers.levels, reversed(passed)):
         added = [f"{render(node, names)} AS {quote(layers.names[node])}" for node in level]
         names.update((node, layers.names[node]) for node in level)
-        kept = ["*"] if carried is None else [quote(name) for name in carried]
-        text = f"(SELECT {', '.join([*kept, *added])} FROM {text})"
+        text = f"(SELECT {', '.join([*map(quote, carried), *added])} FROM {text})"
     return text
 
 
-def _read(outputs: Sequence[Expr], names: Mapping[Expr, str]) -> dict[str, None] | None:
-    """Return the columns that expressions read, of the relation and of layers; None if they contain text."""
+def _read(outputs: Sequence[Expr], names: Mapping[Expr, str]) -> dict[str, None]:
+    """Return the columns that expressions read, of the relation and of layers."""
     found: dict[str, None] = {}
     for node in postorder(outputs, lambda one: one in names or isinstance(one, PythonCall)):
         if node in names:
             found.setdefault(names[node])
         elif isinstance(node, (Column, PythonCall)):
             found.setdefault(node.name)
-        elif isinstance(node, Text):
-            return None
     return found
