@@ -5,7 +5,6 @@ import pytest
 from comparison import computed, same
 
 from partita import dataframe as dd
-from partita.dataframe._rows import plain_condition
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -59,16 +58,6 @@ def test_conditions_as_columns(test, use):
 
 def test_filters_have_plain_conditions():
     """Filters compare columns directly, so that the statistics of files apply."""
-    assert plain_condition("fill_null(a > 1, FALSE)") == "a > 1"
-    assert (
-        plain_condition("(fill_null(a > 1, FALSE) AND (fill_null(b = ')', FALSE) OR c))")
-        == "(a > 1 AND (b = ')' OR c))"
-    )
-    for kept in (
-        "fill_null(a > 1, TRUE)",
-        "(NOT fill_null(a > 1, FALSE))",
-        "fill_null(a > 1, FALSE) IS NULL",
-        "CASE WHEN fill_null(a > 1, FALSE) AND b THEN c END",
-        "fill_null(' AND (', FALSE) = fill_null(a, FALSE)",
-    ):
-        assert plain_condition(kept) == kept
+    ddf = dd.from_pandas(ROWS, npartitions=2)
+    assert "fill_null" not in ddf[(ddf.a > 1) & (ddf.f < 8)][lambda d: d.s == "x"]._full_query()
+    assert "fill_null" in ddf[~(ddf.f > 1)]._full_query()

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from ..plan import expr as px
+from ..plan.expr import Expr, call, interval
 from ._base import UnsupportedName
 from ._columns import Lists, is_masked
-from ._sql import arrow_name, fill_condition, is_text, literal
+from ._sql import fill_condition, is_text, literal
+from ._text import positive_rest
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -34,15 +37,15 @@ class StringMethods:
         if not is_text(column._kind):
             raise AttributeError(f"Can only use .str accessor with string values, not with {column._kind}")
         if pa.types.is_dictionary(column._kind):
-            column = column._like(f"arrow_cast({column._sql}, 'LargeUtf8')", pa.large_string())
+            column = column._like(px.cast(column._expr, pa.large_string()))
         self._column = column
 
-    def _text(self, sql: str) -> Series:
-        return self._column._like(sql)
+    @property
+    def _value(self) -> Expr:
+        return self._column._expr
 
     def _call(self, function: str, *arguments: Any) -> Series:
-        rest = "".join(f", {literal(argument)}" for argument in arguments)
-        return self._text(f"{function}({self._column._sql}{rest})")
+        return self._column._like(call(function, self._value, *map(literal, arguments)))
 
     def upper(self) -> Series:
         """Convert to upper case."""
@@ -55,13 +58,13 @@ class StringMethods:
     def title(self) -> Series:
         """Convert the first letter of each word to upper case, and the others to lower case."""
         # For initcap, digits belong to words; in pandas, a letter after a digit begins a word.
-        apart = f"regexp_replace({self._column._sql}, '(\\p{{N}})(\\p{{L}})', '${{1}}{_NONCHARACTER}${{2}}', 'g')"
-        return self._text(f"replace(initcap({apart}), '{_NONCHARACTER}', '')")
+        apart = call("regexp_replace", self._value, r"(\p{N})(\p{L})", f"${{1}}{_NONCHARACTER}${{2}}", "g")
+        return self._column._like(call("replace", call("initcap", apart), _NONCHARACTER, ""))
 
     def capitalize(self) -> Series:
         """Convert the first letter to upper case, and the others to lower case."""
-        sql = self._column._sql
-        return self._text(f"(upper(substr({sql}, 1, 1)) || lower(substr({sql}, 2)))")
+        first, rest = call("substr", self._value, 1, 1), call("substr", self._value, 2)
+        return self._column._like(call("concatenate", call("upper", first), call("lower", rest)))
 
     def strip(self, to_strip: str | None = None) -> Series:
         """Remove whitespace, or the given characters, at both ends."""
@@ -80,12 +83,15 @@ class StringMethods:
 
     def len(self) -> Series:
         """Return the number of characters."""
-        return self._column._like(f"CAST(character_length({self._column._sql}) AS BIGINT)", pa.int64())
+        return self._column._like(self._length())
 
-    def _test(self, sql: str) -> Series:
+    def _length(self) -> Expr:
+        return px.cast(call("character_length", self._value), pa.int64())
+
+    def _test(self, condition: Expr) -> Series:
         # Tests of missing strings are false, except in nullable columns, where they are missing.
         masked = is_masked(self._column._origin)
-        return self._column._like(sql if masked else fill_condition(sql), pa.bool_())
+        return self._column._like(condition if masked else fill_condition(condition))
 
     def contains(self, pat: str, case: bool = True, flags: int = 0, na: Any = None, regex: bool = True) -> Series:
         """Return whether each string contains a pattern; `na` is the result for missing strings."""
@@ -96,17 +102,16 @@ class StringMethods:
         return found if na is None else found.where(self._column.notna(), bool(na)).astype("bool")
 
     def _contains(self, pat: str, case: bool, regex: bool) -> Series:
-        sql = self._column._sql
         if regex:
-            flags = "" if case else ", 'i'"
-            return self._test(f"regexp_like({sql}, {literal(pat)}{flags})")
+            return self._test(call("regexp_like", self._value, literal(pat), *([] if case else ["i"])))
+        text, part = self._value, literal(pat)
         if not case:
-            return self._test(f"strpos(lower({sql}), lower({literal(pat)})) > 0")
-        return self._test(f"strpos({sql}, {literal(pat)}) > 0")
+            text, part = call("lower", text), call("lower", part)
+        return self._test(px.comparison("gt", call("strpos", text, part), 0))
 
     def match(self, pat: str) -> Series:
         """Return whether each string starts with a match of a pattern."""
-        return self._test(f"regexp_like({self._column._sql}, {literal('^(?:' + pat + ')')})")
+        return self._test(call("regexp_like", self._value, "^(?:" + pat + ")"))
 
     def startswith(self, pat: Any) -> Series:
         """Return whether each string starts with a prefix, or with one of a tuple of prefixes."""
@@ -118,8 +123,7 @@ class StringMethods:
 
     def _one_of(self, function: str, pat: Any) -> Series:
         texts = pat if isinstance(pat, tuple) else (pat,)
-        tests = [f"{function}({self._column._sql}, {literal(text)})" for text in texts]
-        return self._test(f"({' OR '.join(tests) or 'FALSE'})")
+        return self._test(px.disjunction(*(call(function, self._value, literal(text)) for text in texts)))
 
     def replace(
         self,
@@ -175,29 +179,25 @@ class StringMethods:
         if not regex:
             new = _BACKSLASH.sub(_APART, new)
         sets = ("" if n == 1 else "g") + ("i" if ignores_case else "")
-        more = f", {literal(sets)}" if sets else ""
-        return self._text(f"regexp_replace({self._column._sql}, {literal(pattern)}, {literal(new)}{more})")
+        return self._call("regexp_replace", pattern, new, *([sets] if sets else []))
 
     def slice(self, start: int | None = None, stop: int | None = None, step: int | None = None) -> Series:
         """Return a substring by character positions; negative positions count from the end."""
         if step not in (None, 1):
             raise NotImplementedError("str.slice() does not support step=")
-        sql = self._column._sql
-        size = f"CAST(character_length({sql}) AS BIGINT)"
 
-        def place(value: int) -> str:
-            return str(value) if value >= 0 else f"greatest({size} - {-value}, 0)"
+        def place(value: int) -> Expr:
+            return px.literal(value) if value >= 0 else call("greatest", self._length() - -value, 0)
 
         begin = place(start or 0)
-        if stop is None:
-            return self._text(f"substr({sql}, {begin} + 1)")
-        return self._text(f"substr({sql}, {begin} + 1, greatest({place(stop)} - {begin}, 0))")
+        size = [] if stop is None else [call("greatest", place(stop) - begin, 0)]
+        return self._column._like(call("substr", self._value, begin + 1, *size))
 
     def get(self, i: int) -> Series:
         """Return the character at a position, or a missing value for shorter strings."""
-        sql = self._column._sql
         part = self.slice(i, i + 1 if i != -1 else None)
-        return self._text(f"CASE WHEN character_length({sql}) >= {i + 1 if i >= 0 else -i} THEN {part._sql} END")
+        has_character = px.comparison("ge", self._length(), i + 1 if i >= 0 else -i)
+        return self._column._like(px.case([(has_character, part._expr)]))
 
     def __getitem__(self, key: Any) -> Series:
         if isinstance(key, slice):
@@ -206,28 +206,27 @@ class StringMethods:
 
     def fullmatch(self, pat: str, case: bool = True) -> Series:
         """Return whether a pattern matches each whole string."""
-        flags = "" if case else ", 'i'"
-        return self._test(f"regexp_like({self._column._sql}, {literal('^(?:' + pat + ')$')}{flags})")
+        return self._test(call("regexp_like", self._value, "^(?:" + pat + ")$", *([] if case else ["i"])))
 
     def count(self, pat: str) -> Series:
         """Count the matches of a pattern."""
-        return self._column._like(f"CAST(regexp_count({self._column._sql}, {literal(pat)}) AS BIGINT)", pa.int64())
+        return self._call("regexp_count", pat)
 
     def extract(self, pat: str, expand: bool = False) -> Series:
         """Extract the group of a pattern, or a missing value if the pattern does not match."""
         if expand or re.compile(pat).groups != 1:
             raise NotImplementedError("str.extract() supports only a pattern with one group and expand=False")
-        found = f"regexp_match({self._column._sql}, {literal(pat)})"
-        return self._text(f"{found}[1]")
+        return self._column._like(call("element", call("regexp_match", self._value, literal(pat)), 1))
 
     def split(self, pat: str | None = None, n: int = -1, expand: bool = False) -> Series:
         """Split at a separator into lists."""
         if expand or n > 0 or pat is None:
             raise NotImplementedError("str.split() requires a separator and does not support n= and expand=True")
-        sql = self._column._sql
         # The cluster splits an empty string into no strings, Python into one.
-        parts = f"CASE WHEN {sql} = '' THEN make_array({sql}) ELSE string_to_array({sql}, {literal(pat)}) END"
-        return self._column._like(parts, origin=Lists())
+        is_empty, one = px.comparison("eq", self._value, ""), call("make_array", self._value)
+        return self._column._like(
+            px.case([(is_empty, one)], call("string_to_array", self._value, literal(pat))), origin=Lists()
+        )
 
     def repeat(self, repeats: int) -> Series:
         """Repeat each string."""
@@ -237,9 +236,9 @@ class StringMethods:
         """Pad to a width with a character at one side."""
         if side not in ("left", "right"):
             raise NotImplementedError(f"str.pad(side={side!r}) is not supported; use 'left' or 'right'")
-        sql, function = self._column._sql, "lpad" if side == "left" else "rpad"
-        padded = f"{function}({sql}, {width}, {literal(fillchar)})"
-        return self._text(f"CASE WHEN character_length({sql}) >= {width} THEN {sql} ELSE {padded} END")
+        padded = call("lpad" if side == "left" else "rpad", self._value, literal(width), literal(fillchar))
+        is_long = px.comparison("ge", self._length(), width)
+        return self._column._like(px.case([(is_long, self._value)], padded))
 
     def rjust(self, width: int, fillchar: str = " ") -> Series:
         """Pad to a width with a character at the left."""
@@ -251,15 +250,13 @@ class StringMethods:
 
     def removeprefix(self, prefix: str) -> Series:
         """Remove a prefix."""
-        sql = self._column._sql
-        rest = f"substr({sql}, {_length(prefix) + 1})"
-        return self._text(f"CASE WHEN starts_with({sql}, {literal(prefix)}) THEN {rest} ELSE {sql} END")
+        rest = call("substr", self._value, _length(prefix) + 1)
+        return self._column._like(px.case([(call("starts_with", self._value, prefix), rest)], self._value))
 
     def removesuffix(self, suffix: str) -> Series:
         """Remove a suffix."""
-        sql = self._column._sql
-        rest = f"substr({sql}, 1, CAST(character_length({sql}) AS BIGINT) - {_length(suffix)})"
-        return self._text(f"CASE WHEN ends_with({sql}, {literal(suffix)}) THEN {rest} ELSE {sql} END")
+        rest = call("substr", self._value, 1, self._length() - _length(suffix))
+        return self._column._like(px.case([(call("ends_with", self._value, suffix), rest)], self._value))
 
     def isdecimal(self) -> Series:
         """Return whether all characters are decimal digits."""
@@ -294,29 +291,29 @@ class StringMethods:
         return self._cased("lower", "upper")
 
     def _all_of(self, kind: str) -> Series:
-        return self._test(f"regexp_like({self._column._sql}, {literal('^(?:' + kind + ')+$')})")
+        return self._test(call("regexp_like", self._value, f"^(?:{kind})+$"))
 
     def _cased(self, own: str, other: str) -> Series:
-        sql = self._column._sql
-        return self._test(f"({sql} = {own}({sql}) AND {sql} <> {other}({sql}))")
+        text = self._value
+        is_own, differs = px.comparison("eq", text, call(own, text)), px.comparison("ne", text, call(other, text))
+        return self._test(px.conjunction(is_own, differs))
 
     def zfill(self, width: int) -> Series:
         """Pad to a width with zeros at the left, after a sign."""
-        sql = self._column._sql
-        sign = f"substr({sql}, 1, 1)"
-        signed = f"WHEN {sign} IN ('+', '-') THEN {sign} || lpad(substr({sql}, 2), {width - 1}, '0')"
-        return self._text(
-            f"CASE WHEN character_length({sql}) >= {width} THEN {sql} {signed} ELSE lpad({sql}, {width}, '0') END"
-        )
+        text = self._value
+        sign = call("substr", text, 1, 1)
+        signed = call("concatenate", sign, call("lpad", call("substr", text, 2), width - 1, "0"))
+        cases = [(px.comparison("ge", self._length(), width), text), (call("among", sign, "+", "-"), signed)]
+        return self._column._like(px.case(cases, call("lpad", text, width, "0")))
 
     def find(self, sub: str) -> Series:
         """Return the position of the first occurrence, or -1."""
-        return self._column._like(f"CAST(strpos({self._column._sql}, {literal(sub)}) AS BIGINT) - 1", pa.int64())
+        return self._column._like(px.cast(call("strpos", self._value, literal(sub)), pa.int64()) - 1)
 
     def cat(self, others: Series, sep: str = "") -> Series:
         """Concatenate with the strings of another column."""
-        sql = f"({self._column._sql} || {literal(sep)} || {others._sql})"
-        return self._column._like(sql, None, self._column._with(others))
+        joined = call("concatenate", self._value, literal(sep), others._expr)
+        return self._column._like(joined, self._column._with(others))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
@@ -408,7 +405,8 @@ class ListMethods:
     def get(self, i: int) -> Series:
         """Return the element at a position, or a missing value for shorter lists."""
         position = i + 1 if i >= 0 else i
-        return self._column._like(f"{self._column._sql}[{position}]", self._column._kind.value_type, origin=None)
+        element = call("element", self._column._expr, position, dtype=self._column._kind.value_type)
+        return self._column._like(element, origin=None)
 
     def __getitem__(self, key: Any) -> Series:
         if not isinstance(key, int):
@@ -417,8 +415,8 @@ class ListMethods:
 
     def len(self) -> Series:
         """Return the number of elements."""
-        size = f"CAST(cardinality({self._column._sql}) AS BIGINT)"
-        return self._column._like(size, pa.int64(), origin=None)
+        size = px.cast(call("cardinality", self._column._expr), pa.int64())
+        return self._column._like(size, origin=None)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
@@ -453,37 +451,33 @@ class _Rounding:
     _column: Series
 
     @property
-    def _whole(self) -> str:
-        """SQL of the nanoseconds."""
+    def _whole(self) -> Expr:
+        """The nanoseconds."""
         raise NotImplementedError
 
-    def _restored(self, whole: str) -> Series:
+    def _restored(self, whole: Expr) -> Series:
         """Return the column of a number of nanoseconds."""
         raise NotImplementedError
 
     def floor(self, freq: Any) -> Series:
         """Round down to a multiple of a frequency. Times with a zone are rounded in local time."""
         step, whole = step_of(freq), self._whole
-        return self._restored(f"{whole} - {_rest(whole, step)}")
+        return self._restored(whole - positive_rest(whole, step))
 
     def ceil(self, freq: Any) -> Series:
         """Round up to a multiple of a frequency. Times with a zone are rounded in local time."""
         step = step_of(freq)
-        whole = f"({self._whole} + {step - 1})"
-        return self._restored(f"{whole} - {_rest(whole, step)}")
+        whole = self._whole + (step - 1)
+        return self._restored(whole - positive_rest(whole, step))
 
     def round(self, freq: Any) -> Series:
         """Round to the nearest multiple of a frequency, half to even. Times with a zone are rounded in local time."""
         step, whole = step_of(freq), self._whole
-        rest = _rest(whole, step)
-        low = f"({whole} - {rest})"
-        up = f"(2 * {rest} > {step} OR (2 * {rest} = {step} AND ({low} / {step}) % 2 <> 0))"
-        return self._restored(f"{low} + CASE WHEN {up} THEN {step} ELSE 0 END")
-
-
-def _rest(whole: str, step: int) -> str:
-    """Return the SQL of a remainder that is never negative."""
-    return f"((({whole} % {step}) + {step}) % {step})"
+        rest = positive_rest(whole, step)
+        low = whole - rest
+        is_half, is_odd = px.comparison("eq", rest * 2, step), px.comparison("ne", low / step % 2, 0)
+        up = px.disjunction(px.comparison("gt", rest * 2, step), px.conjunction(is_half, is_odd))
+        return self._restored(low + px.case([(up, step)], 0))
 
 
 class DatetimeMethods(_Rounding):
@@ -493,31 +487,29 @@ class DatetimeMethods(_Rounding):
         self._column = column
 
     @property
-    def _whole(self) -> str:
-        """SQL of the nanoseconds since the epoch in local time."""
-        return f"arrow_cast(arrow_cast({self._local}, 'Timestamp(Nanosecond, None)'), 'Int64')"
+    def _whole(self) -> Expr:
+        """The nanoseconds since the epoch in local time."""
+        return px.cast(px.cast(self._local, pa.timestamp("ns")), pa.int64())
 
-    def _restored(self, whole: str) -> Series:
+    def _restored(self, whole: Expr) -> Series:
         # A local time that is ambiguous or does not exist is an error when the plan runs, as in pandas.
         kind = self._column._kind
-        wall = f"arrow_cast({whole}, '{arrow_name(pa.timestamp('ns'))}')"
+        wall = px.cast(whole, pa.timestamp("ns"))
         zone = getattr(kind, "tz", None)
         if zone:
-            wall = f"arrow_cast({wall}, '{arrow_name(pa.timestamp('ns', zone))}')"
-        return self._column._like(f"arrow_cast({wall}, '{arrow_name(kind)}')", kind)
+            wall = px.cast(wall, pa.timestamp("ns", zone))
+        return self._column._like(px.cast(wall, kind))
 
     def _part(self, name: str) -> Series:
-        sql = f"arrow_cast(date_part('{name}', {self._column._sql}), 'Int32')"
-        return self._column._like(sql, pa.int32())
+        return self._column._like(px.cast(call("date_part", name, self._column._expr), pa.int32()))
 
     @property
-    def _local(self) -> str:
-        sql = self._column._sql
-        return f"to_local_time({sql})" if getattr(self._column._kind, "tz", None) else sql
+    def _local(self) -> Expr:
+        value = self._column._expr
+        return call("to_local_time", value) if getattr(self._column._kind, "tz", None) else value
 
     def _below(self, unit: int, parts: int) -> Series:
-        sql = f"arrow_cast(((({self._whole} % {unit * parts}) + {unit * parts}) % {unit * parts}) / {unit}, 'Int32')"
-        return self._column._like(sql, pa.int32())
+        return self._column._like(px.cast(positive_rest(self._whole, unit * parts) / unit, pa.int32()))
 
     @property
     def second(self) -> Series:
@@ -537,8 +529,8 @@ class DatetimeMethods(_Rounding):
     @property
     def weekday(self) -> Series:
         """The day of the week; Monday is 0."""
-        sql = f"arrow_cast((date_part('dow', {self._column._sql}) + 6) % 7, 'Int32')"
-        return self._column._like(sql, pa.int32())
+        day = call("date_part", "dow", self._column._expr)
+        return self._column._like(px.cast((day + 6) % 7, pa.int32()))
 
     dayofweek = day_of_week = weekday
 
@@ -548,14 +540,13 @@ class DatetimeMethods(_Rounding):
         from ._series import Index
 
         name = None if isinstance(self._column, Index) else self._column.name
-        return self._column._like(f"CAST({self._local} AS DATE)", pa.date32(), name=name)
+        return self._column._like(px.cast(self._local, pa.date32()), name=name)
 
     @property
     def days_in_month(self) -> Series:
         """The number of days of the month."""
-        local = self._local
-        last = f"(date_trunc('month', {local}) + INTERVAL '1 month' - INTERVAL '1 day')"
-        return self._column._like(f"arrow_cast(date_part('day', {last}), 'Int32')", pa.int32())
+        last = call("date_trunc", "month", self._local) + interval("1 month") - interval("1 day")
+        return self._column._like(px.cast(call("date_part", "day", last), pa.int32()))
 
     daysinmonth = days_in_month
 
@@ -565,18 +556,16 @@ class DatetimeMethods(_Rounding):
 
     def day_name(self) -> Series:
         """Return the English name of the day of the week."""
-        cases = " ".join(f"WHEN {at} THEN '{name}'" for at, name in enumerate(_DAYS))
-        return self._column._like(f"CASE {self.weekday._sql} {cases} END")
+        return self._column._like(px.case(enumerate(_DAYS), operand=self.weekday._expr))
 
     def month_name(self) -> Series:
         """Return the English name of the month."""
-        cases = " ".join(f"WHEN {at + 1} THEN '{name}'" for at, name in enumerate(_MONTHS))
-        return self._column._like(f"CASE {self._part('month')._sql} {cases} END")
+        return self._column._like(px.case(enumerate(_MONTHS, 1), operand=self._part("month")._expr))
 
     def strftime(self, date_format: str) -> Series:
         """Format times as strings."""
         # %f has six digits, as in Python.
-        return self._column._like(f"to_char({self._local}, {literal(date_format.replace('%f', '%6f'))})")
+        return self._column._like(call("to_char", self._local, date_format.replace("%f", "%6f")))
 
     def tz_convert(self, tz: Any) -> Series:
         """Convert times to another time zone."""
@@ -585,19 +574,18 @@ class DatetimeMethods(_Rounding):
             raise TypeError("cannot convert the zone of times without a zone; use tz_localize")
         wanted = pa.timestamp(kind.unit, None if tz is None else str(tz))
         if tz is None:
-            utc = arrow_name(pa.timestamp(kind.unit, "UTC"))
-            return self._column._like(f"to_local_time(arrow_cast({self._column._sql}, '{utc}'))", wanted)
-        return self._column._like(f"arrow_cast({self._column._sql}, '{arrow_name(wanted)}')", wanted)
+            utc = px.cast(self._column._expr, pa.timestamp(kind.unit, "UTC"))
+            return self._column._like(call("to_local_time", utc))
+        return self._column._like(px.cast(self._column._expr, wanted))
 
     def tz_localize(self, tz: Any) -> Series:
         """Attach a time zone to local times, or with None remove it."""
         kind = self._column._kind
         if tz is None:
-            return self._column._like(self._local, pa.timestamp(kind.unit))
+            return self._column._like(self._local)
         if getattr(kind, "tz", None):
             raise TypeError("cannot localize times that have a zone; use tz_convert")
-        wanted = pa.timestamp(kind.unit, str(tz))
-        return self._column._like(f"arrow_cast({self._column._sql}, '{arrow_name(wanted)}')", wanted)
+        return self._column._like(px.cast(self._column._expr, pa.timestamp(kind.unit, str(tz))))
 
     def __getattr__(self, name: str) -> Any:
         if name in _PARTS:
@@ -614,22 +602,19 @@ class TimedeltaMethods(_Rounding):
         self._column = column
 
     @property
-    def _whole(self) -> str:
-        return f"arrow_cast(arrow_cast({self._column._sql}, 'Duration(Nanosecond)'), 'Int64')"
+    def _whole(self) -> Expr:
+        return px.cast(px.cast(self._column._expr, pa.duration("ns")), pa.int64())
 
-    def _restored(self, whole: str) -> Series:
-        kind = self._column._kind
-        exact = f"arrow_cast({whole}, '{arrow_name(pa.duration('ns'))}')"
-        return self._column._like(f"arrow_cast({exact}, '{arrow_name(kind)}')", kind)
+    def _restored(self, whole: Expr) -> Series:
+        return self._column._like(px.cast(px.cast(whole, pa.duration("ns")), self._column._kind))
 
     def _below(self, unit: int, parts: int) -> Series:
-        sql = f"arrow_cast({_rest(self._whole, unit * parts)} / {unit}, 'Int32')"
-        return self._column._like(sql, pa.int32())
+        return self._column._like(px.cast(positive_rest(self._whole, unit * parts) / unit, pa.int32()))
 
     @property
     def days(self) -> Series:
         """The whole days, rounded down."""
-        return self._column._like(f"(({self._whole} - {_rest(self._whole, _DAY)}) / {_DAY})", pa.int64())
+        return self._column._like((self._whole - positive_rest(self._whole, _DAY)) / _DAY)
 
     @property
     def seconds(self) -> Series:
@@ -648,7 +633,7 @@ class TimedeltaMethods(_Rounding):
 
     def total_seconds(self) -> Series:
         """Return the duration in seconds."""
-        return self._column._like(f"CAST({self._whole} AS DOUBLE) / 1000000000", pa.float64())
+        return self._column._like(px.cast(self._whole, pa.float64()) / 1_000_000_000)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(pd.Series(dtype="timedelta64[ns]").dt, name):

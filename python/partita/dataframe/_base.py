@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pandas as pd
@@ -13,11 +12,14 @@ from .._drawing import visualize
 from .._errors import OF_VALUES, UnsupportedName, trim_traceback
 from .._frame_inputs import FrameInput
 from .._progress import show_queries
+from ..plan.expr import Expr, SortKey, aggregate
+from ..plan.relation import Named, Projection, Relation, Sorting, Table
+from ..plan.sql import statement
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
 from ._columns import to_pandas
-from ._rows import Rows, direction, new_table_name, release_after, term
-from ._sql import INDEX, ORDER, ROW, quote, replace_nan
+from ._rows import Rows, new_table_name, release_after
+from ._sql import INDEX, ORDER, ROW, literal, quote, replace_nan
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -32,10 +34,10 @@ _PANDAS = "compute() and pandas"
 
 
 class Level(NamedTuple):
-    """One level of an index: its name, SQL expression and origin."""
+    """One level of an index: its name, expression and origin."""
 
     name: Any
-    sql: str
+    expr: Expr
     origin: Any = None
 
 
@@ -91,42 +93,51 @@ class Plan(FrameInput):
             f"the truth value of a {type(self).__name__} is ambiguous; combine conditions with & and |, or use any() or all()"
         )
 
-    def _selected(self) -> list[tuple[str, str]]:
+    def _selected(self) -> list[Named]:
         """Return the expressions that are computed besides the index, with their names in a table."""
         raise NotImplementedError
 
-    def _query(self, hidden: Sequence[tuple[str, str]] = ()) -> str:
-        """Return the plan as SQL: the index, the selected expressions, and hidden expressions."""
-        parts = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(self._index)]
-        parts += [f"{sql} AS {quote(name)}" for sql, name in self._selected()]
-        parts += [f"{sql} AS {quote(name)}" for sql, name in hidden]
-        if not parts:
-            parts = [f"1 AS {quote(INDEX)}"]
-        return f"SELECT {', '.join(parts)} FROM {self._rows.under(*parts)}"
+    def _levels(self) -> list[Named]:
+        """Return the expressions of the index, with their names in a table."""
+        return [Named(f"{INDEX}{at}", level.expr) for at, level in enumerate(self._index)]
 
-    def _terms(self) -> list[tuple[str, str]]:
-        """Return the sort keys of the rows, with their names in a query."""
-        return [(term(sql), f"{ORDER}{at}") for at, sql in enumerate(self._rows.order)]
-
-    def _sorted(self, query: str, names: list[str], tail: str = "", always: bool = False) -> str:
-        """Sort a query by the sort keys, which are hidden columns of it.
-
-        The hidden columns have unique names, since ``ORDER BY`` resolves names to columns of the result first.
-        """
-        rows = self._rows
-        if not rows.order or (rows.physical and not always):
-            return query + tail
-        order = ", ".join(f"{quote(f'{ORDER}{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
-        return f"SELECT {', '.join(map(quote, names))} FROM ({query}) ORDER BY {order}{tail}"
+    def _parts(self) -> list[Named]:
+        """Return the index and the selected expressions; a plan without columns selects a dummy column."""
+        return [*self._levels(), *self._selected()] or [Named(INDEX, literal(1))]
 
     def _names(self) -> list[str]:
-        names = [INDEX + str(at) for at in range(len(self._index))] + [name for _, name in self._selected()]
-        return names or [INDEX]
+        return [name for name, _ in self._parts()]
 
-    def _full_query(self, tail: str = "", always: bool = False) -> str:
+    def _order_names(self, rows: Rows) -> list[str]:
+        """Return the names of the sort keys in a relation of the parts; a key that is one of them keeps its name."""
+        existing = {expr: name for name, expr in reversed([*self._levels(), *self._selected()])}
+        return [existing.get(key.expr, f"{ORDER}{at}") for at, key in enumerate(rows.order)]
+
+    def _ordered_parts(self, rows: Rows) -> list[Named]:
+        """Return the parts with the sort keys that are not among them."""
+        parts = [*self._levels(), *self._selected()]
+        known = {name for name, _ in parts}
+        names = self._order_names(rows)
+        parts += [Named(name, key.expr) for name, key in zip(names, rows.order) if name not in known]
+        return parts or [Named(INDEX, literal(1))]
+
+    def _order_over(self, relation: Relation, rows: Rows) -> list[SortKey]:
+        """Return the sort keys of rows as columns of a relation of their ordered parts."""
+        return [SortKey(relation.column(name), *key.way) for name, key in zip(self._order_names(rows), rows.order)]
+
+    def _full_relation(self, limit: int | None = None, always: bool = False) -> Relation:
+        """Return the relation of the plan, with the rows in their order."""
+        rows, parts = self._rows, self._parts()
+        if not rows.order or (rows.is_sorted_for(expr for _, expr in parts) and not always):
+            found = rows.project(parts)
+            return found if limit is None else Sorting(found, (), limit)
+        every = rows.project(self._ordered_parts(rows))
+        ordered = Sorting(every, self._order_over(every, rows), limit)
+        return Projection(ordered, [Named(name, ordered.column(name)) for name, _ in parts])
+
+    def _full_query(self, limit: int | None = None, always: bool = False) -> str:
         """Return the plan as SQL, with the rows in their order."""
-        sorts = always or not self._rows.physical
-        return self._sorted(self._query(self._terms() if sorts else ()), self._names(), tail, always)
+        return statement(self._full_relation(limit, always))
 
     def _fetch(self) -> pa.Table:
         name = self._rows.persisted
@@ -140,11 +151,10 @@ class Plan(FrameInput):
 
     def _table_columns(self) -> list[str]:
         """Return the columns of the persisted table that the plan selects; none if a query would transfer less."""
-        columns = {quote(name): name for name in self._rows.schema.names}
-        found = [
-            columns.get(sql) for sql in [level.sql for level in self._index] + [sql for sql, _ in self._selected()]
-        ]
-        own = [name for name in columns.values() if name != ROW and not name.startswith(ORDER)]
+        names = self._rows.schema.names
+        columns: dict[Expr, str] = {self._rows.column(name): name for name in names}
+        found = [columns.get(expr) for _, expr in [*self._levels(), *self._selected()]]
+        own = [name for name in names if name != ROW and not name.startswith(ORDER)]
         # Workers send whole partitions; a query of a subset of the columns transfers less.
         return [name for name in found if name is not None] if None not in found and set(found) >= set(own) else []
 
@@ -185,9 +195,9 @@ class Plan(FrameInput):
 
     def _computed_labels(self) -> list[Any]:
         """Return the labels of the columns that are not plain columns of the relation."""
-        schema = self._rows.schema
-        plain = {form for one in schema for form in (quote(one.name), replace_nan(quote(one.name), one.type))}
-        return [label for label, (sql, _) in zip(self._selected_labels(), self._selected()) if sql not in plain]
+        columns: list[Expr] = [self._rows.column(field.name) for field in self._rows.schema]
+        plain = {*columns, *map(replace_nan, columns)}
+        return [label for label, (_, expr) in zip(self._selected_labels(), self._selected()) if expr not in plain]
 
     def _selected_labels(self) -> list[Any]:
         """Return the labels of the selected columns."""
@@ -339,39 +349,28 @@ class Plan(FrameInput):
         deferred.create(name)
         return True
 
-    def _table_query(self, names: list[str]) -> str:
-        """Return the plan as the query of a table: the selected columns and the sort keys, sorted by them.
-
-        If the rows are already in this order, the ``ORDER BY`` tells the cluster so without sorting them again.
-        """
-        rows = self._rows
-        hidden = [(sql, name) for (sql, own), name in zip(self._terms(), names) if name == own]
-        query = self._query(hidden)
-        if not rows.order:
-            return query
-        order = ", ".join(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
-        return f"SELECT * FROM ({query}) ORDER BY {order}"
-
     def _persist_rows(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
         """Create a persisted table of the rows, partitioned as they are or as an option of the table requires."""
         rows = self._rows
         name = new_table_name()
         # A sort key that is already a column of the table needs no hidden column.
-        existing = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
-        existing.update(self._selected())
-        names = [existing.get(sql, own) for sql, own in self._terms()]
-        query = self._table_query(names)
+        parts = self._ordered_parts(rows)
+        query = rows.project(parts)
+        if rows.order:
+            # If the rows are already in this order, this tells the cluster so without sorting them again.
+            query = Sorting(query, self._order_over(query, rows))
         spread = f" WITH ({layout})" if layout else ""
         connection = rows.client._connection
         with connection.release_on_error(name):
-            connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {query}")
+            connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {statement(query)}")
             partitions = connection.table(name)["partitions"]
-        order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         # The table keeps the order of the query.
-        persisted = Rows(rows.client, quote(name), order, bool(order), partitions)
+        table = Table(name, {name: rows.known_type(expr) for name, expr in parts})
+        order = self._order_over(table, rows)
+        persisted = Rows(rows.client, table, order, bool(order), partitions)
         persisted.persisted = name
         release_after(rows.client, name, persisted.identity)
-        levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
+        levels = tuple(level._replace(expr=table.column(f"{INDEX}{at}")) for at, level in enumerate(self._index))
         return persisted, levels
 
     @property
@@ -385,12 +384,11 @@ class Plan(FrameInput):
     def known_divisions(self) -> bool:
         """Whether the rows are known to be sorted by their index."""
         order = self._rows.order
-        return bool(self._index and order) and term(order[0]) == self._index[0].sql
+        return bool(self._index and order) and order[0].expr is self._index[0].expr
 
     @trim_traceback
     def __len__(self) -> int:
-        table = self._client._connection.query(f"SELECT count(*) FROM {self._rows.under()}")
-        return int(table.column(0)[0].as_py())
+        return int(self._rows.values([aggregate("count_rows")]).column(0)[0].as_py())
 
     @property
     def empty(self) -> bool:

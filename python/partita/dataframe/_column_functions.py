@@ -1,7 +1,6 @@
 """Python functions of the values of rows, whose results are columns of the same rows.
 
-Such a column is a layer of its rows, like the result of a window function. The relation of the rows with the layer is a
-deferred table: when a statement first reads it, the rows are persisted, calls add the column to each partition, and upload
+The relation of the rows with such columns is a deferred table: when a statement first reads it, the rows are persisted, calls add the column to each partition, and upload
 it as a partition of the table.
 """
 
@@ -19,11 +18,14 @@ from .._frame_functions import fetch_partition, worker_connection
 from .._functions import function_name
 from .._tasks import Task
 from ..base import is_synchronous, run_nodes
+from ..plan.expr import PythonCall, cast
+from ..plan.relation import Named, Projection, Relation, Table
+from ..plan.sql import source, statement
 from ..utils import no_default
 from ._columns import Column, origin_of
 from ._meta import Meta, as_pandas
 from ._partition_inputs import meta_of, outline_of, plan_of_outline
-from ._partition_results import cast_name, run_calls, upload_results
+from ._partition_results import run_calls, upload_results
 from ._rows import Rows, new_table_name, release_after
 from ._sql import quote
 
@@ -51,29 +53,17 @@ class ColumnCall:
 
     def __init__(self, plan: Any, function: Callable[[Any], Any], meta: Meta, name: str) -> None:
         self.number = next(_numbers)
-        self.inputs = [level.sql for level in plan._index] + [sql for sql, _ in plan._selected()]
+        self.inputs = [expr for _, expr in [*plan._levels(), *plan._selected()]]
         self.outline = outline_of(plan)
         self.function = function
         self.meta = meta
         self.name = name
 
-    def expressions(self) -> list[_Result]:
-        """Return what stands for the columns of the result in the layers of the rows."""
-        return [_Result(self, at) for at in range(len(self.meta.empty.columns))]
-
-
-class _Result(str):
-    """Stands for a column of the result of a function. As a text it has the expressions that the function needs."""
-
-    __slots__ = ("at", "call")
-
-    call: ColumnCall
-    at: int
-
-    def __new__(cls, call: ColumnCall, at: int) -> _Result:
-        made = super().__new__(cls, f"python_{call.number}_{at}({', '.join(call.inputs)})")
-        made.call, made.at = call, at
-        return made
+    def results(self) -> list[Named]:
+        """Return the columns of the results, with their names in the relation of the rows."""
+        kinds = [self.meta.schema.field(f"c{at}").type for at in range(len(self.meta.empty.columns))]
+        names = [f"__call_{self.number}_{at}" for at in range(len(kinds))]
+        return [Named(name, PythonCall(self, name, self.inputs, kind)) for name, kind in zip(names, kinds)]
 
 
 def call_rows(plan: Any, function: Callable[[Any], Any], meta: Any, name: str) -> Any:
@@ -87,17 +77,14 @@ def call_rows(plan: Any, function: Callable[[Any], Any], meta: Any, name: str) -
             # A type has no name.
             described.name = getattr(plan, "name", None)
     call = ColumnCall(plan, function, described, name)
-    rows, names = plan._rows.add_calls(call.expressions())
-    cells = [
-        Column(sql, described.schema.field(f"c{at}").type, origin_of(dtype))
-        for at, (sql, dtype) in enumerate(zip(names, described.empty.dtypes))
-    ]
+    rows = plan._rows.with_call(call)
+    cells = [Column(expr, origin_of(dtype)) for (_, expr), dtype in zip(call.results(), described.empty.dtypes)]
     from ._frame import DataFrame
     from ._series import Series
 
     if described.is_series:
         (cell,) = cells
-        return Series(rows, cell.sql, described.name, plan._index, cell.kind, cell.origin)
+        return Series(rows, cell.expr, described.name, plan._index, cell.origin)
     return DataFrame(rows, dict(zip(described.empty.columns, cells)), plan._index, described.empty.columns[:0])
 
 
@@ -115,47 +102,47 @@ def _inferred(plan: Any, function: Callable[[Any], Any], name: str) -> Meta:
 # The relation.
 
 
-def called_relation(rows: Rows, layers: Sequence[tuple[int, str, Any]]) -> str:
-    """Return the relation of rows with layers, of which a function computes the last ones, as it appears after ``FROM``."""
-    call = layers[-1][2].call
-    count = sum(getattr(one, "call", None) is call for _, _, one in layers)
-    results = [(name, result) for _, name, result in layers[-count:]]
-    text = rows.with_changes(layers=tuple(layers[:-count])).sql
-    key = (text, tuple(map(str, results)))
+def called_relation(rows: Rows, calls: Sequence[ColumnCall]) -> Relation:
+    """Return the relation of rows with the results of functions."""
+    *earlier, call = calls
+    inner = called_relation(rows, earlier) if earlier else rows.relation
     known = rows.identity.tables
-    if key not in known:
+    if (inner, call) not in known:
         table = new_table_name()
-        relation = _Relation(rows.client, table, text, call, results)
+        relation = _Relation(rows.client, table, inner, call)
         rows.client._connection.deferred.add(table, DeferredTable(relation.stand_in(), relation.create))
         release_after(rows.client, table, rows.identity)
-        known[key] = table
-    return quote(known[key])
+        known[inner, call] = relation.table
+    found: Relation = known[inner, call]
+    return found
 
 
 class _Relation:
     """Rows with the results of a function, which become a table."""
 
-    def __init__(
-        self, client: Any, table: str, text: str, call: ColumnCall, results: Sequence[tuple[str, Any]]
-    ) -> None:
+    def __init__(self, client: Any, name: str, rows: Relation, call: ColumnCall) -> None:
         self._client = client
-        self._table = table
-        self._results = results
-        arguments = {sql: f"{_ARGUMENT}{at}" for at, sql in enumerate(dict.fromkeys(call.inputs))}
+        self._name = name
+        self._results = call.results()
+        if rows.schema is None:
+            found = client._connection.schema(f"SELECT * FROM {rows}")
+            columns = {field.name: field.type for field in found}
+        else:
+            columns = dict(rows.schema)
+        self._columns = [Named(name, rows.column(name)) for name in columns]
+        self.table = Table(name, {**columns, **{name: expr.dtype for name, expr in self._results}})
+        arguments = {expr: f"{_ARGUMENT}{at}" for at, expr in enumerate(dict.fromkeys(call.inputs))}
         self._arguments = list(arguments.values())
-        selected = "".join(f", {sql} AS {quote(name)}" for sql, name in arguments.items())
-        self._query = f"SELECT *{selected} FROM {text}"
-        outputs = {result.at: name for name, result in results}
-        self._step = _Step(call, [arguments[sql] for sql in call.inputs], outputs)
+        self._rows = rows
+        given = [Named(name, expr) for expr, name in arguments.items()]
+        self._query = statement(Projection(rows, [*self._columns, *given]))
+        outputs = {at: name for at, (name, _) in enumerate(self._results)}
+        self._step = _Step(call, [arguments[expr] for expr in call.inputs], outputs)
 
     def stand_in(self) -> str:
         """Return a relation with the columns of the table, whose rows do not matter."""
-        cells = "".join(
-            f", arrow_cast(NULL, '{cast_name(result.call.meta.schema.field(f'c{result.at}').type)}') AS {quote(name)}"
-            for name, result in self._results
-        )
-        gone = ", ".join(map(quote, self._arguments))
-        return f"(SELECT *{f' EXCEPT ({gone})' if gone else ''}{cells} FROM ({self._query}))"
+        empty = [Named(name, cast(None, expr.dtype)) for name, expr in self._results if expr.dtype is not None]
+        return source(Projection(self._rows, [*self._columns, *empty]))
 
     def create(self) -> None:
         """Persist the rows, run the functions, and create the table of the rows with their results."""
@@ -167,11 +154,10 @@ class _Relation:
             function = _Partition(self._step, self._arguments, connection.session, source)
             if is_synchronous():
                 function.connection = connection
-
             nodes = run_calls(self._client, [Task(function, (at,), None, self._step.name) for at in range(count)])
             scheduler = None if is_synchronous() else self._client
             schema = run_nodes([Task(_schema_of, (nodes[0],), None, "schema")], scheduler)[0]
-            upload_results(self._client, self._table, nodes, schema)
+            upload_results(self._client, self._name, nodes, schema)
         finally:
             connection.release(source)
 

@@ -1,4 +1,4 @@
-"""Columns: SQL expression, Arrow type, and the pandas type where Arrow's type does not determine it."""
+"""Columns: an expression, and the pandas type where Arrow's type does not determine it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from ._sql import is_plain_text, is_text, quote
+from ..plan.expr import NULL, Expr, case
+from ..plan.relation import Relation
+from ._sql import is_plain_text, is_text, literal
 
 __all__ = [
     "ARROW",
     "NULLABLE",
     "Column",
     "Lists",
-    "category_sql",
+    "category_at",
     "common_categories",
     "derived_origin",
     "is_masked",
     "label_index",
     "origin_of",
     "require_order",
-    "sort_sql",
+    "sort_value",
     "to_pandas",
     "to_pandas_column",
 ]
@@ -65,8 +67,7 @@ class Column(NamedTuple):
     the pandas type.
     """
 
-    sql: str
-    kind: pa.DataType | None = None
+    expr: Expr
     origin: Any = None
 
 
@@ -91,22 +92,18 @@ def derived_origin(*origins: Any) -> Any:
     return next((origin for origin in origins if is_masked(origin)), None)
 
 
-def sort_sql(sql: str, origin: Any) -> str:
-    """Return the SQL sort key of a column. Categories sort by their position."""
-    if not isinstance(origin, pd.CategoricalDtype):
-        return sql
-    from ._sql import literal
-
-    cases = " ".join(f"WHEN {literal(value)} THEN {at}" for at, value in enumerate(origin.categories))
-    return f"CASE {sql} {cases} END" if cases else sql
+def sort_value(value: Expr, origin: Any) -> Expr:
+    """Return the sort key of a column. Categories sort by their position."""
+    if not isinstance(origin, pd.CategoricalDtype) or not len(origin.categories):
+        return value
+    return case([(literal(one), at) for at, one in enumerate(origin.categories)], operand=value)
 
 
-def category_sql(place: str, origin: pd.CategoricalDtype) -> str:
-    """Return the SQL of the category at a position, the inverse of :func:`sort_sql`."""
-    from ._sql import literal
-
-    cases = " ".join(f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(origin.categories))
-    return f"CASE {place} {cases} END" if cases else "NULL"
+def category_at(place: Expr, origin: pd.CategoricalDtype) -> Expr:
+    """Return the category at a position, the inverse of :func:`sort_value`."""
+    if not len(origin.categories):
+        return NULL
+    return case([(at, literal(one)) for at, one in enumerate(origin.categories)], operand=place)
 
 
 def common_categories(columns: Sequence[Column]) -> pd.CategoricalDtype | None:
@@ -199,6 +196,8 @@ def label_index(labels: list[Any], like: pd.Index | None) -> pd.Index:
     return made.rename(like.name) if made.nlevels == 1 else made
 
 
-def renumbered(columns: dict[Any, Column]) -> dict[Any, Column]:
+def renumbered(columns: dict[Any, Column], relation: Relation) -> dict[Any, Column]:
     """Return the columns of a relation whose columns are named by position: ``c0``, ``c1``."""
-    return {label: column._replace(sql=quote(f"c{at}")) for at, (label, column) in enumerate(columns.items())}
+    return {
+        label: column._replace(expr=relation.column(f"c{at}")) for at, (label, column) in enumerate(columns.items())
+    }

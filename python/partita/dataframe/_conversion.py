@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from ..plan import expr as px
+from ..plan.expr import aggregate, call, cast
 from ._arguments import reject_unsupported
-from ._sql import arrow_name, is_text, is_time, literal
+from ._sql import is_text, is_time, literal
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -53,14 +55,14 @@ def to_datetime(
     unit_made = pd.to_datetime(pd.Series(["2024-01-01"])).dt.unit
     made_kind = pa.timestamp(unit_made, zone)
     if pa.types.is_timestamp(kind):
-        return arg if zone is None else _of_unit(arg, arg._sql, pa.timestamp(kind.unit, zone))
+        return arg if zone is None else arg._like(cast(arg._expr, pa.timestamp(kind.unit, zone)))
     if is_time(kind):
-        return _of_unit(arg, arg._sql, made_kind)
+        return arg._like(cast(arg._expr, made_kind))
     if not is_text(kind):
         if unit not in _UNITS:
             raise ValueError(f"cannot convert numbers to times without unit=; use one of {', '.join(_UNITS)}")
-        whole = f"CAST(round({arg._sql} * {_UNITS[unit]}) AS BIGINT)"
-        return _of_unit(arg, f"arrow_cast({whole}, 'Timestamp(Microsecond, None)')", made_kind)
+        whole = cast(call("round", arg._expr * _UNITS[unit]), pa.int64())
+        return arg._like(cast(cast(whole, pa.timestamp("us")), made_kind))
     if unit is not None:
         raise NotImplementedError("to_datetime() does not support unit= for strings; use to_numeric first")
     if format is not None:
@@ -68,19 +70,14 @@ def to_datetime(
             raise NotImplementedError(
                 "to_datetime() does not support errors='coerce' with format=; it works for strings in ISO 8601"
             )
-        return _of_unit(arg, f"to_timestamp_micros({arg._sql}, {literal(format)})", made_kind)
-    function = "try_cast" if errors == "coerce" else "cast"
-    made = f"{function}({arg._sql} AS TIMESTAMP)"
-    return _of_unit(arg, made, made_kind)
+        return arg._like(cast(call("to_timestamp_micros", arg._expr, literal(format)), made_kind))
+    made = cast(arg._expr, pa.timestamp("ns"), is_lenient=errors == "coerce")
+    return arg._like(cast(made, made_kind))
 
 
 def _check_errors(name: str, errors: str) -> None:
     if errors not in ("raise", "coerce"):
         raise ValueError(f"{name}: errors must be 'raise' or 'coerce', not {errors!r}")
-
-
-def _of_unit(column: Series, sql: str, kind: pa.DataType) -> Series:
-    return column._like(f"arrow_cast({sql}, '{arrow_name(kind)}')", kind)
 
 
 def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
@@ -100,8 +97,8 @@ def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
     if not is_text(arg._kind):
         return arg
     # The type depends on the values: int64 if all are integers.
-    whole = f"try_cast({arg._sql} AS BIGINT) IS NOT NULL"
-    if arg._rows.values([f"coalesce(bool_and({whole}), FALSE)"]).column(0)[0].as_py():
-        return arg._like(f"CAST({arg._sql} AS BIGINT)", pa.int64())
-    function = "try_cast" if errors == "coerce" else "cast"
-    return arg._like(f"{function}({arg._sql} AS DOUBLE)", pa.float64())
+    is_whole = px.not_null(cast(arg._expr, pa.int64(), is_lenient=True))
+    found = call("coalesce", aggregate("bool_and", is_whole), False)
+    if arg._rows.values([found]).column(0)[0].as_py():
+        return arg._like(cast(arg._expr, pa.int64()))
+    return arg._like(cast(arg._expr, pa.float64(), is_lenient=errors == "coerce"))

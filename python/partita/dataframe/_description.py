@@ -37,7 +37,7 @@ def describe_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: An
         labels = [label for label, kind in kinds.items() if is_described(kind) or _is_temporal(kind)]
         labels = labels or list(kinds)
     if all(is_described(kinds[label]) and frame._columns[label].origin is None for label in labels):
-        cells = {label: describe_numbers(frame._columns[label].sql, kinds[label], percentiles) for label in labels}
+        cells = {label: describe_numbers(frame._columns[label].expr, kinds[label], percentiles) for label in labels}
         return Table(frame._rows, cells, axis=frame._axis)
     return Description(frame, labels, percentiles)
 
@@ -84,13 +84,13 @@ class Description(FrameInput):
         return pd.Series(cells, index=["count", "unique", "top", "freq"], name=column.name, dtype=object)
 
     def _of_times(self, column: Any, kind: pa.DataType) -> pd.Series:
-        sql = column._sql
-        cells = {"count": f"count({sql})", "mean": aggregate("mean", sql, kind)}
+        value = column._expr
+        cells = {"count": aggregate("count", value, kind), "mean": aggregate("mean", value, kind)}
         if pa.types.is_duration(kind):
-            cells["std"] = aggregate("std", sql, kind)
-        cells["min"] = f"min({sql})"
-        cells.update({percent(q): quantile(sql, q, kind) for q in self._shares})
-        cells["max"] = f"max({sql})"
+            cells["std"] = aggregate("std", value, kind)
+        cells["min"] = aggregate("min", value, kind)
+        cells.update({percent(q): quantile(value, q, kind) for q in self._shares})
+        cells["max"] = aggregate("max", value, kind)
         count, *times = [cell[0].as_py() for cell in column._rows.values(list(cells.values())).columns]
         shown = pd.Timedelta if pa.types.is_duration(kind) else pd.Timestamp
         values = [count, *(pd.NaT if time is None else shown(time) for time in times)]

@@ -1,4 +1,4 @@
-"""SQL of operators and conversions of columns, with the semantics of pandas."""
+"""Operators and conversions of columns, with the semantics of pandas."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..plan import expr as px
+from ..plan.dtype import common_number, is_real
+from ..plan.expr import Expr, call
 from ._columns import ARROW, NULLABLE
 from ._sql import arrow_name, fill_condition, is_number, is_text, is_time, is_whole, literal, replace_nan, type_of
 
@@ -29,32 +32,20 @@ __all__ = [
     "style_of",
 ]
 
-#: SQL operators of comparisons, and their results for missing values.
-COMPARISONS = {
-    "eq": ("=", False),
-    "ne": ("<>", True),
-    "lt": ("<", False),
-    "le": ("<=", False),
-    "gt": (">", False),
-    "ge": (">=", False),
-}
+#: Comparisons, and their results for missing values.
+COMPARISONS = {"eq": False, "ne": True, "lt": False, "le": False, "gt": False, "ge": False}
+#: Units of times, from the coarsest to the finest.
+_UNITS = ("s", "ms", "us", "ns")
 
 
-def comparison(name: str, left: str, right: str, masked: bool = False) -> str:
-    """Return the SQL of one of :data:`COMPARISONS`. If `masked`, it is missing where an operand is missing."""
-    operator, missing = COMPARISONS[name]
-    if masked:
-        return f"({left} {operator} {right})"
-    return fill_condition(f"{left} {operator} {right}", missing)
+def comparison(name: str, left: Expr, right: Expr, masked: bool = False) -> Expr:
+    """Return one of :data:`COMPARISONS`. If `masked`, it is missing where an operand is missing."""
+    made = px.comparison(name, left, right)
+    return made if masked else fill_condition(made, COMPARISONS[name])
 
 
-def _number(sql: str, kind: pa.DataType) -> str:
-    return f"CAST({sql} AS BIGINT)" if pa.types.is_boolean(kind) else sql
-
-
-def is_real(kind: pa.DataType) -> bool:
-    """Whether a type is a floating-point type."""
-    return pa.types.is_floating(kind)
+def _number(value: Expr, kind: pa.DataType) -> Expr:
+    return px.cast(value, pa.int64()) if pa.types.is_boolean(kind) else value
 
 
 def style_of(left: Any, right: Any) -> str:
@@ -64,33 +55,28 @@ def style_of(left: Any, right: Any) -> str:
     return "numpy" if left == NULLABLE else "pandas"
 
 
-def _common(a: pa.DataType, b: pa.DataType) -> pa.DataType:
-    """Return NumPy's result type of two types."""
-    return pa.from_numpy_dtype(np.result_type(a.to_pandas_dtype(), b.to_pandas_dtype()))
-
-
-def converted(sql: str, kind: pa.DataType, wanted: pa.DataType) -> str:
-    """Return the SQL of a conversion of a number."""
-    return sql if kind == wanted else f"arrow_cast({sql}, '{arrow_name(wanted)}')"
+def converted(value: Expr, kind: pa.DataType, wanted: pa.DataType) -> Expr:
+    """Return the conversion of a number of a type."""
+    return value if kind == wanted else px.cast(value, wanted)
 
 
 def arithmetic(
     name: str,
-    left: str,
+    left: Expr,
     a: pa.DataType,
-    right: str,
+    right: Expr,
     b: pa.DataType,
     style: str = "pandas",
     is_bounded: bool = False,
-) -> tuple[str, pa.DataType | None]:
-    """Return the SQL of a binary operator, and the type of the result if known.
+) -> Expr:
+    """Return a binary operator.
 
     Parameters
     ----------
     name : str
         Name of the operator, such as ``"add"``.
-    left, right : str
-        SQL of the operands.
+    left, right : Expr
+        The operands.
     a, b : pyarrow.DataType
         Types of the operands.
     style : str
@@ -104,63 +90,69 @@ def arithmetic(
         If the operator is not defined for these types.
     """
     if name == "add" and is_text(a) and is_text(b):
-        return f"({left} || {right})", None
+        return call("concatenate", left, right)
     if is_number(a) and is_number(b):
         return _of_numbers(name, left, a, right, b, style, is_bounded)
-    return _of_times(name, left, a, right, b), None
+    return _of_times(name, left, a, right, b)
+
+
+#: The operators of the cluster.
+_OPERATORS = {"add": "add", "sub": "subtract", "mul": "multiply"}
 
 
 def _of_numbers(
-    name: str, left: str, a: pa.DataType, right: str, b: pa.DataType, style: str, is_bounded: bool
-) -> tuple[str, pa.DataType | None]:
-    operator = {"add": "+", "sub": "-", "mul": "*"}.get(name)
+    name: str, left: Expr, a: pa.DataType, right: Expr, b: pa.DataType, style: str, is_bounded: bool
+) -> Expr:
+    operator = _OPERATORS.get(name)
     if pa.types.is_decimal(a) or pa.types.is_decimal(b):
-        return _of_decimals(name, _number(left, a), _number(right, b), operator), None
+        return _of_decimals(name, _number(left, a), _number(right, b), operator)
     if pa.types.is_boolean(a) and pa.types.is_boolean(b):
         if name in ("add", "mul"):
-            return f"({left} {'OR' if name == 'add' else 'AND'} {right})", pa.bool_()
+            return call("or" if name == "add" else "and", left, right)
         if name == "sub":
             raise TypeError("cannot subtract boolean columns; use ^ for exclusive or")
-    kind = _common(a, b)
+    kind = common_number(a, b)
     if pa.types.is_boolean(kind):
         kind = pa.int8()
     if name == "truediv" and not is_real(kind):
         kind = pa.float64()
     x, y = converted(left, a, kind), converted(right, b, kind)
     if name == "truediv":
-        return f"pandas_truediv({x}, {y})", kind
+        return call("pandas_truediv", x, y, dtype=kind)
     if operator is not None:
         is_checked = style == "arrow" and not is_real(kind)
-        made = f"arrow_{name}({x}, {y})" if is_checked else f"({x} {operator} {y})"
-        return (made if is_bounded else replace_nan(made, kind)), kind
+        made = call(f"arrow_{name}" if is_checked else operator, x, y, dtype=kind)
+        return made if is_bounded else replace_nan(made)
     if name == "pow" and style == "pandas":
         style = "numpy"
-    return f"{style}_{name}({x}, {y})", kind
+    return call(f"{style}_{name}", x, y, dtype=kind)
 
 
-def _of_decimals(name: str, left: str, right: str, operator: str | None) -> str:
-    """Return the SQL of an operator of decimals. As in Python, floor division truncates towards zero."""
-    by = f"nullif({right}, 0)"
-    forms = {
-        "truediv": f"(CAST({left} AS DOUBLE) / nullif(CAST({right} AS DOUBLE), 0))",
-        "floordiv": f"(({left} - {left} % {by}) / {by})",
-        "mod": f"({left} % {by})",
-        "pow": replace_nan(f"power(CAST({left} AS DOUBLE), CAST({right} AS DOUBLE))", pa.float64()),
-    }
-    return forms[name] if operator is None else f"({left} {operator} {right})"
+def _of_decimals(name: str, left: Expr, right: Expr, operator: str | None) -> Expr:
+    """Return an operator of decimals. As in Python, floor division truncates towards zero."""
+    if operator is not None:
+        return call(operator, left, right)
+    double, by = pa.float64(), call("nullif", right, 0)
+    if name == "truediv":
+        return px.cast(left, double) / call("nullif", px.cast(right, double), 0)
+    if name == "floordiv":
+        return (left - left % by) / by
+    if name == "mod":
+        return left % by
+    return replace_nan(call("power", px.cast(left, double), px.cast(right, double), dtype=double))
 
 
-def _of_times(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) -> str:
+def _nanoseconds(value: Expr, kind: pa.DataType) -> Expr:
+    return px.cast(px.cast(value, kind), pa.int64())
+
+
+def _of_times(name: str, left: Expr, a: pa.DataType, right: Expr, b: pa.DataType) -> Expr:
     if pa.types.is_timestamp(a) and pa.types.is_timestamp(b) and name == "sub":
-        return f"({left} - {right})"
+        return left - right
     if pa.types.is_timestamp(a) and pa.types.is_duration(b) and name in ("add", "sub"):
-        whole = f"arrow_cast(arrow_cast({left}, 'Timestamp(Nanosecond, None)'), 'Int64')"
-        part = f"arrow_cast(arrow_cast({right}, 'Duration(Nanosecond)'), 'Int64')"
-        sign = "+" if name == "add" else "-"
-        exact = f"arrow_cast({whole} {sign} {part}, '{arrow_name(pa.timestamp('ns', a.tz))}')"
-        units = ("s", "ms", "us", "ns")
-        unit = units[max(units.index(a.unit), units.index(b.unit))]
-        return f"arrow_cast({exact}, '{arrow_name(pa.timestamp(unit, a.tz))}')"
+        whole, part = _nanoseconds(left, pa.timestamp("ns")), _nanoseconds(right, pa.duration("ns"))
+        exact = px.cast(whole + part if name == "add" else whole - part, pa.timestamp("ns", a.tz))
+        return px.cast(exact, pa.timestamp(_finest(a, b), a.tz))
     if pa.types.is_duration(a) and pa.types.is_timestamp(b) and name == "add":
         return _of_times("add", right, b, left, a)
     if pa.types.is_duration(a) or pa.types.is_duration(b):
@@ -168,42 +160,45 @@ def _of_times(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) 
     raise TypeError(f"cannot compute {name} of {a} and {b}")
 
 
-def _of_durations(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) -> str:
-    def nanoseconds(sql: str) -> str:
-        return f"arrow_cast(arrow_cast({sql}, 'Duration(Nanosecond)'), 'Int64')"
+def _finest(*kinds: pa.DataType) -> str:
+    return _UNITS[max(_UNITS.index(kind.unit) for kind in kinds)]
 
+
+def _of_durations(name: str, left: Expr, a: pa.DataType, right: Expr, b: pa.DataType) -> Expr:
+    nanoseconds, double = pa.duration("ns"), pa.float64()
     both = pa.types.is_duration(a) and pa.types.is_duration(b)
-    units = ("s", "ms", "us", "ns")
-    kinds = [kind for kind in (a, b) if pa.types.is_duration(kind)]
-    unit = max((kind.unit for kind in kinds), key=units.index)
+    unit = _finest(*(kind for kind in (a, b) if pa.types.is_duration(kind)))
 
-    def duration(number: str) -> str:
-        return f"arrow_cast(arrow_cast({number}, 'Duration(Nanosecond)'), '{arrow_name(pa.duration(unit))}')"
+    def duration(number: Expr) -> Expr:
+        return px.cast(px.cast(number, nanoseconds), pa.duration(unit))
 
     if both and name in ("add", "sub"):
-        return duration(f"{nanoseconds(left)} {'+' if name == 'add' else '-'} {nanoseconds(right)}")
+        x, y = _nanoseconds(left, nanoseconds), _nanoseconds(right, nanoseconds)
+        return duration(x + y if name == "add" else x - y)
     if both and name == "truediv":
-        return f"(CAST({nanoseconds(left)} AS DOUBLE) / nullif({nanoseconds(right)}, 0))"
+        return px.cast(_nanoseconds(left, nanoseconds), double) / call("nullif", _nanoseconds(right, nanoseconds), 0)
     if both and name in ("floordiv", "mod"):
-        made = f"pandas_{name}({nanoseconds(left)}, nullif({nanoseconds(right)}, 0))"
+        by = call("nullif", _nanoseconds(right, nanoseconds), 0)
+        made = call(f"pandas_{name}", _nanoseconds(left, nanoseconds), by)
         return duration(made) if name == "mod" else made
     if name == "mul" and (is_number(a) or is_number(b)):
         span, factor = (left, right) if pa.types.is_duration(a) else (right, left)
-        return duration(f"CAST({nanoseconds(span)} * {factor} AS BIGINT)")
+        return duration(px.cast(_nanoseconds(span, nanoseconds) * factor, pa.int64()))
     if name == "truediv" and is_number(b):
-        return duration(f"CAST({nanoseconds(left)} / nullif(CAST({right} AS DOUBLE), 0) AS BIGINT)")
+        quotient = _nanoseconds(left, nanoseconds) / call("nullif", px.cast(right, double), 0)
+        return duration(px.cast(quotient, pa.int64()))
     raise TypeError(f"cannot compute {name} of {a} and {b}")
 
 
-def rounded(sql: str, kind: pa.DataType, decimals: int) -> str:
-    """Return the SQL of rounding half to even."""
+def rounded(value: Expr, kind: pa.DataType, decimals: int) -> Expr:
+    """Return a number rounded half to even."""
     if is_whole(kind) and decimals >= 0:
-        return sql
-    factor = f"CAST(1e{abs(decimals)} AS DOUBLE)"
-    scaled = f"({sql} * {factor})" if decimals >= 0 else f"({sql} / {factor})"
-    near = f"CASE WHEN abs({scaled} - trunc({scaled})) = 0.5 THEN 2 * round({scaled} / 2) ELSE round({scaled}) END"
-    back = f"({near}) / {factor}" if decimals >= 0 else f"({near}) * {factor}"
-    return f"arrow_cast({back}, '{arrow_name(kind)}')"
+        return value
+    factor = literal(float(10 ** abs(decimals)))
+    scaled = value * factor if decimals >= 0 else value / factor
+    is_half = px.comparison("eq", call("abs", scaled - call("trunc", scaled)), 0.5)
+    near = px.case([(is_half, call("round", scaled / 2) * 2)], call("round", scaled))
+    return px.cast(near / factor if decimals >= 0 else near * factor, kind)
 
 
 _KINDS: dict[str, pa.DataType] = {
@@ -267,8 +262,8 @@ def origin_after(to: Any) -> Any:
         return None
 
 
-def cast(sql: str, kind: pa.DataType, to: Any) -> str:
-    """Return the SQL of a conversion to a pandas type.
+def cast(value: Expr, kind: pa.DataType, to: Any) -> Expr:
+    """Return the conversion of a value of a type to a pandas type.
 
     Raises
     ------
@@ -276,15 +271,19 @@ def cast(sql: str, kind: pa.DataType, to: Any) -> str:
         If the type is not supported.
     """
     wanted = kind_of(to)
+    if pa.types.is_dictionary(wanted):
+        raise NotImplementedError(f"cannot convert to {wanted}; use astype with a numeric, string or time type")
+    # Raises an error for other types to which the cluster does not convert.
+    arrow_name(wanted)
     if pa.types.is_floating(kind) and pa.types.is_integer(wanted):
-        return f"arrow_cast(trunc({sql}), '{arrow_name(wanted)}')"
+        return px.cast(call("trunc", value), wanted)
     if pa.types.is_timestamp(kind) and is_text(wanted):
-        return f"replace(arrow_cast({sql}, 'Utf8'), 'T', ' ')"
+        return call("replace", px.cast(value, pa.string()), "T", " ")
     if pa.types.is_boolean(kind) and is_text(wanted):
-        return f"CASE WHEN {sql} THEN 'True' ELSE 'False' END"
-    made = f"arrow_cast({sql}, '{arrow_name(wanted)}')"
+        return px.case([(value, "True")], "False")
+    made = px.Cast(value, wanted)
     # The string "nan" converts to NaN.
-    return replace_nan(made, wanted) if is_text(kind) else made
+    return replace_nan(made) if is_text(kind) else made
 
 
 def is_bounded(value: Any) -> bool:
@@ -304,8 +303,8 @@ def can_hold(kind: pa.DataType, value: Any) -> bool:
     return not (is_number(kind) and isinstance(value, str))
 
 
-def operand(value: Any, like: pa.DataType) -> tuple[str, pa.DataType]:
-    """Return the SQL and the type of a Python value that is an operand of an operator with a column.
+def operand(value: Any, like: pa.DataType) -> tuple[Expr, pa.DataType]:
+    """Return a Python value that is an operand of an operator with a column, and its type.
 
     Raises
     ------
@@ -323,7 +322,7 @@ def operand(value: Any, like: pa.DataType) -> tuple[str, pa.DataType]:
     if pa.types.is_floating(kind):
         if pa.types.is_floating(like):
             kind = like
-        return converted(literal(value, like), pa.null() if pd.isna(value) else kind, kind), kind
+        return px.cast(literal(value, kind), kind), kind
     return literal(value, like), kind
 
 
@@ -334,8 +333,8 @@ def check_fits(value: int, kind: pa.DataType) -> None:
         raise OverflowError(f"Python integer {value} out of bounds for {kind}")
 
 
-def right_operand(name: str, value: Any, like: pa.DataType, style: str) -> tuple[str, pa.DataType]:
-    """Return the SQL and the type of a Python value that is the right operand of an operator with a column.
+def right_operand(name: str, value: Any, like: pa.DataType, style: str) -> tuple[Expr, pa.DataType]:
+    """Return a Python value that is the right operand of an operator with a column, and its type.
 
     Raises
     ------

@@ -10,6 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from .._errors import trim_traceback
+from ..plan.expr import Expr, SortKey, Trait, aggregate
+from ..plan.relation import Filter, Named, Projection, Relation
+from ..plan.rewrite import plain_condition, split, substitute, with_windows
 from . import _display
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
@@ -17,11 +20,11 @@ from ._columns import Column, label_index, renumbered, to_pandas
 from ._operators import Operators
 from ._partitions import Partitions, index_bounds
 from ._replacement import MISSING
-from ._rows import Rows, direction, plain_condition, substitute, term
+from ._rows import Rows, contains
 from ._scalar import Scalar
 from ._selection import FrameRows
 from ._series import Index, Series, _index_of, check_label_slice
-from ._sql import INDEX, ORDER, literal, quote, type_of
+from ._sql import INDEX, literal
 from ._summary import FrameSummary
 from ._values import FrameValues
 from ._window_methods import FrameWindows
@@ -86,10 +89,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
         return pd.Series(list(empty.dtypes), index=self.columns, dtype=object)
 
     def _kinds(self) -> dict[Any, pa.DataType]:
-        unknown = [label for label, column in self._columns.items() if column.kind is None]
-        for label, kind in zip(unknown, self._rows.types([self._columns[label].sql for label in unknown])):
-            self._columns[label] = self._columns[label]._replace(kind=kind)
-        return {label: column.kind for label, column in self._columns.items() if column.kind is not None}
+        return dict(zip(self._columns, self._rows.types([column.expr for column in self._columns.values()])))
 
     @property
     def index(self) -> Index:
@@ -104,12 +104,12 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
     @property
     def size(self) -> Scalar:
         """The number of cells, computed lazily."""
-        return Scalar(self._rows, f"count(*) * {len(self._columns)}", int)
+        return Scalar(self._rows, aggregate("count_rows") * len(self._columns), int)
 
     @property
     def shape(self) -> tuple[Scalar, int]:
         """The number of rows, computed lazily, and the number of columns."""
-        return Scalar(self._rows, "count(*)", int), len(self._columns)
+        return Scalar(self._rows, aggregate("count_rows"), int), len(self._columns)
 
     @property
     def partitions(self) -> Partitions:
@@ -135,7 +135,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
             return (None,) * (self.npartitions + 1)
         first, last = index_bounds(self)
         splits = self._client._connection.table(rows.persisted)["splits"] if rows.persisted else []
-        between = pa.array(splits, pa.string()).cast(rows.type(self._index[0].sql)).to_pandas()
+        between = pa.array(splits, pa.string()).cast(rows.type(self._index[0].expr)).to_pandas()
         return (first, *between, last)
 
     def __repr__(self) -> str:
@@ -181,8 +181,8 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
     def _selected_labels(self) -> list[Any]:
         return list(self._columns)
 
-    def _selected(self) -> list[tuple[str, str]]:
-        return [(column.sql, f"c{at}") for at, column in enumerate(self._columns.values())]
+    def _selected(self) -> list[Named]:
+        return [Named(f"c{at}", column.expr) for at, column in enumerate(self._columns.values())]
 
     def _origins(self) -> list[Any]:
         return [*super()._origins(), *(column.origin for column in self._columns.values())]
@@ -202,8 +202,8 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
     def _column(self, label: Any) -> Series:
         if label not in self._columns:
             raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, self._columns))}")
-        sql, kind, origin = self._columns[label]
-        return Series(self._rows, sql, label, self._index, kind, origin)
+        expr, origin = self._columns[label]
+        return Series(self._rows, expr, label, self._index, origin)
 
     def __getattr__(self, name: str) -> Any:
         columns = self.__dict__.get("_columns", {})
@@ -269,13 +269,13 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
                 "cannot set a column to a list of values; use a single value, a column of this frame, or merge"
             )
         if isinstance(value, float) and pd.isna(value):
-            return None, Column(MISSING, pa.float64())
-        return None, Column(literal(value), None if pd.isna(value) else type_of(value))
+            return None, Column(MISSING)
+        return None, Column(literal(value))
 
     def _with_column(self, label: Any, value: Any) -> DataFrame:
         rows, column = self._value(value)
-        both, sql = (self._rows if rows is None else self._rows.combine(rows)).shorten(column.sql)
-        made = self._like({**self._columns, label: column._replace(sql=sql)}, both)
+        both = self._rows if rows is None else self._rows.combine(rows)
+        made = self._like({**self._columns, label: column}, both)
         if not self._columns and self._axis is not None:
             # The first label determines the type of the labels.
             made._axis = pd.Index([label], name=self._axis.name, tupleize_cols=False)[:0]
@@ -400,59 +400,57 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
         frame, rows = dict(self._columns), self._rows
         for label in self._columns if labels is None else labels:
             made = function(self._column(label))
-            rows, sql = rows.combine(made._rows).shorten(made._sql)
-            frame[label] = made._cell._replace(sql=sql)
+            rows = rows.combine(made._rows)
+            frame[label] = made._cell
         return self._like(frame, rows)
 
     # Rows.
 
-    def _narrowed(self, where: str, rows: Rows | None = None, extra: str = "") -> DataFrame:
+    def _narrowed(self, where: Expr, rows: Rows | None = None) -> DataFrame:
         """Return the rows for which a condition is true.
 
         Consecutive conditions are merged into one over the original rows; deeply nested SQL is slow to plan.
         """
         rows = rows or self._rows
-        base, earlier, inside = rows.narrowed if rows.narrowed and not rows.layers else (rows, (), {})
-        levels = [(substitute(level.sql, inside), INDEX + str(at)) for at, level in enumerate(self._index)]
-        cells = [(substitute(sql, inside), name) for sql, name in self._selected()]
-        names = self._order_names(rows)
-        order = [
-            (substitute(term(sql), inside), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)
-        ]
-        select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
-        conditions = (*earlier, f"({plain_condition(substitute(where, inside))})")
-        before, after = f"(SELECT {select or '1 AS one'} FROM ", f" WHERE {' AND '.join(conditions)}{extra})"
-        made = self._over_subquery(f"{before}{base.under(select, *conditions)}{after}", rows)
-        if not extra:
+        parts = self._ordered_parts(rows)
+        names, expressions = [name for name, _ in parts], [expr for _, expr in parts]
+        has_own = rows.calls or contains([where, *expressions], Trait.WINDOW)
+        base, earlier, inside = rows.narrowed if rows.narrowed and not has_own else (rows, (), {})
+        *expressions, where = substitute([*expressions, where], inside)
+        conditions = (*earlier, *split(plain_condition(where)))
+        relation = base.under([*conditions, *expressions])
+        is_plain = not contains(expressions, Trait.WINDOW)
+        if not is_plain:
+            # Window functions are those of the unfiltered rows.
+            count = len(conditions)
+            relation, changed = with_windows(relation, [*conditions, *expressions])
+            conditions, expressions = tuple(changed[:count]), changed[count:]
+        columns = [Named(name, expr) for name, expr in zip(names, expressions)]
+        made = self._derived(Projection(Filter(relation, conditions), columns), rows)
+        made._rows.physical = rows.is_sorted_for([where, *expressions])
+        if is_plain:
+            made._rows.narrowed = (base, conditions, dict(columns))
             if base.last is not None:
-                made._rows.last = f"{before}{base.with_changes(root=base.last).under(select, *conditions)}{after}"
-            made._rows.narrowed = (base, conditions, {quote(name): sql for sql, name in [*levels, *cells, *order]})
+                made._rows.last = Projection(Filter(base.last, conditions), columns)
         return made
 
-    def _order_names(self, rows: Rows) -> list[str]:
-        """Return the names of the sort keys in a subquery; a key that is already a column of it keeps its name."""
-        existing = dict(self._selected())
-        existing.update({level.sql: INDEX + str(at) for at, level in enumerate(self._index)})
-        return [existing.get(term(sql), f"{ORDER}{at}") for at, sql in enumerate(rows.order)]
-
-    def _over_subquery(self, root: str, rows: Rows) -> DataFrame:
-        """Return a frame over a subquery with the index, columns and sort keys under their standard names."""
-        names = self._order_names(rows)
-        order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
-        made = Rows(rows.client, root, order, rows.physical, rows.partitions, keep=rows)
-        index = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
-        return DataFrame(made, renumbered(self._columns), index, self._axis)
+    def _derived(self, relation: Relation, rows: Rows) -> DataFrame:
+        """Return a frame over a relation with the index, columns and sort keys under their standard names."""
+        order = self._order_over(relation, rows)
+        made = Rows(rows.client, relation, order, rows.physical, rows.partitions, keep=rows)
+        index = tuple(level._replace(expr=relation.column(f"{INDEX}{at}")) for at, level in enumerate(self._index))
+        return DataFrame(made, renumbered(self._columns, relation), index, self._axis)
 
     def _filtered(self, condition: Series) -> DataFrame:
         condition._check_condition()
-        return self._narrowed(condition._sql, self._rows.combine(condition._rows))
+        return self._narrowed(condition._expr, self._rows.combine(condition._rows))
 
     def _key(self, label: Any) -> Series:
         """Return a column or an index level by name."""
         if label not in self._columns:
             for level in self._index:
                 if level.name is not None and level.name == label:
-                    return Series(self._rows, level.sql, label, self._index, None, level.origin)
+                    return Series(self._rows, level.expr, label, self._index, level.origin)
         return self._column(label)
 
     def _level(self, level: Any) -> Series:
@@ -465,9 +463,9 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
         else:
             raise KeyError(f"no index level {level!r}; levels: {', '.join(map(str, names))}")
         found = self._index[at]
-        return Series(self._rows, found.sql, found.name, self._index, None, found.origin)
+        return Series(self._rows, found.expr, found.name, self._index, found.origin)
 
-    def _reordered(self, order: tuple[str, ...]) -> DataFrame:
+    def _reordered(self, order: Sequence[SortKey]) -> DataFrame:
         return self._like(self._columns, self._rows.with_changes(order=order))
 
     # Groups and joins.
@@ -549,7 +547,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
 
     def _persist(self, layout: str = "") -> DataFrame:
         rows, levels = self._persist_rows(layout)
-        return DataFrame(rows, renumbered(self._columns), levels, self._axis)
+        return DataFrame(rows, renumbered(self._columns, rows.relation), levels, self._axis)
 
 
 def _renamed_levels(index: tuple[Level, ...], mapper: Any, arguments: dict[str, Any]) -> tuple[Level, ...]:

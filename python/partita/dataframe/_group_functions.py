@@ -9,8 +9,10 @@ import pandas as pd
 
 from .._functions import function_name
 from .._tasks import Task
+from ..plan import expr as px
+from ..plan.expr import SortKey
 from ..utils import no_default
-from ._columns import sort_sql
+from ._columns import sort_value
 from ._frame import DataFrame
 from ._meta import Meta, as_pandas
 from ._partition_inputs import meta_of, shared_arguments
@@ -30,7 +32,7 @@ def apply_groups(groups: Any, func: Callable[..., Any], args: Sequence[Any], kwa
         raise NotImplementedError("groupby(sort=False).apply() supports only reductions; use sort=True")
     frame = groups._frame
     if groups._dropna:
-        condition = " AND ".join(f"({key.sql} IS NOT NULL)" for _, key in groups._keys)
+        condition = px.conjunction(*(px.not_null(key.expr) for _, key in groups._keys))
         cells = {("key", at): key for at, (_, key) in enumerate(groups._keys)}
         cells.update({("value", label): frame._columns[label] for label in groups._selected})
         whole = DataFrame(frame._rows, cells, frame._index)._narrowed(condition)
@@ -39,7 +41,7 @@ def apply_groups(groups: Any, func: Callable[..., Any], args: Sequence[Any], kwa
         cells.update({("value", label): frame._columns[label] for label in groups._selected})
         whole = DataFrame(frame._rows, cells, frame._index)
     keys = [whole._columns["key", at] for at in range(len(groups._keys))]
-    order = [f"{sort_sql(key.sql, key.origin)} ASC NULLS LAST" for key in keys]
+    order = [SortKey(sort_value(key.expr, key.origin)) for key in keys]
     whole = whole._reordered((*order, *whole._rows.order))
     is_series = type(groups).__name__ == "SeriesGroupBy"
     names = [name for name, _ in groups._keys]

@@ -11,9 +11,14 @@ import pyarrow as pa
 
 from .._errors import trim_traceback
 from .._frame_inputs import FrameInput
+from ..plan import expr as px
+from ..plan.expr import SO_FAR, WHOLE, Expr, SortKey, Trait, case, cast, window
+from ..plan.expr import aggregate as aggregated
+from ..plan.relation import Filter, Grouping, Named
+from ..plan.rewrite import distinct_keys, with_windows
 from ._arguments import reject_unsupported
 from ._base import Level, UnsupportedName
-from ._columns import Column, derived_origin, renumbered, sort_sql
+from ._columns import Column, derived_origin, renumbered, sort_value
 from ._frame import LISTS, DataFrame
 from ._reductions import (
     HOW,
@@ -25,11 +30,11 @@ from ._reductions import (
     is_described,
     size_of,
 )
-from ._rows import Rows, distinct_terms
+from ._rows import Rows
 from ._scalar import Scalar
 from ._series import Series, reject_categories
-from ._sql import INDEX, is_number, is_text, quote
-from ._window_methods import SO_FAR, cumulative_sql, diff_sql, shift_sql
+from ._sql import INDEX, is_number, is_text
+from ._window_methods import cumulative, difference, shifted
 
 __all__ = ["GroupBy", "SeriesGroupBy"]
 
@@ -88,7 +93,7 @@ class GroupBy:
         self._is_sorted = is_sorted
         self._has_group_keys = has_group_keys
         # A key may have the name of a column but other values.
-        own = [name for name, key in keys if name in frame._columns and frame._columns[name].sql == key.sql]
+        own = [name for name, key in keys if name in frame._columns and frame._columns[name].expr is key.expr]
         self._selected = selected if selected is not None else [c for c in frame._columns if c not in own]
 
     def __getitem__(self, key: Any) -> Any:
@@ -134,23 +139,26 @@ class GroupBy:
         rows = self._frame._rows
         place = f"{INDEX}place"
         if not self._is_sorted:
-            rows, number = rows.add(f"row_number() {rows.over()}")
-            cells = [*cells, (place, Column(f"min({number})"))]
-        index = [(quote(INDEX + str(at)), name, key) for at, (name, key) in enumerate(self._keys)]
-        select = [f"{key.sql} AS {name}" for name, _, key in index]
-        select += [f"{cell.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells)]
-        keys = ", ".join(str(at + 1) for at in range(len(index)))
-        where = ""
+            number = window("row_number", **rows.over())
+            cells = [*cells, (place, Column(aggregated("min", number)))]
+        depth = len(self._keys)
+        expressions = [*(key.expr for _, key in self._keys), *(cell.expr for _, cell in cells)]
+        relation = rows.under(expressions)
         if self._dropna:
-            where = " WHERE " + " AND ".join(f"{key.sql} IS NOT NULL" for _, _, key in index)
-        root = f"(SELECT {', '.join(select)} FROM {rows.under(*select, where)}{where} GROUP BY {keys})"
-        order = tuple(f"{sort_sql(name, key.origin)} ASC NULLS LAST" for name, _, key in index)
-        columns = renumbered(dict(cells))
+            # Window functions are those of all rows.
+            relation, expressions = with_windows(relation, expressions)
+            relation = Filter(relation, [px.conjunction(*map(px.not_null, expressions[:depth]))])
+        keys = [Named(f"{INDEX}{at}", expr) for at, expr in enumerate(expressions[:depth])]
+        values = [Named(f"c{at}", expr) for at, expr in enumerate(expressions[depth:])]
+        grouping = Grouping(relation, keys, values)
+        levels = tuple(
+            Level(name, grouping.column(f"{INDEX}{at}"), key.origin) for at, (name, key) in enumerate(self._keys)
+        )
+        order = tuple(SortKey(sort_value(level.expr, level.origin)) for level in levels)
+        columns = renumbered(dict(cells), grouping)
         if not self._is_sorted:
-            order = (f"{columns.pop(place).sql} ASC NULLS LAST",)
-        made = Rows(rows.client, root, order, keep=rows)
-        levels = tuple(Level(name, sql, key.origin) for sql, name, key in index)
-        return DataFrame(made, columns, levels, axis)
+            order = (SortKey(columns.pop(place).expr),)
+        return DataFrame(Rows(rows.client, grouping, order, keep=rows), columns, levels, axis)
 
     def _cell(self, name: Any, label: Any, **how: Any) -> Column:
         """Return a reduction of a column in each group."""
@@ -176,7 +184,7 @@ class GroupBy:
     def size(self, **arguments: Any) -> Series:
         """Return the number of rows of each group."""
         reject_unsupported("size", arguments)
-        made = self._made([("size", Column("count(*)"))])["size"]
+        made = self._made([("size", Column(aggregated("count_rows")))])["size"]
         return made.rename(self._size_name())
 
     def _size_name(self) -> Any:
@@ -222,8 +230,8 @@ class GroupBy:
             raise NotImplementedError(
                 f"describe() of groups supports only numeric columns, not column {label!r} of {column._kind}"
             )
-        cells = describe_numbers(column._sql, column._kind, percentiles)
-        return [(name, Column(sql, None, derived_origin(column._origin))) for name, sql in cells.items()]
+        cells = describe_numbers(column._expr, column._kind, percentiles)
+        return [(name, Column(expr, derived_origin(column._origin))) for name, expr in cells.items()]
 
     def cov(self, **arguments: Any) -> GroupSquare:
         """Return the covariance of each pair of columns in each group."""
@@ -237,23 +245,19 @@ class GroupBy:
 
     # Window functions.
 
-    def _over(self, frame: str = "") -> str:
-        partition = ", ".join(key.sql for _, key in self._keys)
-        return self._frame._rows.over(frame, partition)
+    def _over(self) -> dict[str, Any]:
+        """Return the arguments of a window over the rows of each group in their order."""
+        return self._frame._rows.over([key.expr for _, key in self._keys])
 
-    def _windowed(self, function: Callable[[Series], str], same: bool = False) -> Any:
+    def _windowed(self, function: Callable[[Series], Expr], same: bool = False) -> Any:
         """Return a frame of a window function over the rows of each group."""
         frame = self._frame
-        rows, columns = frame._rows, {}
+        columns = {}
         for label in self._selected:
             column = frame._column(label)
-            sql = function(column)
-            if self._dropna:
-                sql = f"CASE WHEN {self._in_group()} THEN {sql} END"
-            more, name = frame._rows.add(sql)
-            rows = rows.combine(more)
-            columns[label] = Column(name, None, column._origin if same else derived_origin(column._origin))
-        return DataFrame(rows, columns, frame._index, frame._axis)
+            origin = column._origin if same else derived_origin(column._origin)
+            columns[label] = Column(self._in_group(function(column)), origin)
+        return DataFrame(frame._rows, columns, frame._index, frame._axis)
 
     def _running(self, function: str) -> Any:
         kinds = self._frame._kinds()
@@ -262,8 +266,8 @@ class GroupBy:
             if isinstance(column.origin, pd.CategoricalDtype) or (function in ("min", "max") and is_text(kinds[label])):
                 shown = "categorical" if isinstance(column.origin, pd.CategoricalDtype) else "string"
                 raise TypeError(f"cannot compute a cumulative {function} of groups of the {shown} column {label!r}")
-        over = self._over(SO_FAR)
-        return self._windowed(lambda column: cumulative_sql(column, function, over))
+        over = self._over()
+        return self._windowed(lambda column: cumulative(column, function, over))
 
     def cumsum(self, **arguments: Any) -> Any:
         """Return the cumulative sum within each group."""
@@ -288,31 +292,33 @@ class GroupBy:
     def cumcount(self) -> Series:
         """Number the rows of each group from 0."""
         frame = self._frame
-        sql = f"CAST(row_number() {self._over()} AS BIGINT) - 1"
-        if self._dropna:
-            sql = f"CASE WHEN {self._in_group()} THEN {sql} END"
-        rows, name = frame._rows.add(sql)
-        return Series(rows, name, None, frame._index, pa.int64())
+        number = cast(window("row_number", **self._over()), pa.int64()) - 1
+        return Series(frame._rows, self._in_group(number), None, frame._index)
 
-    def _in_group(self) -> str:
-        """Return the condition that a row belongs to a group, i.e. that no key is missing."""
-        return " AND ".join(f"{key.sql} IS NOT NULL" for _, key in self._keys)
+    def _in_group(self, value: Expr) -> Expr:
+        """Return a value of the rows that belong to a group, i.e. for which no key is missing."""
+        return case([(self._has_keys(), value)]) if self._dropna else value
+
+    def _has_keys(self) -> Expr:
+        return px.conjunction(*(px.not_null(key.expr) for _, key in self._keys))
 
     def shift(self, periods: int = 1, **arguments: Any) -> Any:
         """Shift the values by `periods` rows within each group."""
         reject_unsupported("shift", arguments)
         over = self._over()
-        return self._windowed(lambda column: shift_sql(column, periods, over), same=True)
+        return self._windowed(lambda column: shifted(column, periods, over), same=True)
 
     def diff(self, periods: int = 1) -> Any:
         """Return the difference from the value `periods` rows before in the same group."""
         over = self._over()
-        return self._windowed(lambda column: diff_sql(column, periods, over))
+        return self._windowed(lambda column: difference(column, periods, over))
 
     def ffill(self) -> Any:
         """Fill missing values with the previous value of the same group."""
-        over = self._over(SO_FAR)
-        return self._windowed(lambda column: f"last_value({column._sql}) IGNORE NULLS {over}", same=True)
+        over = self._over()
+        return self._windowed(
+            lambda column: window("last_value", column._expr, frame=SO_FAR, skips_missing=True, **over), same=True
+        )
 
     def transform(self, func: Any, **arguments: Any) -> Any:
         """Return a reduction of each group for each of its rows, or a window function, by name such as ``"mean"``."""
@@ -322,15 +328,17 @@ class GroupBy:
             return getattr(self, name)()
         if name not in _TRANSFORMS:
             raise NotImplementedError(f"transform({func!r}) is not supported; supported: {', '.join(_TRANSFORMS)}")
-        over = f" OVER (PARTITION BY {', '.join(key.sql for _, key in self._keys)})"
+        over: dict[str, Any] = {"partition": [key.expr for _, key in self._keys]}
         if name == "size":
-            return self._windowed(lambda column: f"count(*){over}")
+            return self._windowed(lambda column: window("count_rows", **over))
         if name in ("first", "last"):
             if self._frame._rows.order:
-                over = " " + self._over("ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING")
-            return self._windowed(lambda column: f"{name}_value({column._sql}) IGNORE NULLS{over}", same=True)
+                over = {**self._over(), "frame": WHOLE}
+            return self._windowed(
+                lambda column: window(f"{name}_value", column._expr, skips_missing=True, **over), same=True
+            )
         return self._windowed(
-            lambda column: aggregate(name, column._sql, column._kind, over=over, origin=column._origin),
+            lambda column: aggregate(name, column._expr, column._kind, over=over, origin=column._origin),
             same=name in ("min", "max"),
         )
 
@@ -392,6 +400,14 @@ class GroupBy:
             return self._expressions(dict(made))
         raise NotImplementedError(_NO_FUNCTION)
 
+    def _has_new_windows(self, value: Expr) -> bool:
+        """Whether an expression has window functions that the columns of the frame do not have."""
+        if not value.traits & Trait.WINDOW:
+            return False
+        frame = self._frame
+        known = set(px.postorder([*(expr for _, expr in frame._parts()), *(key.expr for _, key in self._keys)]))
+        return any(isinstance(one, px.Window) and one not in known for one in px.postorder([value]))
+
     def _placeholder(self) -> Any:
         """Return the placeholder of a group: its plans can be combined, but not computed."""
         frame = self._frame
@@ -408,12 +424,12 @@ class GroupBy:
                 raise NotImplementedError(
                     "apply() does not support filtering the rows of a group; use where() on the column"
                 )
-            if any("OVER (" in expression for _, _, expression in set(value._rows.layers) - set(rows.layers)):
+            if self._has_new_windows(value._expr):
                 raise NotImplementedError(
                     "apply() does not support functions that depend on the row order; use groupby(...).cumsum() or similar"
                 )
             rows = rows.combine(value._rows)
-            cells.append((label, Column(value._sql)))
+            cells.append((label, Column(value._expr)))
         made = copy.copy(self)
         made._frame = self._frame._like(self._frame._columns, rows)
         return made._made(cells)
@@ -434,8 +450,8 @@ class GroupSquare(FrameInput):
 
     def __init__(self, groups: GroupBy, function: str) -> None:
         labels = groups._numbers()
-        double = {label: f"CAST({groups._frame._columns[label].sql} AS DOUBLE)" for label in labels}
-        cells = [((a, b), Column(f"{function}({double[a]}, {double[b]})")) for a in labels for b in labels]
+        double = {label: cast(groups._frame._columns[label].expr, pa.float64()) for label in labels}
+        cells = [((a, b), Column(aggregated(function, double[a], double[b]))) for a in labels for b in labels]
         self._labels = labels
         self._made = groups._made(cells)
 
@@ -529,7 +545,7 @@ class SeriesGroupBy(GroupBy):
 
     aggregate = agg
 
-    def _windowed(self, function: Callable[[Series], str], same: bool = False) -> Any:
+    def _windowed(self, function: Callable[[Series], Expr], same: bool = False) -> Any:
         return self._one(super()._windowed(function, same))
 
     def describe(self, percentiles: Any = None) -> Any:
@@ -538,29 +554,27 @@ class SeriesGroupBy(GroupBy):
 
     def nlargest(self, n: int = 5) -> Series:
         """Return the largest values of each group, indexed by the keys and the index."""
-        return self._ends(n, "DESC")
+        return self._ends(n, True)
 
     def nsmallest(self, n: int = 5) -> Series:
         """Return the smallest values of each group, indexed by the keys and the index."""
-        return self._ends(n, "ASC")
+        return self._ends(n, False)
 
-    def _ends(self, n: int, way: str) -> Series:
-        frame = self._frame
-        rows, label = frame._rows, self._selected[0]
-        column = frame._column(label)
-        reject_categories("nlargest and nsmallest", column)
-        keys = [key.sql for _, key in self._keys]
-        within = ", ".join(distinct_terms((f"{column._sql} {way} NULLS LAST", *rows.order)))
-        more, number = rows.add(f"row_number() OVER (PARTITION BY {', '.join(keys)} ORDER BY {within})")
-        conditions = [f"{sql} IS NOT NULL" for sql in [column._sql, *(keys if self._dropna else [])]]
-        levels = [*(Level(name, key.sql, key.origin) for name, key in self._keys), *frame._index]
-        inner = DataFrame(more, {label: column._cell}, tuple(levels))
-        found = inner._narrowed(f"{number} <= {n} AND {' AND '.join(conditions)}", more)
-        groups = [sort_sql(level.sql, level.origin) for level in found._index[: len(keys)]]
-        value = found._columns[label].sql
+    def _ends(self, n: int, is_largest: bool) -> Series:
         if not self._is_sorted:
             raise NotImplementedError("groupby(sort=False) does not support nlargest and nsmallest; use sort=True")
-        order = (*(f"{sql} ASC NULLS LAST" for sql in groups), f"{value} {way} NULLS LAST", *found._rows.order)
+        frame, label = self._frame, self._selected[0]
+        column = frame._column(label)
+        reject_categories("nlargest and nsmallest", column)
+        keys = [key.expr for _, key in self._keys]
+        within = distinct_keys((SortKey(column._expr, is_largest), *frame._rows.order))
+        number = window("row_number", partition=keys, order=within)
+        present = [px.not_null(one) for one in [column._expr, *(keys if self._dropna else [])]]
+        levels = [*(Level(name, key.expr, key.origin) for name, key in self._keys), *frame._index]
+        inner = DataFrame(frame._rows, {label: column._cell}, tuple(levels))
+        found = inner._narrowed(px.conjunction(px.comparison("le", number, n), *present))
+        groups = [SortKey(sort_value(level.expr, level.origin)) for level in found._index[: len(keys)]]
+        order = (*groups, SortKey(found._columns[label].expr, is_largest), *found._rows.order)
         made = found._reordered(order)
         return self._one(
             made if self._has_group_keys else DataFrame(made._rows, made._columns, found._index[len(keys) :])
@@ -574,7 +588,9 @@ class SeriesGroupBy(GroupBy):
 
     def unique(self) -> Series:
         """Return the distinct values of each group, as lists of undefined order."""
-        return self._one(self._made([(self._selected[0], Column(f"array_agg(DISTINCT {self._column()._sql})"))]))
+        return self._one(
+            self._made([(self._selected[0], Column(aggregated("array_agg", self._column()._expr, is_distinct=True)))])
+        )
 
     def _column(self) -> Series:
         return self._frame._column(self._selected[0])
@@ -591,11 +607,11 @@ class SeriesGroupBy(GroupBy):
                 f"groupby.value_counts of a categorical column is not supported; convert column {label!r} with astype"
             )
         inner = GroupBy(self._frame, [*self._given(), label], self._dropna, selected=[])
-        made = inner._made([("count", Column("count(*)"))])["count"]
+        made = inner._made([("count", Column(aggregated("count_rows")))])["count"]
         rows = made._rows
-        order = (rows.order[0], f"{made._sql} DESC NULLS LAST", *rows.order[1:])
-        counted = Rows(rows.client, rows.root, order, keep=rows)
-        return Series(counted, made._sql, "count", made._index, None, derived_origin(origin))
+        order = (rows.order[0], SortKey(made._expr, True), *rows.order[1:])
+        counted = Rows(rows.client, rows.relation, order, keep=rows)
+        return Series(counted, made._expr, "count", made._index, derived_origin(origin))
 
     def _given(self) -> list[Any]:
         return list(self._by) if isinstance(self._by, (list, tuple)) else [self._by]

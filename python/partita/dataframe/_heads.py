@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from ._rows import Rows, refers_to_layers
+from ..plan.expr import Trait
+from ._rows import Rows, contains
 
 __all__ = ["compute_head"]
 
@@ -20,7 +21,7 @@ def compute_head(plan: Any, n: int) -> Any:
 
 
 def _query_head(plan: Any, n: int) -> Any:
-    query = plan._full_query(f" LIMIT {n}", always=True)
+    query = plan._full_query(n, always=True)
     return plan._to_pandas(plan._client._connection.query(query))
 
 
@@ -40,11 +41,12 @@ def _head_of_calls(plan: Any, first: Any, n: int) -> Any:
 def _over_first_rows(plan: Any, n: int) -> Any:
     """Return a plan with the same first rows, whose functions get only these, if each row has a value of its own."""
     rows = plan._rows
-    is_of_calls = rows.layers and all(type(expression) is not str for _, _, expression in rows.layers)
-    if not is_of_calls or refers_to_layers(rows.order):
+    values = [expr for _, expr in plan._parts()]
+    arguments = [one for call in rows.calls for one in call.inputs]
+    if not rows.calls or contains([*values, *arguments], Trait.WINDOW):
         return plan
-    order = f" ORDER BY {', '.join(rows.order)}" if rows.order else ""
-    root = f"(SELECT * FROM {rows.root}{order} LIMIT {n})"
+    if contains((key.expr for key in rows.order), Trait.PYTHON | Trait.WINDOW):
+        return plan
     part = copy.copy(plan)
-    part._rows = Rows(rows.client, root, tuple(rows.order), False, None, rows.layers, None, rows)
+    part._rows = Rows(rows.client, rows.first(n), rows.order, keep=rows, calls=rows.calls)
     return part

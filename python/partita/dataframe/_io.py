@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 
 from .._client import current_client
 from .._errors import trim_traceback
+from ..plan.expr import SortKey, cast
+from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import ARROW, NULLABLE, Column, origin_of, sort_sql
+from ._columns import ARROW, NULLABLE, Column, origin_of, sort_value
 from ._dialects import Dialect, encode_request, select_columns
 from ._expressions import origin_after
 from ._frame import DataFrame
@@ -29,8 +31,8 @@ from ._partitions import (
     parse_bytes,
     time_divisions,
 )
-from ._rows import Rows, new_table_name, release_after
-from ._sql import INDEX, ROW, is_plain_text, literal, quote, replace_nan, sort_of
+from ._rows import Rows, new_table_name, release_after, typed_relation
+from ._sql import INDEX, ROW, is_plain_text, replace_nan, sort_of
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -152,16 +154,16 @@ def _upload_tables(
     """Upload tables and return the frame of them, with the index and columns of a pandas frame."""
     name = new_table_name()
     schema = client._connection.upload(name, parts, replicas=replicas, order=order)
-    rows = Rows(client, quote(name), tuple(map(quote, order)), True, len(parts))
+    table = Table(name, dict(zip(schema.names, schema.types)))
+    rows = Rows(client, table, [SortKey(table.column(name)) for name in order], True, len(parts))
     rows.persisted = name
     release_after(client, name, rows.identity)
     index = tuple(
-        Level(label, quote(INDEX + str(at)), origin_of(level.dtype))
+        Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype))
         for at, (label, level) in enumerate(zip(like.index.names, _levels(like)))
     )
     cells = {
-        label: Column(quote(f"c{at}"), schema.field(f"c{at}").type, origin_of(like.dtypes.iloc[at]))
-        for at, label in enumerate(like.columns)
+        label: Column(table.column(f"c{at}"), origin_of(like.dtypes.iloc[at])) for at, label in enumerate(like.columns)
     }
     return DataFrame(rows, cells, index, like.columns[:0])
 
@@ -274,11 +276,12 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
     bounds = even_bounds(table.num_rows, npartitions)
     parts = [numbered.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
     name = new_table_name()
-    client._connection.upload(name, parts, order=(ROW,))
-    rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
+    schema = client._connection.upload(name, parts, order=(ROW,))
+    uploaded = Table(name, dict(zip(schema.names, schema.types)))
+    rows = Rows(client, uploaded, [SortKey(uploaded.column(ROW))], True, len(parts))
     rows.persisted = name
     release_after(client, name, rows.identity)
-    cells = {label: Column(quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)}
+    cells = {label: Column(uploaded.column(f"c{at}")) for at, label in enumerate(table.column_names)}
     return DataFrame(rows, cells, (), pd.Index(table.column_names)[:0])
 
 
@@ -295,7 +298,8 @@ def from_table(name: str, index: Any = None, client: Client | None = None) -> Da
     client : Client, optional
         Client of the cluster. The default client if not given.
     """
-    return read_sql(f"SELECT * FROM {quote(name)}", index_col=index, client=client)
+    client = client or current_client()
+    return _relation(client, typed_relation(client, Table, name), index)
 
 
 @trim_traceback
@@ -319,13 +323,13 @@ def read_sql(sql: str, index_col: Any = None, client: Client | None = None) -> D
     [30, 25]
     """
     client = client or current_client()
-    return _relation(client, f"({sql.strip().rstrip(';')})", index_col)
+    return _relation(client, typed_relation(client, Query, sql.strip().rstrip(";")), index_col)
 
 
-def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | None = None) -> DataFrame:
-    rows = Rows(client, root)
-    schema = rows.schema
-    known = dict(zip(schema.names, schema.types))
+def _relation(client: Client, relation: Relation, index: Any, columns: Sequence[str] | None = None) -> DataFrame:
+    """Return the frame of a relation whose columns are known."""
+    rows = Rows(client, relation)
+    known = dict(relation.schema or {})
     for label in columns or []:
         if label not in known:
             raise KeyError(f"no column {label!r}; columns: {', '.join(known)}")
@@ -335,24 +339,23 @@ def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | No
         if label not in known:
             raise KeyError(f"no column {label!r}; columns: {', '.join(known)}")
     levels = tuple(
-        Level(None if label.startswith(INDEX) else label, replace_nan(quote(label), known[label])) for label in labels
+        Level(None if label.startswith(INDEX) else label, replace_nan(rows.column(label))) for label in labels
     )
-    order = tuple(f"{level.sql} ASC NULLS LAST" for level in levels)
-    if order:
-        rows = rows.with_changes(order=order)
+    if levels:
+        rows = rows.with_changes(order=[SortKey(level.expr) for level in levels])
     wanted = columns if columns is not None else [name for name in known if name not in labels]
-    cells = {label: Column(replace_nan(quote(label), known[label]), known[label]) for label in wanted}
+    cells = {label: Column(replace_nan(rows.column(label))) for label in wanted}
     return DataFrame(rows, cells, levels, pd.Index(list(known))[:0])
 
 
 def _files(path: Any, index: Any, columns: Any, client: Client | None, **how: Any) -> DataFrame:
     client = client or current_client()
     paths = _paths(path)
-    root = literal(paths[0] if len(paths) == 1 and not how else encode_request(paths, **how))
+    request = paths[0] if len(paths) == 1 and not how else encode_request(paths, **how)
     wanted = [columns] if isinstance(columns, str) else columns
-    frame = _relation(client, root, index, wanted)
+    frame = _relation(client, typed_relation(client, Files, request), index, wanted)
     last = last_file(paths[-1])
-    frame._rows.last = None if last is None else literal(last)
+    frame._rows.last = None if last is None else Files(last, frame._rows.relation.schema)
     return frame
 
 
@@ -466,7 +469,7 @@ def _restore_levels(frame: DataFrame, origins: dict[str, Any]) -> DataFrame:
     )
     if levels == frame._index:
         return frame
-    order = tuple(f"{sort_sql(level.sql, level.origin)} ASC NULLS LAST" for level in levels)
+    order = [SortKey(sort_value(level.expr, level.origin)) for level in levels]
     return DataFrame(frame._rows.with_changes(order=order), frame._columns, levels, frame._axis)
 
 
@@ -579,22 +582,24 @@ def read_csv(
     client = client or current_client()
     paths = _paths(path)
     _check_extensions(paths, "read_csv")
-    rows = Rows(client, literal(encode_request(paths, csv=dialect.csv, path_column=column)))
+    request = encode_request(paths, csv=dialect.csv, path_column=column)
+    rows = Rows(client, typed_relation(client, Files, request))
     schema = rows.schema
     found = {dialect.label(at, name): at for at, name in enumerate(schema.names)}
     _check_labels(dialect, found)
     added = [label for label in found if label == column]
     wanted = [*select_columns(usecols, [label for label in found if label not in added]), *added]
-    cells = {label: _cell(dialect, label, found[label], schema) for label in wanted}
+    cells = {label: _cell(dialect, label, found[label], rows.relation) for label in wanted}
     labels = [wanted[one] if isinstance(one, int) and one not in wanted else one for one in _listed(index_col)]
     for label in labels:
         if label not in cells:
             raise ValueError(f"Index {label} invalid")
-    levels = tuple(Level(label, cells[label].sql, cells[label].origin) for label in labels)
+    levels = tuple(Level(label, cells[label].expr, cells[label].origin) for label in labels)
     if levels:
-        rows = rows.with_changes(order=tuple(f"{level.sql} ASC NULLS LAST" for level in levels))
+        rows = rows.with_changes(order=[SortKey(level.expr) for level in levels])
     last = last_file(paths[-1])
-    rows.last = None if last is None else literal(encode_request([last], csv=dialect.csv, path_column=column))
+    if last is not None:
+        rows.last = Files(encode_request([last], csv=dialect.csv, path_column=column), rows.relation.schema)
     kept = {label: cell for label, cell in cells.items() if label not in labels}
     return DataFrame(rows, kept, levels, pd.Index(list(kept))[:0])
 
@@ -613,15 +618,15 @@ def _check_labels(dialect: Dialect, found: dict[Any, int]) -> None:
             raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, found))}")
 
 
-def _cell(dialect: Dialect, label: Any, at: int, schema: pa.Schema) -> Column:
+def _cell(dialect: Dialect, label: Any, at: int, files: Relation) -> Column:
     """Return a column of the files with the type of ``dtype``."""
-    kind, dtype = schema.types[at], dialect.dtype_of(at, label)
-    sql = replace_nan(quote(schema.names[at]), kind)
-    if dtype is None and dialect.assumes_missing and pa.types.is_integer(kind):
-        return Column(f"arrow_cast({sql}, 'Float64')", pa.float64())
+    dtype = dialect.dtype_of(at, label)
+    value = replace_nan(files.column(list(files.schema or ())[at]))
+    if dtype is None and dialect.assumes_missing and value.dtype is not None and pa.types.is_integer(value.dtype):
+        return Column(cast(value, pa.float64()))
     categories = isinstance(dtype, pd.CategoricalDtype) and dtype.categories is not None
     origin = dtype if categories else None if dtype is None else origin_after(dtype)
-    return Column(sql, kind, None if isinstance(origin, pd.CategoricalDtype) and not categories else origin)
+    return Column(value, None if isinstance(origin, pd.CategoricalDtype) and not categories else origin)
 
 
 @trim_traceback

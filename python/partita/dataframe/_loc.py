@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ._rows import Rows, direction, term
+from ..plan import expr as px
+from ..plan.expr import Expr, SortKey
+from ..plan.relation import Join, Values
+from ._rows import Rows
 from ._series import Series
-from ._sql import literal, quote
+from ._sql import literal
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -53,17 +56,17 @@ class Loc:
         frame, index = self._frame, self._frame.index
         if any(isinstance(label, (bool, np.bool_)) for label in labels) and not pa.types.is_boolean(index._kind):
             raise NotImplementedError("loc does not support a list of booleans; use a boolean column")
-        found = frame._narrowed(index.isin(labels)._sql)
+        found = frame._narrowed(index.isin(labels)._expr)
         if not labels or (frame.known_divisions and _is_increasing(labels)):
             return found
-        given = ", ".join(f"({literal(label, index._kind)}, {at})" for at, label in enumerate(labels))
-        rows, level = found._rows, found._index[0].sql
-        places = f"(VALUES {given}) AS w(label, place)"
-        root = f"(SELECT f.*, w.place AS {quote(PLACE)} FROM {rows.sql} AS f JOIN {places} ON f.{level} IS NOT DISTINCT FROM w.label)"
-        order = (quote(PLACE), *rows.order)
-        return found._like(found._columns, Rows(rows.client, root, order, keep=rows))
+        # The filtered rows have columns of their own: those of the frame under their standard names.
+        rows, label = found._rows, "__label"
+        given = Values([label, PLACE], [(literal(one, index._kind), px.literal(at)) for at, one in enumerate(labels)])
+        joined = Join(rows.relation, given, "inner", [(found._index[0].expr, given.column(label))])
+        order = (SortKey(joined.column(PLACE)), *rows.order)
+        return found._like(found._columns, Rows(rows.client, joined, order, keep=rows))
 
-    def _where(self, key: Any) -> str:
+    def _where(self, key: Any) -> Expr:
         index = self._frame.index
         kind = index._kind
         if isinstance(key, slice):
@@ -72,7 +75,7 @@ class Loc:
             return self._between(*self._ends(key))
         if pa.types.is_timestamp(kind) and isinstance(key, str):
             return self._between(key, key)
-        return f"{index._sql} = {literal(key, kind)}"
+        return px.comparison("eq", index._expr, literal(key, kind))
 
     def _ends(self, key: slice) -> tuple[Any, Any]:
         """Return the lowest and the highest label of a slice.
@@ -88,22 +91,22 @@ class Loc:
         order = frame._rows.order
         if not order:
             return key.start, key.stop
-        if term(order[0]) != frame.index._sql:
+        if order[0].expr is not frame.index._expr:
             raise NotImplementedError(
                 "loc[a:b] requires rows sorted by their index, but they are in another order; use sort_index() first, "
                 "or a condition on the index"
             )
-        return (key.stop, key.start) if " DESC" in direction(order[0]) else (key.start, key.stop)
+        return (key.stop, key.start) if order[0].is_descending else (key.start, key.stop)
 
-    def _between(self, low: Any, high: Any) -> str:
+    def _between(self, low: Any, high: Any) -> Expr:
         index = self._frame.index
         kind = index._kind
         tests = []
         if low is not None:
-            tests.append(f"{index._sql} >= {literal(_label(low, kind, False), kind)}")
+            tests.append(px.comparison("ge", index._expr, literal(_label(low, kind, False), kind)))
         if high is not None:
-            tests.append(f"{index._sql} <= {literal(_label(high, kind, True), kind)}")
-        return " AND ".join(tests) or "TRUE"
+            tests.append(px.comparison("le", index._expr, literal(_label(high, kind, True), kind)))
+        return px.conjunction(*tests)
 
 
 def _is_increasing(labels: list[Any]) -> bool:

@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 
+from ..plan import expr as px
+from ..plan.expr import Expr, SortKey, call, case, cast, window
+from ..plan.relation import Filter, Join, Named, Projection, Relation, Union
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, derived_origin
+from ._columns import Column, derived_origin, renumbered
 from ._frame import DataFrame
 from ._replacement import MISSING
-from ._rows import Rows, term
-from ._rows import direction as way_of
+from ._rows import Rows
 from ._series import Series
-from ._sql import INDEX, ORDER, arrow_name, is_text, quote, sort_of
+from ._sql import INDEX, ORDER, is_text, sort_of, value_type
 
 __all__ = ["concat", "merge", "merge_asof"]
 
-_JOINS = {
-    "inner": "INNER JOIN",
-    "left": "LEFT JOIN",
-    "right": "RIGHT JOIN",
-    "outer": "FULL JOIN",
-    "cross": "CROSS JOIN",
-    # Rows of the left frame with, or without, a match in the right frame.
-    "leftsemi": "LEFT SEMI JOIN",
-    "leftanti": "LEFT ANTI JOIN",
-}
+#: Types of joins. Semi and anti joins return rows of the left frame with, or without, a match in the right frame.
+_JOINS = ("inner", "left", "right", "outer", "cross", "leftsemi", "leftanti")
 
 
 def _labels(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _side(frame: DataFrame, prefix: str, marked: bool = False) -> tuple[str, list[str], list[str]]:
-    """Return a side of a join as a relation with prefixed names, and the names of index levels and columns."""
-    levels = [f"{prefix}i{at}" for at in range(len(frame._index))]
-    cells = [f"{prefix}c{at}" for at in range(len(frame._columns))]
-    select = [f"{level.sql} AS {name}" for level, name in zip(frame._index, levels)]
-    select += [f"{column.sql} AS {name}" for column, name in zip(frame._columns.values(), cells)]
-    select += [f"TRUE AS {prefix}there"] if marked else []
-    return f"(SELECT {', '.join(select) or '1 AS one'} FROM {frame._rows.under(*select)})", levels, cells
+class _Side(NamedTuple):
+    """A side of a join: a relation with prefixed names, and its index levels and columns."""
+
+    relation: Relation
+    levels: list[Expr]
+    cells: dict[Any, Expr]
+
+    @classmethod
+    def of(cls, frame: DataFrame, prefix: str, marked: bool = False) -> _Side:
+        """Return the side of a frame. If it is marked, a column ``there`` is true in each row."""
+        levels = [Named(f"{prefix}i{at}", level.expr) for at, level in enumerate(frame._index)]
+        cells = [Named(f"{prefix}c{at}", column.expr) for at, column in enumerate(frame._columns.values())]
+        mark = [Named(f"{prefix}there", px.literal(True))] if marked or not (levels or cells) else []
+        relation = frame._rows.project([*levels, *cells, *mark])
+        by_label = dict(zip(frame._columns, (relation.column(name) for name, _ in cells)))
+        return cls(relation, [relation.column(name) for name, _ in levels], by_label)
 
 
 def merge(
@@ -102,11 +104,9 @@ def merge(
     right_by = None if right_index else [] if how == "cross" else _labels(on if on is not None else right_on)
     left, right = _with_like_keys(left, right, left_by, right_by, how)
     marked = bool(indicator) or left_index != right_index
-    a, a_levels, a_cells = _side(left, "l", marked)
-    b, b_levels, b_cells = _side(right, "r", marked)
-    a_names, b_names = dict(zip(left._columns, a_cells)), dict(zip(right._columns, b_cells))
-    by_left = a_levels if left_by is None else _keys(left, a_names, a_levels, left_by)
-    by_right = b_levels if right_by is None else _keys(right, b_names, b_levels, right_by)
+    a, b = _Side.of(left, "l", marked), _Side.of(right, "r", marked)
+    by_left = a.levels if left_by is None else _keys(left, a, left_by)
+    by_right = b.levels if right_by is None else _keys(right, b, right_by)
     if len(by_left) != len(by_right):
         raise ValueError(
             f"cannot merge {len(by_left)} keys with {len(by_right)} keys; use the same number on both sides"
@@ -114,46 +114,57 @@ def merge(
     is_filter = how in ("leftsemi", "leftanti")
     if is_filter and indicator:
         raise ValueError(f"merge() does not support indicator= with how={how!r}: all rows come from the left frame")
-    tests = " AND ".join(f"({x} IS NOT DISTINCT FROM {y})" for x, y in zip(by_left, by_right))
-    joined = f"{a} {_JOINS[how]} {b}" + (f" ON {tests}" if tests else "")
-    _check_kinds(left, right, [*zip(by_left, by_right)])
+    joined = Join(a.relation, b.relation, how, list(zip(by_left, by_right)))
+    _check_kinds(left, right, a, b, list(zip(by_left, by_right)))
     if is_filter:
-        cells = [(label, left._columns[label]._replace(sql=name)) for label, name in a_names.items()]
+        cells = [(label, left._columns[label]._replace(expr=expr)) for label, expr in a.cells.items()]
     else:
-        cells = _named(left, right, a_names, b_names, by_left, by_right, suffixes, how, left_index or right_index)
+        cells = _named(left, right, a, b, by_left, by_right, suffixes, how, left_index or right_index)
         if left_index != right_index:
             named = right_by if left_index else left_by
-            cells = _with_keys(cells, left, right, [*zip(named or [], by_left, by_right)], how)
+            cells = _with_keys(cells, left, right, [*zip(named or [], by_left, by_right)], joined, how)
     if indicator:
         label = indicator if isinstance(indicator, str) else "_merge"
-        sides = "CASE WHEN rthere IS NULL THEN 'left_only' WHEN lthere IS NULL THEN 'right_only' ELSE 'both' END"
-        cells.append((label, Column(sides, None, pd.CategoricalDtype(["left_only", "right_only", "both"]))))
-    index: list[tuple[Level, str]] = []
+        tests = [
+            (px.is_null(joined.column("rthere")), "left_only"),
+            (px.is_null(joined.column("lthere")), "right_only"),
+        ]
+        cells.append((label, Column(case(tests, "both"), pd.CategoricalDtype(["left_only", "right_only", "both"]))))
+    index: list[tuple[Level, Expr]] = []
     if is_filter:
-        index = list(zip(left._index, a_levels)) if left_index or right_index else []
+        index = list(zip(left._index, a.levels)) if left_index or right_index else []
     elif left_index and right_index:
         own = (right if how == "right" else left)._index
-        index = [(level, _key(x, y, how)) for level, x, y in zip(own, a_levels, b_levels)]
+        index = [(level, _key(x, y, how)) for level, x, y in zip(own, a.levels, b.levels)]
     elif left_index:
-        index = list(zip(right._index, b_levels))
+        index = list(zip(right._index, b.levels))
     elif right_index:
-        index = list(zip(left._index, a_levels))
-    select = [f"{sql} AS {quote(INDEX + str(at))}" for at, (_, sql) in enumerate(index)]
-    select += [f"{cell.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells)]
-    root = f"(SELECT {', '.join(select)} FROM {joined})"
-    sorted_by_index = (
-        tuple(f"{quote(INDEX + str(at))} ASC NULLS LAST" for at in range(len(index)))
-        if left_index and right_index and index
-        else ()
-    )
-    rows = Rows(left._client, root, sorted_by_index, keep=(left._rows, right._rows))
+        index = list(zip(left._index, a.levels))
+    levels = [Named(f"{INDEX}{at}", expr) for at, (_, expr) in enumerate(index)]
+    values = [Named(f"c{at}", cell.expr) for at, (_, cell) in enumerate(cells)]
+    made = Projection(joined, [*levels, *values])
+    by_index = left_index and right_index
+    order = [SortKey(made.column(name)) for name, _ in levels] if by_index else []
+    rows = Rows(left._client, made, order, keep=(left._rows, right._rows))
+    columns = renumbered(_by_label(cells), made)
+    found = tuple(level._replace(expr=made.column(name)) for (level, _), (name, _) in zip(index, levels))
+    return DataFrame(rows, columns, found, _common_axis([left, right]))
+
+
+def _by_label(cells: Sequence[tuple[Any, Column]]) -> dict[Any, Column]:
+    """Return the columns of a result by label.
+
+    Raises
+    ------
+    ValueError
+        If two of them have the same label.
+    """
     columns: dict[Any, Column] = {}
-    for at, (label, cell) in enumerate(cells):
+    for label, cell in cells:
         if label in columns:
             raise ValueError(f"the result would have two columns {label!r}; use other suffixes")
-        columns[label] = Column(quote(f"c{at}"), cell.kind, cell.origin)
-    levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, (level, _) in enumerate(index))
-    return DataFrame(rows, columns, levels, _common_axis([left, right]))
+        columns[label] = cell
+    return columns
 
 
 def _with_like_keys(
@@ -189,21 +200,24 @@ def _key_places(frame: DataFrame, by: list[Any] | None) -> list[tuple[bool, Any]
 def _plain(frame: DataFrame, is_level: bool, at: Any) -> DataFrame:
     """Convert a categorical column or index level to plain values."""
     found = frame._index[at] if is_level else frame._columns[at]
-    kind = frame._rows.type(found.sql)
-    sql = found.sql
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-        sql = f"arrow_cast({sql}, '{arrow_name(kind)}')"
+    kind = frame._rows.type(found.expr)
+    value = cast(found.expr, value_type(kind)) if pa.types.is_dictionary(kind) else found.expr
     if is_level:
         levels = [
-            level._replace(sql=sql, origin=None) if place == at else level for place, level in enumerate(frame._index)
+            level._replace(expr=value, origin=None) if place == at else level
+            for place, level in enumerate(frame._index)
         ]
         return DataFrame(frame._rows, frame._columns, tuple(levels), frame._axis)
-    return frame._like({**frame._columns, at: Column(sql, kind)})
+    return frame._like({**frame._columns, at: Column(value)})
 
 
 def _with_keys(
-    cells: list[tuple[Any, Column]], left: DataFrame, right: DataFrame, keys: list[tuple[Any, str, str]], how: str
+    cells: list[tuple[Any, Column]],
+    left: DataFrame,
+    right: DataFrame,
+    keys: list[tuple[Any, Expr, Expr]],
+    joined: Relation,
+    how: str,
 ) -> list[tuple[Any, Column]]:
     """Return the columns of a join of columns with an index. The key column takes the key of whichever frame has a row.
 
@@ -212,9 +226,12 @@ def _with_keys(
     cells : list of tuple
         Columns of the result.
     keys : list of tuple
-        Label of each key column, and the SQL of the key in the left and the right frame.
+        Label of each key column, and the key in the left and the right frame.
+    joined : Relation
+        The join.
     """
-    there = "lthere IS NOT NULL"
+    there = px.not_null(joined.column("lthere"))
+    own = {joined.column(f"lc{at}") for at in range(len(left._columns))}
     for at, (label, x, y) in enumerate(keys):
         places = [place for place, (one, _) in enumerate(cells) if one == label]
         if not places and label in left._columns and label in right._columns:
@@ -222,72 +239,70 @@ def _with_keys(
             cells.insert(at, (label, Column(_key(x, y, how))))
             continue
         for place in places:
-            sql, _, origin = cells[place][1]
-            if how == "outer" and label in left._columns and not sql.startswith("l"):
+            expr, origin = cells[place][1]
+            if how == "outer" and label in left._columns and expr not in own:
                 raise NotImplementedError(
                     f"merge(how='outer') of columns with an index does not support a suffix for the left {label!r} "
                     "without one for the right; choose other suffixes"
                 )
             if label in left._columns and how in ("right", "outer"):
-                cells[place] = (label, Column(f"CASE WHEN {there} THEN {sql} ELSE {y} END", None, origin))
+                cells[place] = (label, Column(case([(there, expr)], y), origin))
             elif label not in left._columns and how in ("left", "outer"):
-                cells[place] = (label, Column(f"CASE WHEN {there} THEN {x} ELSE {sql} END", None, origin))
+                cells[place] = (label, Column(case([(there, x)], expr), origin))
     return cells
 
 
-def _keys(frame: DataFrame, names: dict[Any, str], levels: list[str], labels: Any) -> list[str]:
-    """Return the names of columns or index levels in the relation of a side."""
+def _keys(frame: DataFrame, side: _Side, labels: Any) -> list[Expr]:
+    """Return columns or index levels of a side."""
     found = []
     for label in _labels(labels):
-        own = [name for level, name in zip(frame._index, levels) if level.name is not None and level.name == label]
-        found.append(own[0] if own and label not in names else _key_name(names, label))
+        own = [expr for level, expr in zip(frame._index, side.levels) if level.name is not None and level.name == label]
+        found.append(own[0] if own and label not in side.cells else _key_of(side, label))
     return found
 
 
-def _key_name(names: dict[Any, str], label: Any) -> str:
-    if label not in names:
-        raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, names))}")
-    return names[label]
+def _key_of(side: _Side, label: Any) -> Expr:
+    if label not in side.cells:
+        raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, side.cells))}")
+    return side.cells[label]
 
 
-def _key(left: str, right: str, how: str) -> str:
+def _key(left: Expr, right: Expr, how: str) -> Expr:
     if how == "outer":
-        return f"coalesce({left}, {right})"
+        return call("coalesce", left, right)
     return right if how == "right" else left
 
 
 def _named(
     left: DataFrame,
     right: DataFrame,
-    a: dict[Any, str],
-    b: dict[Any, str],
-    by_left: Sequence[str],
-    by_right: Sequence[str],
+    a: _Side,
+    b: _Side,
+    by_left: Sequence[Expr],
+    by_right: Sequence[Expr],
     suffixes: tuple[str, str],
     how: str,
     by_index: bool,
 ) -> list[tuple[Any, Column]]:
     """Return the columns of the result: common keys once, other common columns with suffixes."""
+    pairs = dict(zip(reversed(by_left), reversed(by_right)))
     shared = {
         label
-        for label in a
-        if label in b and a[label] in by_left and by_right[list(by_left).index(a[label])] == b[label] and not by_index
+        for label, expr in a.cells.items()
+        if not by_index and label in b.cells and pairs.get(expr) is b.cells[label]
     }
     cells: list[tuple[Any, Column]] = []
-    for label, name in a.items():
-        cell = left._columns[label]._replace(sql=name)
+    for label, expr in a.cells.items():
+        cell = left._columns[label]._replace(expr=expr)
         if label in shared:
-            other = right._columns[label]
-            kind = (other if how == "right" else cell).kind
-            if how == "outer" and cell.kind != other.kind:
-                kind = None
-            cells.append((label, Column(_key(name, b[label], how), kind, _common_origin([cell.origin, other.origin]))))
+            origin = _common_origin([cell.origin, right._columns[label].origin])
+            cells.append((label, Column(_key(expr, b.cells[label], how), origin)))
         else:
-            cells.append((_suffixed(label, suffixes[0]) if label in b else label, cell))
-    for label, name in b.items():
+            cells.append((_suffixed(label, suffixes[0]) if label in b.cells else label, cell))
+    for label, expr in b.cells.items():
         if label not in shared:
-            cell = right._columns[label]._replace(sql=name)
-            cells.append((_suffixed(label, suffixes[1]) if label in a else label, cell))
+            cell = right._columns[label]._replace(expr=expr)
+            cells.append((_suffixed(label, suffixes[1]) if label in a.cells else label, cell))
     return cells
 
 
@@ -295,7 +310,7 @@ def _suffixed(label: Any, suffix: Any) -> Any:
     return label if suffix in (None, "") else f"{label}{suffix}"
 
 
-def _check_kinds(left: DataFrame, right: DataFrame, pairs: Sequence[tuple[str, str]]) -> None:
+def _check_kinds(left: DataFrame, right: DataFrame, a: _Side, b: _Side, pairs: Sequence[tuple[Expr, Expr]]) -> None:
     """Check that string keys are only merged with string keys.
 
     Raises
@@ -304,19 +319,14 @@ def _check_kinds(left: DataFrame, right: DataFrame, pairs: Sequence[tuple[str, s
         If a string key would be merged with a key of another type, as in pandas.
     """
 
-    def key_types(frame: DataFrame, prefix: str, names: Sequence[str]) -> list[pa.DataType]:
-        columns = {f"{prefix}c{at}": column for at, column in enumerate(frame._columns.values())}
-        columns |= {f"{prefix}i{at}": Column(level.sql) for at, level in enumerate(frame._index)}
-        keys = [columns[name] for name in names]
-        # Request only unknown types: in a chain of merges, each request plans all previous merges again.
-        kinds = iter(frame._rows.types([key.sql for key in keys if key.kind is None]))
-        return [key.kind if key.kind is not None else next(kinds) for key in keys]
+    def key_types(frame: DataFrame, side: _Side, keys: Sequence[Expr]) -> list[pa.DataType]:
+        own = [level.expr for level in frame._index] + [column.expr for column in frame._columns.values()]
+        expressions = dict(zip([*side.levels, *side.cells.values()], own))
+        return frame._rows.types([expressions[key] for key in keys])
 
-    if not pairs:
-        return
-    for a, b in zip(key_types(left, "l", [x for x, _ in pairs]), key_types(right, "r", [y for _, y in pairs])):
-        if is_text(a) != is_text(b):
-            raise ValueError(f"cannot merge a string key with a {b if is_text(a) else a} key; convert one with astype")
+    for x, y in zip(key_types(left, a, [x for x, _ in pairs]), key_types(right, b, [y for _, y in pairs])):
+        if is_text(x) != is_text(y):
+            raise ValueError(f"cannot merge a string key with a {y if is_text(x) else x} key; convert one with astype")
 
 
 def concat(
@@ -364,43 +374,39 @@ def concat(
     parts = _with_like_columns(parts, labels, depth if keeps else 0)
     ordered = all(part._rows.order for part in parts)
     terms = max(len(part._rows.order) for part in parts) if ordered else 0
-    selects = []
+    relations = []
     for number, part in enumerate(parts):
-        select = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(part._index)] if keeps else []
-        select += [
-            f"{part._columns[label].sql if label in part._columns else 'NULL'} AS {quote(f'c{at}')}"
-            for at, label in enumerate(labels)
-        ]
+        named = part._levels() if keeps else []
+        for at, label in enumerate(labels):
+            has_column = label in part._columns
+            named.append(Named(f"c{at}", part._columns[label].expr if has_column else px.NULL))
         if ordered:
             # Number the rows, unless they are already sorted by an integer key.
-            by = term(part._rows.order[0])
-            counted = terms == 1 and part._rows.physical and pa.types.is_integer(part._rows.type(by))
-            place = by if counted else f"row_number() {part._rows.over()}"
-            select += [f"{number} AS __part", f"CAST({place} AS BIGINT) AS __place"]
-        selects.append(f"SELECT {', '.join(select)} FROM {part._rows.under(*select)}")
-    order = ("__part", "__place") if ordered else ()
+            key = part._rows.order[0]
+            is_counted = terms == 1 and part._rows.physical and pa.types.is_integer(part._rows.type(key.expr))
+            place = key.expr if is_counted else window("row_number", **part._rows.over())
+            named += [Named("__part", px.literal(number)), Named("__place", cast(place, pa.int64()))]
+        relations.append(part._rows.project(named))
+    union = relations[0] if len(relations) == 1 else Union(relations)
+    order = [SortKey(union.column(name)) for name in ("__part", "__place")] if ordered else []
     known = [part._rows.partitions for part in parts]
     partitions = sum(n for n in known if n is not None) if all(n is not None for n in known) else None
-    rows = Rows(
-        parts[0]._client,
-        f"({' UNION ALL '.join(selects)})",
-        order,
-        partitions=partitions,
-        keep=[p._rows for p in parts],
-    )
+    rows = Rows(parts[0]._client, union, order, partitions=partitions, keep=[part._rows for part in parts])
     index: tuple[Level, ...] = ()
     if keeps:
         levels = [[part._index[at] for part in parts] for at in range(depth)]
         index = tuple(
             Level(
-                _one([one.name for one in level]), quote(INDEX + str(at)), _common_origin([one.origin for one in level])
+                _one([one.name for one in level]),
+                union.column(f"{INDEX}{at}"),
+                _common_origin([one.origin for one in level]),
             )
             for at, level in enumerate(levels)
         )
     columns = {}
     for at, label in enumerate(labels):
         origin = _common_origin([part._columns[label].origin for part in parts if label in part._columns])
-        columns[label] = Column(quote(f"c{at}"), None, origin)
+        columns[label] = Column(union.column(f"c{at}"), origin)
     frame = DataFrame(rows, columns, index, _common_axis(parts))
     if alone:
         names = {one.name for one in frames}
@@ -428,7 +434,7 @@ def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int) ->
         part._kinds()
     for label in labels:
         columns = [part._column(label) for part in parts if label in part._columns]
-        sorts = {sort_of(one._kind) for one in columns if one._sql != MISSING and not pa.types.is_null(one._kind)}
+        sorts = {sort_of(one._kind) for one in columns if one._expr is not MISSING and not pa.types.is_null(one._kind)}
         if len(sorts) > 1:
             found = " and ".join(sorted(sorts))
             raise TypeError(
@@ -505,48 +511,56 @@ def merge_asof(
     if direction not in ("backward", "forward"):
         raise NotImplementedError(f"merge_asof(direction={direction!r}) is not supported; use 'backward' or 'forward'")
     keys = [] if by is None else _labels(by)
-    a, a_levels, a_cells = _side(left, "l")
-    b, _, b_cells = _side(right, "r")
-    a_names, b_names = dict(zip(left._columns, a_cells)), dict(zip(right._columns, b_cells))
     theirs = [label for label in right._columns if label != on and label not in keys]
-    backward = direction == "backward"
-    by_left = "".join(f", {_key_name(a_names, key)} AS k{at}" for at, key in enumerate(keys))
-    by_right = "".join(f", {_key_name(b_names, key)} AS k{at}" for at, key in enumerate(keys))
+    return _merged_asof(left, right, on, keys, theirs, suffixes, direction == "backward")
+
+
+def _merged_asof(
+    left: DataFrame, right: DataFrame, on: Any, keys: list[Any], theirs: list[Any], suffixes: Any, is_backward: bool
+) -> DataFrame:
+    """Return each row of the left frame with the columns of the nearest row of the right frame.
+
+    The rows of both frames are sorted together; the match of a row is the last one of the right frame before it.
+    """
     # An exact match counts: at equal keys, rows of the right frame sort before rows of the left frame.
-    side_left, side_right = (1, 0) if backward else (0, 1)
+    mine = _asof_side(left, left, on, keys, is_backward, px.NULL)
     # The match is a whole row as a struct, so that missing values in it are not skipped.
-    fields = ", ".join(f"'v{at}', {b_names[label]}" for at, label in enumerate(theirs))
-    values_left = ", NULL AS found"
-    values_right = f", named_struct({fields or chr(39) + 'v' + chr(39) + ', 1'}) AS found"
-    terms = [term(sql) for sql in left._rows.order]
-    a = a[:-1].replace("(SELECT ", f"(SELECT {''.join(f'{sql} AS lo{at}, ' for at, sql in enumerate(terms))}", 1) + ")"
-    orders = [f"lo{at}" for at in range(len(terms))]
-    mine = ", ".join([*a_levels, *a_cells, *orders])
-    nothing = ", ".join(f"NULL AS {name}" for name in [*a_levels, *a_cells, *orders])
-    union = (
-        f"(SELECT {mine}, {_key_name(a_names, on)} AS t, {side_left} AS s, TRUE AS mine{by_left}{values_left} FROM {a} "
-        f"UNION ALL SELECT {nothing}, {_key_name(b_names, on)} AS t, {side_right} AS s, FALSE AS mine{by_right}{values_right} FROM {b})"
+    fields = [part for at, label in enumerate(theirs) for part in (px.literal(f"v{at}"), right._columns[label].expr)]
+    row = call("named_struct", *(fields or [px.literal("v"), px.literal(1)]))
+    union = Union([mine, _asof_side(left, right, on, keys, not is_backward, row)])
+    order = [SortKey(union.column("t"), not is_backward), SortKey(union.column("s"), not is_backward)]
+    partition = [union.column(f"k{at}") for at in range(len(keys))]
+    match = window(
+        "last_value", union.column("found"), partition=partition, order=order, frame=px.SO_FAR, skips_missing=True
     )
-    partition = f"PARTITION BY {', '.join(f'k{at}' for at in range(len(keys)))} " if keys else ""
-    way = "ASC" if backward else "DESC"
-    over = f"OVER ({partition}ORDER BY t {way}, s {way} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
-    cells = [(f"{label}{suffixes[0]}" if label in theirs else label, name) for label, name in a_names.items()]
-    found = [
-        (
-            f"{label}{suffixes[1]}" if label in a_names else label,
-            f"(last_value(found) IGNORE NULLS {over})['v{at}']",
-        )
-        for at, label in enumerate(theirs)
+    cells = [
+        (f"{label}{suffixes[0]}" if label in theirs else label, Column(union.column(f"lc{at}"), column.origin))
+        for at, (label, column) in enumerate(left._columns.items())
     ]
-    select = ", ".join(f"{sql} AS {quote(f'c{at}')}" for at, (_, sql) in enumerate([*cells, *found]))
-    levels = "".join(f", {name} AS {quote(INDEX + str(at))}" for at, name in enumerate(a_levels))
-    select += "".join(f", {name} AS {quote(ORDER + str(at))}" for at, name in enumerate(orders))
-    root = f"(SELECT * FROM (SELECT {select}{levels}, t AS __at, mine AS __mine FROM {union}) WHERE __mine)"
-    ties = tuple(f"{quote(ORDER + str(at))}{way_of(sql)}" for at, sql in enumerate(left._rows.order))
-    rows = Rows(left._client, root, ("__at", *ties), keep=(left._rows, right._rows))
-    origins = [left._columns[label].origin for label in a_names] + [right._columns[label].origin for label in theirs]
-    columns = {
-        label: Column(quote(f"c{at}"), None, origin)
-        for at, ((label, _), origin) in enumerate(zip([*cells, *found], origins))
-    }
-    return DataFrame(rows, columns, ())
+    for at, label in enumerate(theirs):
+        column = right._columns[label]
+        value = call("element", match, f"v{at}", dtype=right._rows.known_type(column.expr))
+        cells.append((f"{label}{suffixes[1]}" if label in left._columns else label, Column(value, column.origin)))
+    named = [Named(f"c{at}", cell.expr) for at, (_, cell) in enumerate(cells)]
+    named += [Named(f"{ORDER}{at}", union.column(f"lo{at}")) for at in range(len(left._rows.order))]
+    named += [Named("__at", union.column("t")), Named("__mine", union.column("mine"))]
+    matched = Projection(union, named)
+    made = Filter(matched, [matched.column("__mine")])
+    ties = [SortKey(made.column(f"{ORDER}{at}"), *key.way) for at, key in enumerate(left._rows.order)]
+    rows = Rows(left._client, made, [SortKey(made.column("__at")), *ties], keep=(left._rows, right._rows))
+    return DataFrame(rows, renumbered(_by_label(cells), made), ())
+
+
+def _asof_side(left: DataFrame, frame: DataFrame, on: Any, keys: list[Any], is_second: bool, found: Expr) -> Relation:
+    """Return the rows of a frame for the union of both: the columns and the order of the left frame, and the match."""
+    is_mine = frame is left
+    own = [Named(f"lc{at}", column.expr) for at, column in enumerate(left._columns.values())]
+    own += [Named(f"lo{at}", key.expr) for at, key in enumerate(left._rows.order)]
+    named = own if is_mine else [Named(name, px.NULL) for name, _ in own]
+    values = {label: column.expr for label, column in frame._columns.items()}
+    for label in (on, *keys):
+        if label not in values:
+            raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, values))}")
+    by = [Named(f"k{at}", values[label]) for at, label in enumerate(keys)]
+    mark = [Named("s", px.literal(int(is_second))), Named("mine", px.literal(is_mine)), Named("found", found)]
+    return frame._rows.project([*named, Named("t", values[on]), *mark, *by])

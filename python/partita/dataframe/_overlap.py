@@ -94,7 +94,7 @@ def _size(given: Any, name: str, plan: Any) -> Any:
             raise ValueError(f"{name} must not be negative, not {given}")
         return int(given)
     if isinstance(given, (str, datetime.timedelta)):
-        is_sorted = plan.known_divisions and is_time(plan._rows.type(plan._index[0].sql))
+        is_sorted = plan.known_divisions and is_time(plan._rows.type(plan._index[0].expr))
         if not is_sorted:
             raise TypeError(f"{name}={given!r} requires a frame that is sorted by an index of times; use set_index")
         return pd.Timedelta(given)

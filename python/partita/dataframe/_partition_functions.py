@@ -312,7 +312,7 @@ def map_partitions(
 def given_meta(meta: Any, plan: Any) -> Meta:
     """Return the meta that a user gave for the result of a function of a plan."""
     index = None if isinstance(plan, Index) else meta_of(plan).index
-    kinds = plan._rows.types([sql for sql, _ in plan._selected()])
+    kinds = plan._rows.types([expr for _, expr in plan._selected()])
     return Meta.of(meta, index, dict(zip(plan._selected_labels(), kinds)))
 
 

@@ -10,13 +10,13 @@ import pyarrow as pa
 from .._collection import unpack
 from .._frame_functions import PersistedPartitions
 from .._tasks import ATOMS, Task
+from ..plan.expr import NULL, Expr
 from ._base import Level, Plan
 from ._columns import Column
 from ._frame import DataFrame
 from ._meta import sample_table
 from ._rows import Rows
 from ._series import Index, Series
-from ._sql import quote
 
 __all__ = [
     "Inputs",
@@ -50,18 +50,18 @@ def outline_of(plan: Plan) -> tuple[Any, ...]:
 def plan_of_outline(outline: tuple[Any, ...]) -> Plan:
     """Return a plan that converts rows as the plan of an outline. It cannot be computed."""
     kind, levels, cells, axis = outline
-    index = tuple(Level(name, "", origin) for name, origin in levels)
+    index = tuple(Level(name, NULL, origin) for name, origin in levels)
     rows: Any = None
     if kind == "frame":
-        return DataFrame(rows, {label: Column("", None, origin) for label, origin in cells}, index, axis)
+        return DataFrame(rows, {label: Column(NULL, origin) for label, origin in cells}, index, axis)
     ((name, origin),) = cells
-    return (Index if kind == "index" else Series)(rows, "", name, index, None, origin)
+    return (Index if kind == "index" else Series)(rows, NULL, name, index, origin)
 
 
 def meta_of(plan: Any, rows: int = 0) -> Any:
     """Return the pandas object of a plan without rows, or with two rows of made-up values."""
-    levels = [level.sql for level in plan._index]
-    kinds = plan._rows.types(levels + [sql for sql, _ in plan._selected()])
+    levels = plan._levels()
+    kinds = plan._rows.types([expr for _, expr in [*levels, *plan._selected()]])
     if not rows:
         names = [str(at) for at in range(len(kinds))]
         return plan._to_pandas(pa.table([pa.array([], kind) for kind in kinds], names=names))
@@ -84,12 +84,11 @@ def persisted_partitions(plan: Any) -> tuple[PersistedPartitions, int]:
 
 def _plain_columns(plan: Any) -> list[str] | None:
     """Return the columns of the persisted table that a plan selects; None if it is not such a selection."""
-    if plan._rows.persisted is None or plan._rows.layers:
+    if plan._rows.persisted is None:
         return None
     names = plan._rows.schema.names
-    known = {quote(name): name for name in names}
-    wanted = [level.sql for level in plan._index] + [sql for sql, _ in plan._selected()]
-    found = [known.get(sql) for sql in wanted]
+    known = {plan._rows.column(name): name for name in names}
+    found = [known.get(expr) for _, expr in [*plan._levels(), *plan._selected()]]
     if not found:
         # A plan without columns needs the number of rows.
         return list(names[:1])
@@ -182,22 +181,21 @@ def _persist_together(plans: list[Any]) -> list[Any]:
     if len(plans) == 1 or all(_plain_columns(plan) is not None for plan in plans):
         return plans
     rows = plans[0]._rows
-    cells: dict[Any, Column] = {}
+    cells: dict[Expr, Column] = {}
     for plan in plans:
         rows = rows.combine(plan._rows)
-        expressions = [(level.sql, level.origin) for level in plan._index]
-        expressions += list(zip([sql for sql, _ in plan._selected()], plan._origins()[len(plan._index) :]))
-        for sql, origin in expressions:
-            cells.setdefault(sql, Column(sql, None, origin))
+        values = [expr for _, expr in [*plan._levels(), *plan._selected()]]
+        for expr, origin in zip(values, plan._origins()):
+            cells.setdefault(expr, Column(expr, origin))
     persisted = DataFrame(rows, cells, ()).persist()
-    names = {sql: quote(f"c{at}") for at, sql in enumerate(cells)}
+    names = {expr: persisted._columns[expr].expr for expr in cells}
     return [_over(plan, persisted._rows, names) for plan in plans]
 
 
-def _over(plan: Any, rows: Rows, names: dict[str, str]) -> Any:
-    """Return a plan over other rows, where its expressions have names."""
-    index = tuple(level._replace(sql=names[level.sql]) for level in plan._index)
+def _over(plan: Any, rows: Rows, columns: dict[Expr, Expr]) -> Any:
+    """Return a plan over other rows, which have columns with its expressions."""
+    index = tuple(level._replace(expr=columns[level.expr]) for level in plan._index)
     if isinstance(plan, DataFrame):
-        cells = {label: column._replace(sql=names[column.sql]) for label, column in plan._columns.items()}
+        cells = {label: column._replace(expr=columns[column.expr]) for label, column in plan._columns.items()}
         return DataFrame(rows, cells, index, plan._axis)
-    return type(plan)(rows, names[plan._sql], plan.name, index, plan._known, plan._origin)
+    return type(plan)(rows, columns[plan._expr], plan.name, index, plan._origin)

@@ -21,6 +21,9 @@ from .._errors import PartitaError
 from .._frame_functions import upload_partition
 from .._tasks import Task
 from ..base import is_synchronous, persist_nodes, run_nodes
+from ..plan.expr import SortKey, cast
+from ..plan.relation import Named, Projection, Table, Values
+from ..plan.sql import source
 from ._base import Level
 from ._columns import Column, origin_of
 from ._frame import DataFrame
@@ -28,13 +31,12 @@ from ._io import _levels, _order
 from ._meta import POSITION_BITS, Meta, as_pandas
 from ._partition_inputs import Inputs, argument_of
 from ._rows import Rows, new_table_name, release_after
-from ._sql import INDEX, ROW, arrow_name, quote
+from ._sql import INDEX, ROW
 
 __all__ = [
     "Conversion",
     "Results",
     "call_partitions",
-    "cast_name",
     "check_divisions",
     "convert_part",
     "describe",
@@ -97,11 +99,11 @@ class Results:
         connection.deferred.add(self.name, DeferredTable(self._stand_in(), create, first))
         release_after(client, self.name, rows.identity)
         index = tuple(
-            Level(label, quote(INDEX + str(at)), origin_of(level.dtype))
+            Level(label, rows.column(f"{INDEX}{at}"), origin_of(level.dtype))
             for at, (label, level) in enumerate(zip(meta.empty.index.names, _levels(meta.empty)))
         )
         cells = {
-            label: Column(quote(f"c{at}"), meta.schema.field(f"c{at}").type, origin_of(meta.empty.dtypes.iloc[at]))
+            label: Column(rows.column(f"c{at}"), origin_of(meta.empty.dtypes.iloc[at]))
             for at, label in enumerate(meta.empty.columns)
         }
         frame = DataFrame(rows, cells, index, meta.empty.columns[:0])
@@ -110,14 +112,14 @@ class Results:
     def _stand_in(self) -> str:
         schema = self.meta.schema
         try:
-            cells = [f"arrow_cast(NULL, '{cast_name(field.type)}') AS {quote(field.name)}" for field in schema]
+            cells = [Named(field.name, cast(None, field.type)) for field in schema]
+            return source(Projection(Values((), ()), cells))
         except NotImplementedError:
             # A table without rows.
             name = new_table_name()
             self.client._connection.upload(name, [schema.empty_table()])
             release_after(self.client, name, self)
-            return quote(name)
-        return f"(SELECT {', '.join(cells)} WHERE FALSE)"
+            return source(Table(name))
 
     def create(self, make: Callable[[], list[Any]]) -> int:
         """Run the tasks and create the table of their results. Return the number of partitions."""
@@ -157,7 +159,9 @@ class Results:
         upload_results(self.client, name, nodes, self.meta.schema, self.order, self._splits(len(nodes)))
 
     def _rows(self, name: str, count: int | None) -> Rows:
-        return Rows(self.client, quote(name), tuple(map(quote, self.order)), True, count)
+        schema = self.meta.schema
+        table = Table(name, dict(zip(schema.names, schema.types)))
+        return Rows(self.client, table, [SortKey(table.column(name)) for name in self.order], True, count)
 
     def _splits(self, count: int) -> pa.Table:
         """Return the values of the first sort key at which the partitions but the first begin."""
@@ -351,12 +355,3 @@ def call_partitions(plans: Sequence[Any], meta: Meta, tasks: Callable[[list[Any]
         return tasks([argument_of(one) for one in partitions], count)
 
     return Results(plans[0]._client, new_table_name(), meta).frame(make, plans[0]._rows.partitions)
-
-
-def cast_name(kind: pa.DataType) -> str:
-    """Return the name of a type for ``arrow_cast``, also of those to which ``astype`` does not convert."""
-    if pa.types.is_decimal256(kind):
-        raise NotImplementedError(str(kind))
-    if pa.types.is_dictionary(kind):
-        return f"Dictionary({arrow_name(kind.index_type)}, {cast_name(kind.value_type)})"
-    return arrow_name(kind)

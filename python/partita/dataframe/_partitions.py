@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from ._rows import direction, term
+from ..plan import expr as px
+from ..plan.expr import Expr, SortKey, aggregate, call, cast
+from ..plan.sql import string
 from ._sql import literal
 
 __all__ = [
@@ -55,12 +57,12 @@ class Partitions:
         self._finish = finish
         if not frame._rows.order:
             # A random sort key assigns each row to a partition.
-            frame = frame._reordered(("random() ASC NULLS LAST",))
+            frame = frame._reordered([SortKey(call("random"))])
         persisted = frame if frame._rows.persisted else frame._persist()
         rows = persisted._rows
         self._frame = persisted
-        self._term, self._way = term(rows.order[0]), direction(rows.order[0])
-        self._kind = rows.type(self._term)
+        self._key = rows.order[0]
+        self._kind = rows.type(self._key.expr)
         texts = persisted._client._connection.table(rows.persisted)["splits"]
         self._splits = pa.array(texts, pa.string()).cast(self._kind).to_pandas().tolist()
 
@@ -81,21 +83,23 @@ class Partitions:
                 raise IndexError(f"partition {at} is out of range: the frame has {count} partitions")
         wanted = sorted({at % count for at in wanted})
         conditions = [self._condition(at) for at in wanted]
-        found = self._frame._narrowed(" OR ".join(f"({one})" for one in conditions) or "FALSE")
+        found = self._frame._narrowed(px.disjunction(*conditions))
         found._rows.partitions = max(len(wanted), 1)
         return self._finish(found)
 
-    def _condition(self, at: int) -> str:
+    def _condition(self, at: int) -> Expr:
         """Return the condition that a row is in a partition. Rows with a missing key are in the first or last one."""
-        descending = "DESC" in self._way
+        value, is_descending, nulls_first = self._key
         tests = []
         if at > 0:
-            tests.append(f"{self._term} {'<=' if descending else '>='} {literal(self._splits[at - 1], self._kind)}")
+            split = literal(self._splits[at - 1], self._kind)
+            tests.append(px.comparison("le" if is_descending else "ge", value, split))
         if at < len(self._splits):
-            tests.append(f"{self._term} {'>' if descending else '<'} {literal(self._splits[at], self._kind)}")
-        end = 0 if "NULLS FIRST" in self._way else len(self._splits)
-        missing = f" OR {self._term} IS NULL" if at == end else ""
-        return f"({' AND '.join(tests) or 'TRUE'}){missing}"
+            split = literal(self._splits[at], self._kind)
+            tests.append(px.comparison("gt" if is_descending else "lt", value, split))
+        found = px.conjunction(*tests)
+        has_missing = at == (0 if nulls_first else len(self._splits))
+        return px.disjunction(found, px.is_null(value)) if has_missing else found
 
 
 def parse_bytes(size: Any) -> int:
@@ -133,8 +137,8 @@ def even_bounds(rows: int, parts: int) -> list[int]:
 
 def index_bounds(frame: Any) -> tuple[Any, Any]:
     """Compute the smallest and largest index label of a frame; ``None`` if it has no rows."""
-    level = frame._index[0].sql
-    first, last = frame._rows.values([f"min({level})", f"max({level})"]).to_pandas().iloc[0]
+    level = frame._index[0].expr
+    first, last = frame._rows.values([aggregate("min", level), aggregate("max", level)]).to_pandas().iloc[0]
     return (None, None) if pd.isna(first) else (first, last)
 
 
@@ -175,15 +179,18 @@ def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
 
 def format_split(label: Any) -> str:
     """Return the SQL of a split point in a table option."""
-    return literal(label.isoformat() if hasattr(label, "isoformat") else str(label))
+    return string(label.isoformat() if hasattr(label, "isoformat") else str(label))
 
 
-def sampling_hash(keys: Sequence[str], state: int) -> str:
-    """Return the SQL of a pseudorandom number between 0 and 1 for each row: a hash of its keys and a seed."""
-    key = " || '-' || ".join(f"coalesce(CAST({term(sql)} AS VARCHAR), '')" for sql in keys)
-    digest = f"md5('{int(state)}-' || {key})"
-    value = " + ".join(
-        f"(strpos('0123456789abcdef', substr({digest}, {at + 1}, 1)) - 1) * {16 ** (DIGITS - 1 - at)}"
-        for at in range(DIGITS)
-    )
-    return f"(CAST({value} AS DOUBLE) / {16**DIGITS})"
+def sampling_hash(keys: Sequence[Expr], state: int) -> Expr:
+    """Return a pseudorandom number between 0 and 1 for each row: a hash of its keys and a seed."""
+    parts = [px.literal(f"{int(state)}-")]
+    for at, key in enumerate(keys):
+        text = call("coalesce", cast(key, pa.string()), "")
+        parts += [px.literal("-"), text] if at else [text]
+    digest = call("md5", call("concatenate", *parts))
+    value: Expr = px.literal(0)
+    for at in range(DIGITS):
+        digit = call("strpos", "0123456789abcdef", call("substr", digest, at + 1, 1)) - 1
+        value = value * 16 + digit
+    return cast(value, pa.float64()) / 16**DIGITS

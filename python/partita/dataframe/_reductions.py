@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import functools
+import operator
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Optional
 
 import pandas as pd
 import pyarrow as pa
@@ -11,24 +13,28 @@ import pyarrow as pa
 from .._drawing import visualize
 from .._errors import trim_traceback
 from .._frame_inputs import FrameInput
+from ..plan import expr as px
+from ..plan.expr import Expr, SortKey, call, case, cast
+from ..plan.expr import aggregate as aggregated
+from ..plan.relation import Grouping, Join, Named, Projection, Values
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import (
     Column,
     Lists,
-    category_sql,
+    category_at,
     common_categories,
     derived_origin,
     is_masked,
     label_index,
     require_order,
-    sort_sql,
+    sort_value,
     to_pandas,
     to_pandas_column,
 )
-from ._rows import Rows
+from ._rows import Rows, cells
 from ._scalar import Scalar
-from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, quote, replace_nan, sort_of
+from ._sql import INDEX, ROW, is_number, is_text, is_whole, literal, replace_nan, sort_of, value_type
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -43,6 +49,7 @@ __all__ = [
     "factor",
     "group_reduction",
     "is_described",
+    "labelled_values",
     "normalize_zero",
     "percent",
     "quantile",
@@ -57,8 +64,14 @@ REDUCTIONS = ("sum", "prod", "mean", "min", "max", "count", "std", "var", "sem",
 HOW = {"std": ("ddof",), "var": ("ddof",), "sem": ("ddof",), "sum": ("min_count",), "prod": ("min_count",)}
 
 
-def quantile(sql: str, q: float, kind: pa.DataType) -> str:
-    """Return the SQL of a quantile with linear interpolation.
+#: The rows of a reduction that is a window function: arguments of a window.
+Over = Optional[dict[str, Any]]
+
+_DOUBLE, _WHOLE, _SINGLE = pa.float64(), pa.int64(), pa.float32()
+
+
+def quantile(value: Expr, q: float, kind: pa.DataType) -> Expr:
+    """Return a quantile with linear interpolation.
 
     Raises
     ------
@@ -68,38 +81,37 @@ def quantile(sql: str, q: float, kind: pa.DataType) -> str:
     if not 0 <= q <= 1:
         raise ValueError(f"a quantile must be between 0 and 1, not {q!r}")
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
-        number = quantile(f"arrow_cast({sql}, 'Int64')", q, pa.int64())
-        return f"arrow_cast(CAST({number} AS BIGINT), '{arrow_name(kind)}')"
+        return cast(cast(quantile(cast(value, _WHOLE), q, _WHOLE), _WHOLE), kind)
     if not is_number(kind) or pa.types.is_boolean(kind):
         raise TypeError(f"cannot compute a quantile of {kind}; select numeric columns or use numeric_only=True")
-    value = f"CAST({sql} AS DOUBLE)"
+    double = cast(value, _DOUBLE)
     if q * 4 == int(q * 4):
-        return replace_nan(f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY {value})", kind)
+        return replace_nan(aggregated("percentile_cont", double, float(q)), kind)
     # percentile_cont of DataFusion rounds the interpolation weight to a millionth, which is exact only for quartiles.
-    ordered = f"array_sort(array_agg({value}) FILTER (WHERE {sql} IS NOT NULL))"
-    place = f"({float(q)!r} * (count({sql}) - 1))"
-    low, high = (f"{ordered}[CAST({end}({place}) AS BIGINT) + 1]" for end in ("floor", "ceil"))
-    return replace_nan(f"({low} + ({high} - {low}) * ({place} - floor({place})))", kind)
+    ordered = call("array_sort", aggregated("array_agg", double, where=px.not_null(value)))
+    place = (aggregated("count", value) - 1) * float(q)
+    low, high = (call("element", ordered, cast(call(end, place), _WHOLE) + 1) for end in ("floor", "ceil"))
+    return replace_nan(low + (high - low) * (place - call("floor", place)), kind)
 
 
 def aggregate(
     name: str,
-    sql: str,
+    value: Expr,
     kind: pa.DataType,
     ddof: int = 1,
     skipna: bool = True,
     min_count: int = 0,
-    over: str = "",
+    over: Over = None,
     origin: Any = None,
-) -> str:
-    """Return the SQL of a reduction, with the result type of pandas.
+) -> Expr:
+    """Return a reduction, with the result type of pandas.
 
     Parameters
     ----------
     name : str
         Name of the reduction.
-    sql : str
-        SQL of the values.
+    value : Expr
+        The values.
     kind : pyarrow.DataType
         Type of the values.
     ddof : int
@@ -108,8 +120,8 @@ def aggregate(
         Whether to ignore missing values. Otherwise, the result is missing if a value is missing.
     min_count : int
         Minimum number of values. With fewer values, the result is missing.
-    over : str
-        ``OVER`` clause, if the reduction is a window function.
+    over : dict, optional
+        The arguments of the window, if the reduction is a window function.
     origin
         Origin of the column. Categories sort by their position.
 
@@ -119,143 +131,166 @@ def aggregate(
         If the type does not support the reduction.
     """
     if isinstance(origin, pd.CategoricalDtype) and name not in ("count", "nunique"):
-        made = _of_categories(name, sql, origin, over)
+        made = _of_categories(name, value, origin, over)
     else:
-        made = _aggregate("prod" if name == "product" else name, sql, kind, ddof, over)
+        made = _aggregate("prod" if name == "product" else name, value, kind, ddof, over)
     if name in ("count", "nunique"):
         return made
     if name not in ("min", "max"):
         # The sum of infinities of both signs is NaN.
         made = replace_nan(made, kind)
     if not skipna:
-        made = f"CASE WHEN count(*){over} = count({sql}){over} THEN {made} END"
+        made = case([(px.comparison("eq", _reduced("count_rows", over), _reduced("count", over, value)), made)])
     if min_count > 0:
-        made = f"CASE WHEN count({sql}){over} >= {min_count} THEN {made} END"
+        made = case([(px.comparison("ge", _reduced("count", over, value), min_count), made)])
     return made
 
 
-def _of_categories(name: str, sql: str, origin: pd.CategoricalDtype, over: str) -> str:
-    """Return the SQL of the first or last category, by position."""
+def _reduced(name: str, over: Over, *args: px.Operand, is_distinct: bool = False) -> Expr:
+    """Return a reduction of all rows, or of those of a window."""
+    if over is None:
+        return aggregated(name, *args, is_distinct=is_distinct)
+    return px.window(name, *args, **over)
+
+
+def _of_categories(name: str, value: Expr, origin: pd.CategoricalDtype, over: Over) -> Expr:
+    """Return the first or last category, by position."""
     if name not in ("min", "max"):
         raise TypeError(f"cannot compute {name} of a categorical column; convert it with astype")
     require_order(name, origin)
-    return category_sql(f"{name}({sort_sql(sql, origin)}){over}", origin)
+    return category_at(_reduced(name, over, sort_value(value, origin)), origin)
 
 
-def group_reduction(name: str, column: Series, order: Sequence[str], **how: Any) -> Column:
+def group_reduction(name: str, column: Series, order: Sequence[SortKey], **how: Any) -> Column:
     """Return a reduction of a column in groups whose rows are sorted by `order`, if it is not empty."""
-    sql, kind, origin = column._sql, column._kind, derived_origin(column._origin)
-    by = f" ORDER BY {', '.join(order)}" if order else ""
+    value, kind, origin = column._expr, column._kind, derived_origin(column._origin)
     if name in ("first", "last"):
-        return Column(f"{name}_value({sql}{by}) FILTER (WHERE {sql} IS NOT NULL)", column._known, column._origin)
+        found = aggregated(f"{name}_value", value, order=order, where=px.not_null(value))
+        return Column(found, column._origin)
     if name == "list":
-        return Column(f"array_agg({sql}{by})", None, Lists(pd.NA if is_masked(column._origin) else None))
+        missing = Lists(pd.NA if is_masked(column._origin) else None)
+        return Column(aggregated("array_agg", value, order=order), missing)
     if name == "size":
         return size_of(column)
     if name in ("idxmin", "idxmax"):
         require_order(name, column._origin)
-        return Column(getattr(column, name)()._sql)
+        return Column(getattr(column, name)()._expr)
     if name in ("any", "all"):
-        return Column(getattr(column, name)()._sql, None, origin)
+        return Column(getattr(column, name)()._expr, origin)
     if name == "quantile":
-        return Column(quantile(sql, how.get("q", 0.5), kind), None, origin)
+        return Column(quantile(value, how.get("q", 0.5), kind), origin)
     if name in ("min", "max"):
         origin = column._origin
     if name == "nunique" or (name == "count" and is_text(kind)):
         # As in pandas, counts of nullable columns are nullable, except for strings and for distinct values.
         origin = None
-    return Column(aggregate(name, sql, kind, origin=column._origin, **how), None, origin)
+    return Column(aggregate(name, value, kind, origin=column._origin, **how), origin)
 
 
 def size_of(column: Series) -> Column:
     """Return the number of rows of a group, which is nullable for nullable numbers."""
     is_counted = is_number(column._kind) and is_masked(column._origin)
-    return Column("count(*)", None, column._origin if is_counted else None)
+    return Column(aggregated("count_rows"), column._origin if is_counted else None)
 
 
-def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> str:
+def _aggregate(name: str, value: Expr, kind: pa.DataType, ddof: int, over: Over) -> Expr:
     if name in ("min", "max", "count"):
-        return f"{name}({sql}){over}"
+        return _reduced(name, over, value)
     if name == "nunique":
-        return f"count(DISTINCT {normalize_zero(sql, kind)}){over}"
+        return _reduced("count", over, normalize_zero(value, kind), is_distinct=True)
     if name == "sum" and is_text(kind):
         raise TypeError("cannot sum a string column; select numeric columns or use numeric_only=True")
     if is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_date(kind):
         raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
-        return _of_time(name, sql, kind, over)
-    value = f"CAST({sql} AS BIGINT)" if pa.types.is_boolean(kind) else sql
-    single = kind == pa.float32()
+        return _of_time(name, value, kind, over)
+    number = cast(value, _WHOLE) if pa.types.is_boolean(kind) else value
     if name == "sum":
-        total = f"coalesce(sum({value}){over}, {literal(0, kind) if not pa.types.is_boolean(kind) else 0})"
-        return f"arrow_cast({total}, 'Float32')" if single else total
+        total = _reduced("sum", over, number)
+        return _single(call("coalesce", total, literal(0, total.dtype or number.dtype or kind)), kind)
     if name == "prod":
-        return _product(value, kind)
-    double = value if kind == pa.float64() else f"CAST({value} AS DOUBLE)"
-    forms = {
-        "mean": f"avg({double}){over}",
-        "std": f"sqrt({_variance(sql, double, ddof, over)})"
-        if ddof not in (0, 1)
-        else _deviation("stddev", double, ddof, over),
-        "var": _variance(sql, double, ddof, over),
-        "median": f"percentile_cont(0.5) WITHIN GROUP (ORDER BY {double}){over}",
-        "sem": f"(sqrt({_variance(sql, double, ddof, over)}) / sqrt(count({sql}){over}))",
-    }
-    if name not in forms:
-        raise NotImplementedError(f"reduction {name!r} is not supported; supported: {', '.join(sorted(REDUCTIONS))}")
-    return f"arrow_cast({forms[name]}, 'Float32')" if single else forms[name]
+        return _product(number, kind)
+    double = cast(number, _DOUBLE)
+    if name == "mean":
+        return _single(_reduced("avg", over, double), kind)
+    if name == "std":
+        spread = _deviation("stddev", double, ddof, over) if ddof in (0, 1) else _root(_variance(double, ddof, over))
+        return _single(spread, kind)
+    if name == "var":
+        return _single(_variance(double, ddof, over), kind)
+    if name == "sem":
+        return _single(_root(_variance(double, ddof, over)) / _root(_reduced("count", over, value)), kind)
+    if name == "median":
+        return _single(_reduced("percentile_cont", over, double, 0.5), kind)
+    raise NotImplementedError(f"reduction {name!r} is not supported; supported: {', '.join(sorted(REDUCTIONS))}")
 
 
-def normalize_zero(sql: str, kind: pa.DataType) -> str:
-    """Return the SQL of a value for counting distinct values, with -0.0 replaced by 0.0."""
-    return f"({sql} + {literal(0, kind)})" if pa.types.is_floating(kind) else sql
+def _single(made: Expr, kind: pa.DataType) -> Expr:
+    """Return a reduction as float32 for a column of this type, as in pandas."""
+    return cast(made, _SINGLE) if kind == _SINGLE else made
 
 
-def _deviation(function: str, double: str, ddof: int, over: str) -> str:
-    return f"{function}_{'samp' if ddof == 1 else 'pop'}({double}){over}"
+def _root(value: Expr) -> Expr:
+    return call("sqrt", value)
 
 
-def _variance(sql: str, double: str, ddof: int, over: str) -> str:
+def normalize_zero(value: Expr, kind: pa.DataType) -> Expr:
+    """Return a value for counting distinct values, with -0.0 replaced by 0.0."""
+    return value + literal(0.0, kind) if pa.types.is_floating(kind) else value
+
+
+def _deviation(function: str, double: Expr, ddof: int, over: Over) -> Expr:
+    return _reduced(f"{function}_{'samp' if ddof == 1 else 'pop'}", over, double)
+
+
+def _variance(double: Expr, ddof: int, over: Over) -> Expr:
     if ddof in (0, 1):
         return _deviation("var", double, ddof, over)
-    # DataFusion names counts of a column and of its cast alike, so only one of them can occur in a query.
-    n = f"count({sql}){over}"
-    return f"CASE WHEN {n} > {ddof} THEN var_pop({double}){over} * {n} / ({n} - {ddof}) END"
+    count = _reduced("count", over, double)
+    return case([(px.comparison("gt", count, ddof), _reduced("var_pop", over, double) * count / (count - ddof))])
 
 
-def _of_time(name: str, sql: str, kind: pa.DataType, over: str) -> str:
-    """Return the SQL of a reduction of times or durations, computed on their integer values."""
-    whole = f"arrow_cast({sql}, 'Int64')"
+def _of_time(name: str, value: Expr, kind: pa.DataType, over: Over) -> Expr:
+    """Return a reduction of times or durations, computed on their integer values."""
+    whole = cast(value, _WHOLE)
     if pa.types.is_timestamp(kind) and name not in ("mean", "median"):
         raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
-    forms = {
-        "mean": f"avg({whole}){over}",
-        "median": f"median({whole}){over}",
-        "sum": f"coalesce(sum({whole}){over}, 0)",
-        "std": f"stddev_samp(CAST({whole} AS DOUBLE)){over}",
-    }
-    if name not in forms:
+    if name in ("mean", "median"):
+        made = _reduced("avg" if name == "mean" else "median", over, whole)
+    elif name == "sum":
+        made = call("coalesce", _reduced("sum", over, whole), 0)
+    elif name == "std":
+        made = _reduced("stddev_samp", over, cast(whole, _DOUBLE))
+    else:
         raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
-    return f"arrow_cast(arrow_cast({forms[name]}, 'Int64'), '{arrow_name(kind)}')"
+    return cast(cast(made, _WHOLE), kind)
 
 
-def factor(sql: str, kind: pa.DataType) -> str:
-    """Return the SQL of a factor of a product."""
-    return f"CAST({sql} AS {'BIGINT' if is_whole(kind) else 'DOUBLE'})"
+def factor(value: Expr, kind: pa.DataType) -> Expr:
+    """Return a factor of a product."""
+    return cast(value, _WHOLE if is_whole(kind) else _DOUBLE)
 
 
-def _product(sql: str, kind: pa.DataType) -> str:
+def _product(value: Expr, kind: pa.DataType) -> Expr:
     if pa.types.is_unsigned_integer(kind):
-        return f"coalesce(product(arrow_cast({sql}, 'UInt64')), arrow_cast(1, 'UInt64'))"
-    total = f"coalesce(product({factor(sql, kind)}), 1)"
-    return f"arrow_cast({total}, 'Float32')" if kind == pa.float32() else total
+        wide = pa.uint64()
+        return call("coalesce", aggregated("product", cast(value, wide)), px.Literal(1, wide))
+    made = aggregated("product", factor(value, kind))
+    return _single(call("coalesce", made, literal(1, made.dtype)), kind)
 
 
 # Reductions of rows.
 
 
-def row_reduction(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = True, min_count: int = 0) -> str:
-    """Return the SQL of a reduction of the values of each row.
+def row_reduction(
+    name: str,
+    columns: Sequence[Column],
+    kinds: Sequence[pa.DataType],
+    ddof: int = 1,
+    skipna: bool = True,
+    min_count: int = 0,
+) -> Expr:
+    """Return a reduction of the values of each row, given the columns and their types.
 
     Raises
     ------
@@ -265,45 +300,39 @@ def row_reduction(name: str, columns: Sequence[Column], ddof: int = 1, skipna: b
         If the values of a row cannot be combined.
     """
     if name not in ("count", "any", "all"):
-        _check_row(name, columns)
+        _check_row(name, kinds)
     categories = common_categories(columns)
     if categories is not None and name not in ("count", "any", "all"):
         if name not in ("min", "max"):
             raise TypeError(f"cannot compute {name} of categories in a row; convert them with astype")
         require_order(name, categories)
-        places = [
-            column._replace(sql=sort_sql(column.sql, categories), kind=pa.int64(), origin=None) for column in columns
-        ]
-        return category_sql(row_reduction(name, places, ddof, skipna, min_count), categories)
+        places = [Column(sort_value(column.expr, categories)) for column in columns]
+        whole = [_WHOLE] * len(places)
+        return category_at(row_reduction(name, places, whole, ddof, skipna, min_count), categories)
     values = [
-        f"arrow_cast({column.sql}, '{arrow_name(column.kind.value_type)}')"
-        if column.kind is not None and pa.types.is_dictionary(column.kind)
-        else column.sql
-        for column in columns
+        cast(column.expr, value_type(kind)) if pa.types.is_dictionary(kind) else column.expr
+        for column, kind in zip(columns, kinds)
     ]
-    there = " + ".join(f"CASE WHEN {sql} IS NULL THEN 0 ELSE 1 END" for sql in values) or "0"
+    there = _total(case([(px.is_null(value), 0)], 1) for value in values)
     if name == "count":
-        return f"CAST({there} AS BIGINT)"
+        return there
     if name in ("any", "all"):
-        truths = [_true(column) for column in columns]
-        return f"({(' OR ' if name == 'any' else ' AND ').join(truths) or str(name == 'all').upper()})"
+        truths = [_true(column.expr, kind) for column, kind in zip(columns, kinds)]
+        return px.disjunction(*truths) if name == "any" else px.conjunction(*truths)
     if not values:
-        return "0" if name == "sum" else "CAST(NULL AS DOUBLE)"
-    whole = all(column.kind is not None and is_whole(column.kind) for column in columns)
-    numbers = [f"CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})" for sql in values]
-    made = _across(name, values, numbers, there, ddof)
-    if name not in ("min", "max") and any(
-        column.kind is not None and pa.types.is_floating(column.kind) for column in columns
-    ):
-        made = replace_nan(f"CAST({made} AS DOUBLE)", pa.float64())
+        return px.literal(0) if name == "sum" else cast(None, _DOUBLE)
+    number = _WHOLE if all(map(is_whole, kinds)) else _DOUBLE
+    made = _across(name, values, number, there, ddof)
+    if name not in ("min", "max") and any(map(pa.types.is_floating, kinds)):
+        made = replace_nan(cast(made, _DOUBLE))
     if not skipna:
-        made = f"CASE WHEN {there} = {len(values)} THEN {made} END"
-    return f"CASE WHEN {there} >= {min_count} THEN {made} END" if min_count > 0 else made
+        made = case([(px.comparison("eq", there, len(values)), made)])
+    return case([(px.comparison("ge", there, min_count), made)]) if min_count > 0 else made
 
 
-def _check_row(name: str, columns: Sequence[Column]) -> None:
+def _check_row(name: str, kinds: Sequence[pa.DataType]) -> None:
     """Check that the values of a row can be combined."""
-    sorts = {sort_of(column.kind) for column in columns if column.kind is not None}
+    sorts = set(map(sort_of, kinds))
     sorts = {"numbers" if sort == "booleans" else sort for sort in sorts}
     if len(sorts) > 1 or (sorts == {"strings"} and name not in ("min", "max")):
         found = " and ".join(sorted(sorts))
@@ -312,33 +341,48 @@ def _check_row(name: str, columns: Sequence[Column]) -> None:
         raise NotImplementedError(f"{name}(axis=1) of {sorts.pop()} is not supported; select numeric columns")
 
 
-def _across(name: str, values: list[str], numbers: list[str], there: str, ddof: int) -> str:
-    total = f"({' + '.join(f'coalesce({sql}, 0)' for sql in numbers)})"
-    mean = f"(CAST({total} AS DOUBLE) / nullif({there}, 0))"
+def _balanced(function: str, values: Iterable[Expr], empty: int) -> Expr:
+    """Return values joined by an operator, as a tree of small depth."""
+    parts = list(values) or [px.literal(empty)]
+    while len(parts) > 1:
+        pairs = [call(function, a, b) for a, b in zip(parts[::2], parts[1::2])]
+        parts = [*pairs, *([parts[-1]] if len(parts) % 2 else [])]
+    return parts[0]
+
+
+def _total(values: Iterable[Expr]) -> Expr:
+    return _balanced("add", values, 0)
+
+
+def _across(name: str, values: list[Expr], number: pa.DataType, there: Expr, ddof: int) -> Expr:
     if name in ("min", "max"):
-        return f"{'least' if name == 'min' else 'greatest'}({', '.join(values)})"
+        return call("least" if name == "min" else "greatest", *values)
+    numbers = [cast(value, number) for value in values]
+    if name in ("prod", "product"):
+        return _balanced("multiply", (call("coalesce", value, 1) for value in numbers), 1)
+    # The sum is that of a left fold, as in pandas.
+    total = functools.reduce(operator.add, [call("coalesce", value, 0) for value in numbers])
+    mean = cast(total, _DOUBLE) / call("nullif", there, 0)
     if name == "sum":
         return total
-    if name in ("prod", "product"):
-        return f"({' * '.join(f'coalesce({sql}, 1)' for sql in numbers)})"
     if name == "mean":
         return mean
     if name in ("var", "std", "sem"):
-        squares = " + ".join(f"coalesce(power(CAST({sql} AS DOUBLE) - {mean}, 2), 0)" for sql in numbers)
-        variance = f"CASE WHEN ({there}) > {ddof} THEN ({squares}) / (({there}) - {ddof}) END"
+        squares = [call("power", cast(value, _DOUBLE) - mean, 2.0, dtype=_DOUBLE) for value in numbers]
+        spread = functools.reduce(operator.add, [call("coalesce", square, 0.0) for square in squares])
+        variance = case([(px.comparison("gt", there, ddof), spread / (there - ddof))])
         if name == "var":
             return variance
-        return f"sqrt({variance})" if name == "std" else f"sqrt({variance} / nullif({there}, 0))"
+        return _root(variance) if name == "std" else _root(variance / call("nullif", there, 0))
     raise NotImplementedError(f"{name}(axis=1) is not supported; use compute() and pandas")
 
 
-def _true(column: Column) -> str:
-    sql = column.sql
-    if column.kind is not None and pa.types.is_boolean(column.kind):
-        return f"coalesce({sql}, FALSE)"
-    if column.kind is not None and is_text(column.kind):
-        return f"coalesce({sql} <> '', TRUE)"
-    return f"coalesce({sql} <> {literal(0, column.kind)}, FALSE)"
+def _true(value: Expr, kind: pa.DataType) -> Expr:
+    if pa.types.is_boolean(kind):
+        return call("coalesce", value, False)
+    if is_text(kind):
+        return call("coalesce", px.comparison("ne", value, ""), True)
+    return call("coalesce", px.comparison("ne", value, literal(0, kind)), False)
 
 
 # Results.
@@ -349,16 +393,14 @@ class _Cells(FrameInput):
 
     _rows: Rows
 
-    def _expressions(self) -> list[str]:
+    def _expressions(self) -> list[Expr]:
         """Return the expressions of the values."""
         raise NotImplementedError
 
     @trim_traceback
     def explain(self) -> str:
         """Return the physical plan, split into stages."""
-        expressions = self._expressions()
-        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(expressions)) or "1 AS c0"
-        return self._rows.explain(f"SELECT {select} FROM {self._rows.under(select)}")
+        return self._rows.explain_values(self._expressions() or [px.literal(1)])
 
     @trim_traceback
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
@@ -377,7 +419,7 @@ class Reductions(_Cells):
     def __init__(
         self,
         rows: Rows,
-        cells: dict[Any, str],
+        cells: dict[Any, Expr],
         name: Any = None,
         origins: dict[Any, Any] | None = None,
         axis: pd.Index | None = None,
@@ -391,7 +433,7 @@ class Reductions(_Cells):
         self._empty = empty
         self._computed: pd.Series | None = None
 
-    def _expressions(self) -> list[str]:
+    def _expressions(self) -> list[Expr]:
         return list(self._cells.values())
 
     @trim_traceback
@@ -446,7 +488,7 @@ class Table(_Cells):
     def __init__(
         self,
         rows: Rows,
-        cells: dict[Any, dict[Any, str]],
+        cells: dict[Any, dict[Any, Expr]],
         origin: Any = None,
         axis: pd.Index | None = None,
         is_square: bool = False,
@@ -457,8 +499,8 @@ class Table(_Cells):
         self._axis = axis
         self._is_square = is_square
 
-    def _expressions(self) -> list[str]:
-        return [sql for column in self._cells.values() for sql in column.values()]
+    def _expressions(self) -> list[Expr]:
+        return [expr for column in self._cells.values() for expr in column.values()]
 
     @trim_traceback
     def compute(self, **arguments: Any) -> pd.DataFrame:
@@ -475,15 +517,26 @@ class Table(_Cells):
         return made
 
     def __getitem__(self, label: Any) -> Series:
-        from ._series import Series
 
-        column = self._cells[label]
-        parts = [
-            f"SELECT {literal(name)} AS {quote(INDEX + '0')}, {sql} AS v, {at} AS {quote(ROW)} FROM {self._rows.under(sql)}"
-            for at, (name, sql) in enumerate(column.items())
-        ]
-        rows = Rows(self._rows.client, f"({' UNION ALL '.join(parts)})", (quote(ROW),), keep=self._rows)
-        return Series(rows, quote("v"), label, (Level(None, quote(INDEX + "0")),), None, self._origin)
+        return labelled_values(self._rows, list(self._cells[label].items()), label, self._origin)
+
+
+def labelled_values(rows: Rows, values: Sequence[tuple[Any, Expr]], name: Any, origin: Any) -> Series:
+    """Return a column of reductions, computed together, with their labels as its index."""
+    from ._series import Series
+
+    # One row of all values becomes a row for each value, so that the rows are read once.
+    expressions = [expr for _, expr in values]
+    wide = Grouping(rows.under(expressions), (), cells(expressions))
+    labels = Values([f"{INDEX}0", ROW], [(literal(label), px.literal(at)) for at, (label, _) in enumerate(values)])
+    joined = Join(wide, labels, "cross", ())
+    place = joined.column(ROW)
+    value = case([(at, wide.column(f"c{at}")) for at in range(len(values))], operand=place)
+    relation = Projection(
+        joined, [Named(f"{INDEX}0", joined.column(f"{INDEX}0")), Named("v", value), Named(ROW, place)]
+    )
+    made = Rows(rows.client, relation, (SortKey(relation.column(ROW)),), keep=rows)
+    return Series(made, relation.column("v"), name, (Level(None, relation.column(f"{INDEX}0")),), origin)
 
 
 def quantile_levels(percentiles: Sequence[float] | None) -> list[float]:
@@ -505,17 +558,17 @@ def percent(q: float) -> str:
     return f"{q * 100:g}%"
 
 
-def describe_numbers(sql: str, kind: pa.DataType, percentiles: Sequence[float] | None) -> dict[Any, str]:
+def describe_numbers(value: Expr, kind: pa.DataType, percentiles: Sequence[float] | None) -> dict[Any, Expr]:
     """Return the cells of the description of a numeric column."""
-    cells = {
-        "count": f"CAST(count({sql}) AS DOUBLE)",
-        "mean": aggregate("mean", sql, kind),
-        "std": aggregate("std", sql, kind),
-        "min": f"CAST(min({sql}) AS DOUBLE)",
+    found = {
+        "count": cast(aggregated("count", value), _DOUBLE),
+        "mean": aggregate("mean", value, kind),
+        "std": aggregate("std", value, kind),
+        "min": cast(aggregated("min", value), _DOUBLE),
     }
     for q in quantile_levels(percentiles):
-        cells[percent(q)] = quantile(sql, q, kind)
-    return {**cells, "max": f"CAST(max({sql}) AS DOUBLE)"}
+        found[percent(q)] = quantile(value, q, kind)
+    return {**found, "max": cast(aggregated("max", value), _DOUBLE)}
 
 
 def is_described(kind: pa.DataType) -> bool:

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from ..plan import expr as px
+from ..plan.dtype import DType
+from ..plan.expr import Expr, call, case
+from . import _expressions as ex
 from ._scalar import Scalar
-from ._sql import checked, fill_condition, is_time, literal, sort_of, type_of
+from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 
 if TYPE_CHECKING:
     from ._rows import Rows
@@ -18,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MISSING", "ColumnReplacement", "is_missing"]
 
-#: SQL of a column without values.
-MISSING = "CAST(NULL AS DOUBLE)"
+#: A column without values.
+MISSING = px.cast(None, pa.float64())
 
 
 def is_missing(value: Any) -> bool:
@@ -32,13 +36,12 @@ class ColumnReplacement:
 
     name: Any
     _rows: Rows
-    _sql: builtins.str
+    _expr: Expr
     _kind: pa.DataType
     _origin: Any
     _like: Callable[..., Series]
     _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
-    _kind_with: Callable[..., pa.DataType | None]
 
     def _check_condition(self) -> None:
         """Check that the column is boolean.
@@ -56,19 +59,20 @@ class ColumnReplacement:
         if isinstance(value, Scalar):
             value = value.compute()
         if _is_column(value):
-            return self._filled(
-                *self._layered(f"coalesce({self._compatible_sql(value)}, {value._sql})", self._with(value))
-            )
-        if not self._takes(type_of(value), value) and self._sql != MISSING:
+            return self._filled(call("coalesce", self._compatible(value), value._expr), self._with(value))
+        if not self._takes(type_of(value), value) and self._expr is not MISSING:
             # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
             why = (
                 f"fillna: cannot replace missing values of column {self.name!r} of {sort_of(self._kind)} with {value!r}"
             )
-            return self._with_values(checked(f"{self._sql} IS NULL", why, self._sql))
-        return self._filled(f"fill_null({self._compatible_sql(value)}, {self._own_literal(value)})")
+            return self._with_values(checked(px.is_null(self._expr), why, self._expr))
+        made = self._compatible(value)
+        # Where the type does not become another one, it is known.
+        kind = None if made is not self._expr else self._kind_with(value)
+        return self._filled(call("fill_null", made, self._own_literal(value), dtype=kind))
 
-    def _filled(self, sql: builtins.str, rows: Rows | None = None) -> Series:
-        return self._like(sql, rows=rows) if self._sql == MISSING else self._with_values(sql, rows)
+    def _filled(self, expr: Expr, rows: Rows | None = None) -> Series:
+        return self._like(expr, rows) if self._expr is MISSING else self._with_values(expr, rows)
 
     def combine_first(self, other: Series) -> Series:
         """Replace missing values with the values of another column."""
@@ -81,10 +85,10 @@ class ColumnReplacement:
         values = list(values)
         # Values that the column cannot contain are left out.
         found = [literal(value, self._kind) for value in self._possible(values)]
-        tests = [fill_condition(f"{self._sql} IN ({', '.join(found)})")] if found else []
+        tests = [fill_condition(call("among", self._expr, *found))] if found else []
         if any(pd.isna(value) for value in values):
-            tests.append(f"({self._sql} IS NULL)")
-        return self._like(f"({' OR '.join(tests) or 'FALSE'})", pa.bool_())
+            tests.append(px.is_null(self._expr))
+        return self._like(px.disjunction(*tests))
 
     def _possible(self, values: Iterable[Any]) -> Iterator[Any]:
         """Yield the values that can be equal to a value of the column: strings never equal numbers or times."""
@@ -106,31 +110,44 @@ class ColumnReplacement:
             other = other.compute()
         origin = self._origin
         if _is_column(other):
-            rows, value = rows.combine(other._rows), other._sql
+            rows, value = rows.combine(other._rows), other._expr
             if isinstance(origin, pd.CategoricalDtype) and other._origin != origin:
                 raise TypeError("Cannot set a Categorical with another, without identical categories")
         else:
             value = self._own_literal(other)
-        own = self._compatible_sql(other)
+        own = self._compatible(other)
         # Where the condition is missing, the result is the other value.
-        sql = f"CASE WHEN {'' if keep else 'NOT '}{condition._sql} THEN {own} ELSE {value} END"
-        sql, rows = self._layered(sql, rows)
-        return self._like(sql, self._kind_with(other), rows, origin=origin)
+        test = condition._expr if keep else px.negation(condition._expr)
+        made = case([(test, own)], value, dtype=self._kind_with(other))
+        return self._like(made, rows, origin=origin)
 
-    def _layered(self, sql: builtins.str, rows: Rows) -> tuple[builtins.str, Rows]:
-        """Return an expression that duplicates its operands, as a layer if it is long, and its rows."""
-        more, short = rows.shorten(sql)
-        return short, more
+    def _kind_with(self, *values: Any) -> DType:
+        """Return the type of a column of its own and these values if it is the own type; None if it is not known."""
+        for value in values:
+            if isinstance(value, str) and is_plain_text(self._kind):
+                continue
+            if _is_column(value):
+                kind = value._kind
+            elif is_missing(value):
+                continue
+            else:
+                try:
+                    kind = ex.operand(value, self._kind)[1]
+                except OverflowError:
+                    return None
+            if kind != self._kind:
+                return None
+        return self._kind
 
-    def _own_literal(self, value: Any) -> builtins.str:
-        """Return the SQL of a new value of the column. A categorical column accepts only its categories."""
+    def _own_literal(self, value: Any) -> Expr:
+        """Return a new value of the column. A categorical column accepts only its categories."""
         known = self._origin.categories if isinstance(self._origin, pd.CategoricalDtype) else None
         if known is not None and not is_missing(value) and value not in known:
             raise TypeError(f"{value!r} is not one of the categories {list(known)!r}")
         return literal(value, self._kind)
 
-    def _compatible_sql(self, other: Any) -> builtins.str:
-        """Return the SQL of the column for an expression that also returns values of `other`.
+    def _compatible(self, other: Any) -> Expr:
+        """Return the column for an expression that also returns values of `other`.
 
         Raises
         ------
@@ -138,13 +155,13 @@ class ColumnReplacement:
             If a column cannot contain both, such as strings and numbers.
         """
         if not _is_column(other) and is_missing(other):
-            return self._sql
+            return self._expr
         kind = other._kind if _is_column(other) else type_of(other)
         if self._takes(kind, other):
-            return self._sql
-        if MISSING in (self._sql, other._sql if _is_column(other) else ""):
+            return self._expr
+        if self._expr is MISSING or (_is_column(other) and other._expr is MISSING):
             # A column without values accepts all types.
-            return "NULL" if self._sql == MISSING else self._sql
+            return px.NULL if self._expr is MISSING else self._expr
         raise TypeError(f"cannot insert {sort_of(kind)} into a column of {sort_of(self._kind)}; convert it with astype")
 
     def _takes(self, kind: pa.DataType, value: Any) -> bool:
@@ -198,13 +215,12 @@ class ColumnReplacement:
         sorts = {sort_of(type_of(value)) for value in arg.values() if not is_missing(value)}
         if len(sorts) > 1:
             raise TypeError(f"cannot map to {' and '.join(sorted(sorts))} in one column; use values of one type")
-        rows, own = self._rows.shorten(self._sql)
         found = [(literal(one, self._kind), literal(arg[one])) for one in self._possible(arg)]
-        sql = f"CASE {own} {' '.join(f'WHEN {old} THEN {new}' for old, new in found)} END" if found else MISSING
+        mapped = case(found, operand=self._expr) if found else MISSING
         gone = [new for old, new in arg.items() if is_missing(old) and na_action is None]
         if gone:
-            sql = f"CASE WHEN {own} IS NULL THEN {literal(gone[0])} ELSE {sql if found else 'NULL'} END"
-        return self._like(sql, None, rows, origin=None if gone else self._mapped_categories(arg))
+            mapped = case([(px.is_null(self._expr), literal(gone[0]))], mapped if found else None)
+        return self._like(mapped, origin=None if gone else self._mapped_categories(arg))
 
     def _mapped_categories(self, arg: dict[Any, Any]) -> Any:
         """Return the categories of a mapped categorical column, if the mapping is one-to-one."""
@@ -232,13 +248,13 @@ class ColumnReplacement:
         column: Any = self.fillna(gone[0]) if gone else self
         found = {old: pairs[old] for old in self._possible(pairs)}
         for new in found.values():
-            self._compatible_sql(new)
-        cases = " ".join(f"WHEN {literal(old, self._kind)} THEN {self._own_literal(new)}" for old, new in found.items())
+            self._compatible(new)
+        cases = [(literal(old, self._kind), self._own_literal(new)) for old, new in found.items()]
         if not cases:
             same: Series = column
             return same
-        rows, own = column._rows.shorten(column._sql)
-        made: Series = column._like(f"CASE {own} {cases} ELSE {own} END", None, rows, origin=column._origin)
+        kind = self._kind_with(*found.values())
+        made: Series = column._with_values(case(cases, column._expr, column._expr, dtype=kind))
         return made
 
 

@@ -12,6 +12,8 @@ from .._drawing import visualize
 from .._errors import trim_traceback
 from .._frame_inputs import FrameInput
 from .._progress import show_queries
+from ..plan import expr as px
+from ..plan.expr import Expr, call
 from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._columns import to_pandas
@@ -40,9 +42,9 @@ class Scalar(FrameInput):
     0.5
     """
 
-    def __init__(self, rows: Rows, sql: str, kind: Any = None, missing: Any = float("nan")) -> None:
+    def __init__(self, rows: Rows, expr: Expr, kind: Any = None, missing: Any = float("nan")) -> None:
         self._rows = rows
-        self._sql = sql
+        self._expr = expr
         self._kind = kind
         self._missing = missing
 
@@ -51,7 +53,7 @@ class Scalar(FrameInput):
         """Run the plan on the cluster and return the value."""
         reject_unsupported("compute", arguments)
         with show_queries(self._rows.client):
-            table = self._rows.values([self._sql])
+            table = self._rows.values([self._expr])
         if table.num_rows == 0 or table.column(0).null_count:
             return pd.NaT if pa.types.is_temporal(table.column(0).type) else self._missing
         value = to_pandas(table).iloc[0, 0]
@@ -60,7 +62,7 @@ class Scalar(FrameInput):
     @trim_traceback
     def explain(self) -> str:
         """Return the physical plan, split into stages."""
-        return self._rows.explain(f"SELECT {self._sql} AS value FROM {self._rows.under(self._sql)}")
+        return self._rows.explain_values([self._expr])
 
     @trim_traceback
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
@@ -94,14 +96,14 @@ class Scalar(FrameInput):
         return round(self.compute(), digits)
 
     def __repr__(self) -> str:
-        return f"<Scalar: {self._sql}>"
+        return f"<Scalar: {self._expr}>"
 
     def _combined(self, name: str, other: Any, swapped: bool = False) -> Any:
-        rows, left = self._rows, (self._sql, self._type)
+        rows, left = self._rows, (self._expr, self._type)
         if isinstance(other, Scalar):
             if rows.identity is not other._rows.identity:
                 raise NotImplementedError("cannot combine values of different frames; use compute() first")
-            rows, right = rows.combine(other._rows), (other._sql, other._type)
+            rows, right = rows.combine(other._rows), (other._expr, other._type)
         else:
             try:
                 right = self._operand(name, other, swapped)
@@ -111,17 +113,17 @@ class Scalar(FrameInput):
         if name in ex.COMPARISONS:
             return Scalar(rows, ex.comparison(name, left[0], right[0]))
         if name in ("and", "or"):
-            return Scalar(rows, f"({left[0]} {name.upper()} {right[0]})")
+            return Scalar(rows, call(name, left[0], right[0]))
         sides = (right, left) if swapped else (left, right)
         # Single values follow the rules of NumPy.
-        return Scalar(rows, ex.arithmetic(name, *sides[0], *sides[1], "numpy")[0])
+        return Scalar(rows, ex.arithmetic(name, *sides[0], *sides[1], "numpy"))
 
     @property
     def _type(self) -> pa.DataType:
-        return self._rows.type(self._sql)
+        return self._rows.type(self._expr)
 
-    def _operand(self, name: str, value: Any, swapped: bool) -> tuple[str, pa.DataType]:
-        """Return the SQL and the type of a Python value that is the other operand."""
+    def _operand(self, name: str, value: Any, swapped: bool) -> tuple[Expr, pa.DataType]:
+        """Return a Python value that is the other operand, and its type."""
         if name in ex.COMPARISONS or name in ("and", "or"):
             return literal(value, self._type), self._type
         if swapped:
@@ -147,13 +149,13 @@ class Scalar(FrameInput):
     __hash__ = object.__hash__
 
     def __neg__(self) -> Scalar:
-        return Scalar(self._rows, f"(- {self._sql})")
+        return Scalar(self._rows, -self._expr)
 
     def __abs__(self) -> Scalar:
-        return Scalar(self._rows, f"abs({self._sql})")
+        return Scalar(self._rows, call("abs", self._expr))
 
     def __invert__(self) -> Scalar:
-        return Scalar(self._rows, f"(NOT {self._sql})")
+        return Scalar(self._rows, px.negation(self._expr))
 
 
 def _operator(name: str, swapped: bool) -> Callable[[Scalar, Any], Any]:

@@ -7,19 +7,22 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
+import pyarrow as pa
 
 from .._errors import trim_traceback
+from ..plan import expr as px
+from ..plan.expr import Expr, Literal, SortKey, window
+from ..plan.relation import Filter, Join, Named, Projection, Sorting, Values
+from ..plan.rewrite import distinct_keys
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, label_index, sort_sql
+from ._columns import Column, label_index, sort_value
 from ._heads import compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
 from ._reductions import row_reduction
-from ._rows import Rows, direction, reverse
-from ._rows import term as term_of
+from ._rows import Rows
 from ._series import _NO_ORDER, Index, Series, _compute_file_tail, reject_categories
-from ._sql import INDEX, quote
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -45,8 +48,10 @@ class FrameRows:
     _narrowed: Callable[..., DataFrame]
     _filtered: Callable[..., DataFrame]
     _reordered: Callable[..., DataFrame]
-    _order_names: Callable[..., list[str]]
-    _over_subquery: Callable[..., DataFrame]
+    _kinds: Callable[[], dict[Any, Any]]
+    _ordered_parts: Callable[[Rows], list[Named]]
+    _order_over: Callable[..., list[SortKey]]
+    _derived: Callable[..., DataFrame]
 
     def query(self, expr: str, **arguments: Any) -> DataFrame:
         """Select the rows for which a condition is true, such as ``a > 1 and b == 'x' and c < @limit``.
@@ -68,17 +73,18 @@ class FrameRows:
         """Drop rows with any missing value, with only missing values, or with fewer than `thresh` other values."""
         labels = [subset] if subset is not None and not isinstance(subset, (list, tuple, pd.Index)) else subset
         labels = list(self._columns if labels is None else labels)
-        tests = [self._column(label).notna()._sql for label in labels]
+        tests = [self._column(label).notna()._expr for label in labels]
         if thresh is not None:
             if how is not None:
                 raise TypeError("You cannot set both the how and thresh arguments at the same time.")
-            return self._narrowed(
-                f"({row_reduction('count', [self._column(label)._cell for label in labels])}) >= {thresh}"
-            )
+            kinds = self._kinds()
+            count = row_reduction("count", [self._columns[label] for label in labels], [kinds[one] for one in labels])
+            return self._narrowed(px.comparison("ge", count, thresh))
         how = how or "any"
         if how not in ("any", "all"):
             raise ValueError(f"dropna: how must be 'any' or 'all', not {how!r}")
-        return self._narrowed(f"({(' AND ' if how == 'any' else ' OR ').join(tests) or 'TRUE'})")
+        every = px.conjunction(*tests) if how == "any" or not tests else px.disjunction(*tests)
+        return self._narrowed(every)
 
     @property
     def loc(self) -> Loc:
@@ -149,13 +155,13 @@ class FrameRows:
             more = "" if replace else "; a larger fraction requires replace=True"
             raise ValueError(f"frac must be between 0 and {most}, not {frac!r}{more}")
         if random_state is None:
-            lot = "random()"
+            lot = px.call("random")
         else:
-            keys = self._rows.order or [column.sql for column in self._columns.values()]
+            keys = [key.expr for key in self._rows.order] or [column.expr for column in self._columns.values()]
             lot = sampling_hash(keys, random_state)
-        return self._repeated(lot, frac) if replace else self._narrowed(f"{lot} < {float(frac)!r}")
+        return self._repeated(lot, frac) if replace else self._narrowed(px.comparison("lt", lot, float(frac)))
 
-    def _repeated(self, lot: str, mean: float) -> DataFrame:
+    def _repeated(self, lot: Expr, mean: float) -> DataFrame:
         """Repeat each row by the Poisson quantile of its random number between 0 and 1."""
         # The probabilities that a row is drawn at least once, at least twice, and so on.
         shares, term, left = [], math.exp(-mean), 1.0
@@ -163,18 +169,14 @@ class FrameRows:
             left -= term
             shares.append(left)
             term *= mean / len(shares)
-        rows, lot = self._rows.add(lot)
-        frame = self._like(self._columns, rows)
-        levels = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(self._index)]
-        cells = [f"{sql} AS {quote(name)}" for sql, name in frame._selected()]
-        order = [f"{term_of(sql)} AS {quote(name)}" for sql, name in zip(rows.order, self._order_names(rows))]
-        select = ", ".join(dict.fromkeys([*levels, *cells, *order])) or "1 AS one"
-        draws = ", ".join(f"(CAST({share!r} AS DOUBLE))" for share in shares) or "(CAST(-1 AS DOUBLE))"
-        relation = rows.under(select, lot)
-        root = (
-            f"(SELECT {select} FROM {relation} CROSS JOIN (VALUES {draws}) AS __draws(__share) WHERE {lot} < __share)"
-        )
-        made = frame._over_subquery(root, rows)
+        rows = self._rows
+        parts = self._ordered_parts(rows)
+        drawn = rows.project([*parts, Named("__lot", lot)])
+        draws = Values(["__share"], [(Literal(share, pa.float64()),) for share in shares or [-1.0]])
+        joined = Join(drawn, draws, "cross", ())
+        is_drawn = px.comparison("lt", drawn.column("__lot"), draws.column("__share"))
+        found = Filter(joined, [is_drawn])
+        made = self._derived(Projection(found, [Named(name, found.column(name)) for name, _ in parts]), rows)
         made._rows.physical = False
         return made
 
@@ -190,11 +192,10 @@ class FrameRows:
         ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(labels)
         if len(ways) != len(labels):
             raise ValueError(f"sort_values: ascending has {len(ways)} values for {len(labels)} columns")
-        nulls = "NULLS LAST" if na_position == "last" else "NULLS FIRST"
         order = []
         for label, way in zip(labels, ways):
             column = self._key(label)
-            order.append(f"{sort_sql(column._sql, column._origin)} {'ASC' if way else 'DESC'} {nulls}")
+            order.append(SortKey(sort_value(column._expr, column._origin), not way, na_position != "last"))
         return self._reordered((*order, *self._rows.order))
 
     def set_index(
@@ -242,11 +243,11 @@ class FrameRows:
         gone = drop and not isinstance(other, Series)
         columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
         rows = self._rows.combine(column._rows)
-        order = (f"{sort_sql(column._sql, column._origin)} ASC NULLS LAST", *rows.order)
+        order = (SortKey(sort_value(column._expr, column._origin)), *rows.order)
         made = rows.with_changes(order=order, physical=sorted and rows.physical) if is_sorting else rows
         from ._frame import DataFrame
 
-        frame = DataFrame(made, columns, (Level(label, column._sql, column._origin),), self._axis)
+        frame = DataFrame(made, columns, (Level(label, column._expr, column._origin),), self._axis)
         if divisions is not None or isinstance(npartitions, int):
             return frame.repartition(divisions, npartitions if divisions is None else None)
         return frame
@@ -261,7 +262,7 @@ class FrameRows:
                     name = "index" if len(self._index) == 1 else f"level_{at}"
                 if name in self._columns:
                     raise ValueError(f"cannot insert {name}, already exists")
-                columns[name] = Column(level.sql, None, level.origin)
+                columns[name] = Column(level.expr, level.origin)
         from ._frame import DataFrame
 
         columns.update(self._columns)
@@ -269,8 +270,7 @@ class FrameRows:
 
     def sort_index(self, ascending: bool = True) -> DataFrame:
         """Sort by the index."""
-        way = "ASC" if ascending else "DESC"
-        order = tuple(f"{sort_sql(level.sql, level.origin)} {way} NULLS LAST" for level in self._index)
+        order = [SortKey(sort_value(level.expr, level.origin), not ascending) for level in self._index]
         return self._reordered((*order, *self._rows.order))
 
     def drop_duplicates(
@@ -281,15 +281,14 @@ class FrameRows:
         if keep not in ("first", "last", False):
             raise ValueError(f"drop_duplicates: keep must be 'first', 'last' or False, not {keep!r}")
         labels = subset if isinstance(subset, (list, tuple, pd.Index)) else [subset]
-        by = ", ".join(self._column(label)._sql for label in (self._columns if subset is None else labels))
+        by = [self._column(label)._expr for label in (self._columns if subset is None else labels)]
         if keep is False:
-            rows, number = self._rows.add(f"count(*) OVER (PARTITION BY {by})")
+            number = window("count_rows", partition=by)
         else:
-            order = self._rows.order or tuple(column.sql for column in self._columns.values())
-            terms = ", ".join(order if keep == "first" else [reverse(sql) for sql in order])
-            rows, number = self._rows.add(f"row_number() OVER (PARTITION BY {by} ORDER BY {terms})")
-        frame = self._like(self._columns, rows)._narrowed(f"{number} = 1", rows)
-        frame._rows.physical = False
+            order = self._rows.order or tuple(SortKey(column.expr) for column in self._columns.values())
+            keys = distinct_keys(order if keep == "first" else [key.reverse for key in order])
+            number = window("row_number", partition=by, order=keys)
+        frame = self._narrowed(px.comparison("eq", number, 1))
         return frame.reset_index(drop=True) if ignore_index else frame
 
     def nlargest(self, n: int, columns: Any) -> DataFrame:
@@ -307,10 +306,11 @@ class FrameRows:
             reject_categories(name, self._key(label))
 
     def _first(self, n: int, backwards: bool = False) -> DataFrame:
-        order = self._rows.order
-        ways = [direction(reverse(sql) if backwards else sql) for sql in order]
-        by = ", ".join(f"{quote(name)}{way}" for name, way in zip(self._order_names(self._rows), ways))
-        frame = self._narrowed("TRUE", extra=f"{' ORDER BY ' + by if by else ''} LIMIT {max(n, 0)}")
+        rows = self._rows
+        every = rows.project(self._ordered_parts(rows))
+        order = self._order_over(every, rows)
+        first = Sorting(every, [key.reverse for key in order] if backwards else order, max(n, 0))
+        frame = self._derived(first, rows)
         frame._rows.physical = False
         return frame
 

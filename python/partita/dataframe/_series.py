@@ -11,17 +11,20 @@ import pandas as pd
 import pyarrow as pa
 
 from .._errors import trim_traceback
+from ..plan import expr as px
+from ..plan.expr import Expr, SortKey, aggregate, call, case, window
+from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
 from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
-from ._columns import ARROW, Column, derived_origin, is_masked, require_order, sort_sql, to_pandas
+from ._columns import ARROW, Column, derived_origin, is_masked, require_order, sort_value, to_pandas
 from ._heads import compute_head
 from ._operators import Operators
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, arrow_name, is_number, is_plain_text, is_text, is_time, literal, quote, sort_of, type_of
+from ._sql import INDEX, is_number, is_text, is_time, literal, sort_of, type_of
 from ._summary import ColumnSummary, truth
 from ._text import check_integers, text_of
 from ._window_methods import ColumnWindows
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from ._frame import DataFrame
 
 #: The integer of a missing time.
-NAT = "(-9223372036854775807 - 1)"
+NAT = literal(-(2**63))
 
 __all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
 
@@ -55,26 +58,22 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     def __init__(
         self,
         rows: Rows,
-        sql: builtins.str,
+        expr: Expr,
         name: Any,
         index: tuple[Level, ...],
-        kind: pa.DataType | None = None,
         origin: Any = None,
     ) -> None:
         self._rows = rows
-        self._sql = sql
+        self._expr = expr
         self.name = name
         self._index = index
-        self._known = kind
         self._origin = origin
 
     # Attributes.
 
     @property
     def _kind(self) -> pa.DataType:
-        if self._known is None:
-            self._known = self._rows.type(self._sql)
-        return self._known
+        return self._rows.type(self._expr)
 
     @property
     def dtype(self) -> Any:
@@ -94,7 +93,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     @property
     def size(self) -> Scalar:
         """The number of rows including missing values, computed lazily."""
-        return Scalar(self._rows, "count(*)", int)
+        return Scalar(self._rows, aggregate("count_rows"), int)
 
     @property
     def shape(self) -> tuple[Scalar]:
@@ -107,8 +106,8 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     def _selected_labels(self) -> list[Any]:
         return [self.name]
 
-    def _selected(self) -> list[tuple[str, str]]:
-        return [(self._sql, "v")]
+    def _selected(self) -> list[Named]:
+        return [Named("v", self._expr)]
 
     def _origins(self) -> list[Any]:
         return [*super()._origins(), self._origin]
@@ -118,25 +117,18 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         values = frame.iloc[:, len(self._index)]
         return pd.Series(values.array, index=index, name=self.name)
 
-    def _like(
-        self,
-        sql: builtins.str,
-        kind: pa.DataType | None = None,
-        rows: Rows | None = None,
-        name: Any = ...,
-        origin: Any = ...,
-    ) -> Series:
+    def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
         """Return a column computed from this one. Categories become plain values unless an origin is given."""
         origin = derived_origin(self._origin) if origin is ... else origin
-        return Series(rows or self._rows, sql, self.name if name is ... else name, self._index, kind, origin)
+        return Series(rows or self._rows, expr, self.name if name is ... else name, self._index, origin)
 
-    def _with_values(self, sql: builtins.str, rows: Rows | None = None) -> Series:
-        """Return a column of the same type and origin, with other rows or replaced values."""
-        return self._like(sql, self._known, rows, origin=self._origin)
+    def _with_values(self, expr: Expr, rows: Rows | None = None) -> Series:
+        """Return a column of the same origin, with other rows or replaced values."""
+        return self._like(expr, rows, origin=self._origin)
 
     @property
     def _cell(self) -> Column:
-        return Column(self._sql, self._known, self._origin)
+        return Column(self._expr, self._origin)
 
     def to_frame(self, name: Any = None) -> DataFrame:
         """Convert to a frame with one column."""
@@ -153,11 +145,11 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         """Rename the column."""
         if isinstance(index, (dict, Series, pd.Series)) or callable(index):
             raise NotImplementedError("Series.rename() supports only a new name, not a mapping of index labels")
-        return self._like(self._sql, self._known, name=index, origin=self._origin)
+        return self._like(self._expr, name=index, origin=self._origin)
 
     def copy(self, deep: bool = False) -> Series:
         """Return a column of the same plan."""
-        return self._with_values(self._sql)
+        return self._with_values(self._expr)
 
     def pipe(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function with this column and return its result."""
@@ -188,7 +180,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         if self._create_deferred():
             return self.copy()
         rows, levels = self._persist_rows()
-        return Series(rows, quote("v"), self.name, levels, self._known, self._origin)
+        return Series(rows, rows.column("v"), self.name, levels, self._origin)
 
     @trim_traceback
     def head(self, n: int = 5, compute: bool = True) -> Any:
@@ -200,7 +192,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         if name is not None and not drop:
             return self.rename(name).reset_index()
         if drop:
-            return Series(self._rows, self._sql, self.name, (), self._known, self._origin)
+            return Series(self._rows, self._expr, self.name, (), self._origin)
         return self.to_frame().reset_index()
 
     # Operators.
@@ -222,19 +214,19 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         rows, origin = self._rows, derived_origin(self._origin)
         # With ArrowDtype, an integer operand has the type int64, not the smaller type of the column.
         like = pa.int64() if origin == ARROW and pa.types.is_integer(self._kind) else self._kind
-        left = (self._sql, self._kind)
+        left = (self._expr, self._kind)
         style = ex.style_of(None if swapped else self._origin, origin)
         if isinstance(other, Series):
             rows, origin = self._with(other), derived_origin(self._origin, other._origin)
             style = ex.style_of(self._origin, other._origin)
-            right = (other._sql, other._kind)
+            right = (other._expr, other._kind)
         elif swapped:
             right = ex.operand(other, like)
         else:
             right = ex.right_operand(name, other, like, style)
         sides = (right, left) if swapped else (left, right)
-        sql, kind = ex.arithmetic(name, *sides[0], *sides[1], style, ex.is_bounded(other))
-        return self._like(sql, kind, rows, self._name_with(other), origin)
+        made = ex.arithmetic(name, *sides[0], *sides[1], style, ex.is_bounded(other))
+        return self._like(made, rows, self._name_with(other), origin)
 
     def _compare(self, name: str, other: Any) -> Any:
         if not isinstance(other, Series) and isinstance(other, Plan):
@@ -250,16 +242,16 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             if zones == {True, False}:
                 raise TypeError("cannot compare times with a zone and times without a zone; use dt.tz_localize")
             origin = derived_origin(self._origin, other._origin)
-            sql = ex.comparison(name, self._sql, other._sql, is_masked(origin))
-            return self._like(sql, pa.bool_(), self._with(other), self._name_with(other), origin)
+            made = ex.comparison(name, self._expr, other._expr, is_masked(origin))
+            return self._like(made, self._with(other), self._name_with(other), origin)
         if self._is_unlike(other):
             return self._compare_unlike(name, type_of(other), self._rows, self.name)
-        sql, value = self._sql, literal(other, self._kind)
+        own, value = self._expr, literal(other, self._kind)
         if pa.types.is_boolean(self._kind) and isinstance(other, numbers.Number) and not isinstance(other, bool):
-            sql, value = f"CAST({sql} AS BIGINT)", literal(other)
+            own, value = px.cast(own, pa.int64()), literal(other)
         elif is_number(self._kind) and isinstance(other, bool):
             value = literal(int(other), self._kind)
-        return self._like(ex.comparison(name, sql, value, is_masked(self._origin)), pa.bool_())
+        return self._like(ex.comparison(name, own, value, is_masked(self._origin)))
 
     def _is_unlike(self, value: Any) -> bool:
         """Whether the value can never be equal to a value of the column, because of their types."""
@@ -269,14 +261,14 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         """Compare strings with numbers or booleans, which are never equal and not ordered."""
         if name not in ("eq", "ne"):
             raise TypeError(f"cannot compare {sort_of(self._kind)} with {sort_of(kind)}; convert one with astype")
-        answer = "FALSE" if name == "eq" else "TRUE"
-        sql = f"CASE WHEN {self._sql} IS NOT NULL THEN {answer} END" if is_masked(self._origin) else answer
-        return self._like(sql, pa.bool_(), rows, label)
+        answer = px.literal(name != "eq")
+        made = case([(px.not_null(self._expr), answer)]) if is_masked(self._origin) else answer
+        return self._like(made, rows, label)
 
     def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
         if isinstance(other, Series) and origin.ordered and other._origin == origin:
-            sides = (sort_sql(self._sql, origin), sort_sql(other._sql, origin))
-            return self._like(ex.comparison(name, *sides), pa.bool_(), self._with(other), self._name_with(other))
+            sides = (sort_value(self._expr, origin), sort_value(other._expr, origin))
+            return self._like(ex.comparison(name, *sides), self._with(other), self._name_with(other))
         if not origin.ordered or isinstance(other, Series):
             raise TypeError(
                 "cannot compare categories by order; use an ordered categorical column and one of its categories, "
@@ -284,8 +276,8 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             )
         if other not in origin.categories:
             raise TypeError(f"{other!r} is not one of the categories {list(origin.categories)!r}")
-        place = str(list(origin.categories).index(other))
-        return self._like(ex.comparison(name, sort_sql(self._sql, origin), place), pa.bool_())
+        place = px.literal(list(origin.categories).index(other))
+        return self._like(ex.comparison(name, sort_value(self._expr, origin), place))
 
     def _apply_ufunc(self, name: str, inputs: tuple[Any, ...]) -> Series:
         from ._ufuncs import apply_to_column
@@ -293,39 +285,35 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return apply_to_column(self, name, inputs)
 
     def _logical(self, operator: str, other: Any) -> Any:
-        kind = None
-        if pa.types.is_boolean(self._kind):
-            kind = pa.bool_()
-        elif pa.types.is_integer(self._kind):
-            # Bitwise operators of integers.
-            operator = {"AND": "&", "OR": "|", "<>": "^"}[operator]
-        else:
+        is_whole = pa.types.is_integer(self._kind)
+        if not is_whole and not pa.types.is_boolean(self._kind):
             raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
+        # Bitwise operators of integers.
+        function = {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator] if is_whole else operator
         if isinstance(other, Series):
-            sql = f"({self._sql} {operator} {other._sql})"
+            made = _logical_call(function, self._expr, other._expr)
             origin = derived_origin(self._origin, other._origin)
-            return self._like(sql, kind, self._with(other), self._name_with(other), origin)
-        if kind is None and isinstance(other, numbers.Integral):
-            right, kind = ex.operand(int(other), self._kind)
-            return self._like(f"({self._sql} {operator} {right})", kind)
-        return self._like(f"({self._sql} {operator} {literal(other)})", kind)
+            return self._like(made, self._with(other), self._name_with(other), origin)
+        if is_whole and isinstance(other, numbers.Integral):
+            return self._like(call(function, self._expr, ex.operand(int(other), self._kind)[0]))
+        return self._like(_logical_call(function, self._expr, literal(other)))
 
     def __and__(self, other: Any) -> Series:
-        return self._logical("AND", other)
+        return self._logical("and", other)
 
     def __or__(self, other: Any) -> Series:
-        return self._logical("OR", other)
+        return self._logical("or", other)
 
     def __xor__(self, other: Any) -> Series:
-        return self._logical("<>", other)
+        return self._logical("ne", other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> Series:
         if pa.types.is_boolean(self._kind):
-            return self._like(f"(NOT {self._sql})", pa.bool_())
+            return self._like(px.negation(self._expr))
         ones = 2**self._kind.bit_width - 1 if pa.types.is_unsigned_integer(self._kind) else -1
-        return self._like(f"({literal(ones, self._kind)} - {self._sql})", self._kind)
+        return self._like(call("subtract", literal(ones, self._kind), self._expr, dtype=self._kind))
 
     def _check_number(self, name: builtins.str) -> None:
         """Raise an error for operations that only numbers support."""
@@ -338,15 +326,16 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             return self * -1
         if pa.types.is_unsigned_integer(self._kind):
             return 0 - self
-        return self._like(f"(- {self._sql})", self._known)
+        return self._like(-self._expr)
 
     def abs(self) -> Series:
         """Return the absolute values."""
         self._check_number("abs")
         if pa.types.is_duration(self._kind):
             zero = literal(pd.Timedelta(0), self._kind)
-            return self._like(f"CASE WHEN {self._sql} < {zero} THEN {(-self)._sql} ELSE {self._sql} END", self._known)
-        return self._like(f"abs({self._sql})", self._known)
+            is_negative = px.comparison("lt", self._expr, zero)
+            return self._like(case([(is_negative, (-self)._expr)], self._expr))
+        return self._like(call("abs", self._expr))
 
     __abs__ = abs
 
@@ -354,8 +343,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         """Round numbers to a number of decimals, half to even. Other values are unchanged."""
         if not is_number(self._kind):
             return self.copy()
-        rows, sql = self._rows.shorten(self._sql)
-        return self._like(ex.rounded(sql, self._kind, decimals), self._kind, rows)
+        return self._like(ex.rounded(self._expr, self._kind, decimals))
 
     # Values.
 
@@ -372,22 +360,20 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         if is_text(wanted) and self._origin != ARROW:
             found = text_of(self)
             if found is not None:
-                return self._like(found[0], None, found[1], origin=origin)
+                return self._like(found, origin=origin)
         if pa.types.is_integer(wanted):
             return self._to_integers(wanted, dtype, origin)
-        return self._like(ex.cast(self._sql, self._kind, dtype), origin=origin)
+        return self._like(ex.cast(self._expr, self._kind, dtype), origin=origin)
 
     def _to_integers(self, wanted: pa.DataType, dtype: Any, origin: Any) -> Series:
         """Convert to integers. Missing values raise an error when the plan runs, except in nullable types."""
-        rows, sql = self._rows.shorten(self._sql)
-        made = ex.cast(sql, self._kind, dtype)
+        made = ex.cast(self._expr, self._kind, dtype)
         if is_time(self._kind) or pa.types.is_duration(self._kind):
             # As in NumPy, a missing time is the smallest integer.
             if wanted == pa.int64() and not is_masked(origin):
-                made = f"fill_null({made}, {NAT})"
-            return self._like(made, None, rows, origin=origin)
-        made, rows = self._layered(check_integers(sql, self._kind, made, is_masked(origin)), rows)
-        return self._like(made, wanted, rows, origin=origin)
+                made = call("fill_null", made, NAT)
+            return self._like(made, origin=origin)
+        return self._like(check_integers(self._expr, self._kind, made, is_masked(origin)), origin=origin)
 
     def _to_categories(self, dtype: pd.CategoricalDtype) -> Series:
         """Convert to categories. Values that are not categories become missing."""
@@ -400,24 +386,22 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         if dtype == self._origin:
             # Categories in another order are the same type if they are not ordered.
             return self.copy()
-        known = self.isin(list(dtype.categories))
-        if known._sql == "(FALSE)" and len(dtype.categories):
+        known = self.isin(list(dtype.categories))._expr
+        if known is px.literal(False) and len(dtype.categories):
             # No category has the type of the values.
-            kind = type_of(dtype.categories[0])
-            return self._like(f"arrow_cast(NULL, '{arrow_name(kind)}')", kind, origin=dtype)
-        return self._like(f"CASE WHEN {known._sql} THEN {self._sql} END", self._known, origin=dtype)
+            return self._like(px.cast(None, type_of(dtype.categories[0])), origin=dtype)
+        return self._like(case([(known, self._expr)]), origin=dtype)
 
     def _to_boolean(self, origin: Any) -> Series:
         """Convert to booleans. Missing values become true, except in nullable types."""
         if not (is_number(self._kind) or is_text(self._kind)) or (is_text(self._kind) and is_masked(origin)):
             raise TypeError(f"astype: cannot convert {self._kind} to bool; compare it with a value instead")
         masked = is_masked(self._origin) or is_masked(origin)
-        sql = truth(self) if masked else f"coalesce({truth(self)}, TRUE)"
-        return self._like(sql, pa.bool_(), origin=origin)
+        return self._like(truth(self) if masked else call("coalesce", truth(self), True), origin=origin)
 
     def isna(self) -> Series:
         """Return whether each value is missing."""
-        return self._like(f"({self._sql} IS NULL)", pa.bool_(), origin=None)
+        return self._like(px.is_null(self._expr), origin=None)
 
     isnull = isna
 
@@ -444,55 +428,34 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             lower, upper = min(lower, upper), max(lower, upper)
         if isinstance(self._origin, pd.CategoricalDtype):
             return self._clip_categories(lower, upper, self._origin)
-        rows, sql = self._rows.shorten(self._sql)
         cases = []
         if lower is not None:
-            cases.append(f"WHEN {sql} < {literal(lower)} THEN {literal(lower, self._kind)}")
+            cases.append((px.comparison("lt", self._expr, literal(lower)), literal(lower, self._kind)))
         if upper is not None:
-            cases.append(f"WHEN {sql} > {literal(upper)} THEN {literal(upper, self._kind)}")
+            cases.append((px.comparison("gt", self._expr, literal(upper)), literal(upper, self._kind)))
         if not cases:
             return self
-        made, rows = self._layered(f"CASE {' '.join(cases)} ELSE {sql} END", rows)
-        return self._like(made, self._kind_with(lower, upper), rows)
+        return self._like(case(cases, self._expr, dtype=self._kind_with(lower, upper)))
 
     def _clip_categories(self, lower: Any, upper: Any, origin: pd.CategoricalDtype) -> Series:
         require_order("clip", origin)
         known = list(origin.categories)
-        place = sort_sql(self._sql, origin)
+        place = sort_value(self._expr, origin)
         cases = []
         # Where the order of the categories differs from that of their values, the upper limit wins, as in pandas.
-        for operator, limit in ((">", upper), ("<", lower)):
+        for operator, limit in (("gt", upper), ("lt", lower)):
             if limit is None or is_missing(limit):
                 continue
             if limit not in known:
                 raise TypeError(f"{limit!r} is not one of the categories {known!r}")
-            cases.append(f"WHEN {place} {operator} {known.index(limit)} THEN {literal(limit)}")
+            cases.append((px.comparison(operator, place, known.index(limit)), literal(limit)))
         if not cases:
             return self
-        made, rows = self._layered(f"CASE {' '.join(cases)} ELSE {self._sql} END", self._rows)
-        return self._like(made, None, rows, origin=origin)
-
-    def _kind_with(self, *values: Any) -> pa.DataType | None:
-        """Return the type of a column of its own and these values if it is the own type; None if it is not known."""
-        for value in values:
-            if isinstance(value, str) and is_plain_text(self._kind):
-                continue
-            if isinstance(value, Series):
-                kind = value._kind
-            elif value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
-                continue
-            else:
-                try:
-                    kind = ex.operand(value, self._kind)[1]
-                except OverflowError:
-                    return None
-            if kind != self._kind:
-                return None
-        return self._kind
+        return self._like(case(cases, self._expr), origin=origin)
 
     def nunique_approx(self) -> Scalar:
         """Return the approximate number of distinct values."""
-        return self._reduced(f"approx_distinct({self._sql})", int)
+        return self._reduced(aggregate("approx_distinct", self._expr), int)
 
     @property
     def str(self) -> Any:
@@ -563,7 +526,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         frame = self.to_frame("v").sort_values("v", ascending=ascending, na_position=na_position, **arguments)
         return self._from_frame(frame)
 
-    def _reordered(self, order: tuple[builtins.str, ...]) -> Series:
+    def _reordered(self, order: tuple[SortKey, ...]) -> Series:
         return self._from_frame(self.to_frame("v")._reordered(order))
 
     def sort_index(self, ascending: bool = True) -> Series:
@@ -572,9 +535,14 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def unique(self) -> Series:
         """Return the distinct values, in undefined order."""
-        sql = f"(SELECT DISTINCT {self._sql} AS v FROM {self._rows.under(self._sql)})"
+        distinct = Distinct(self._projected("v"))
         made = Index if isinstance(self, Index) else Series
-        return made(Rows(self._client, sql, keep=self._rows), quote("v"), self.name, (), self._known, self._origin)
+        return made(Rows(self._client, distinct, keep=self._rows), distinct.column("v"), self.name, (), self._origin)
+
+    def _projected(self, name: builtins.str, dropna: bool = False) -> Relation:
+        """Return the relation of the values, under a name, with or without missing ones."""
+        found = self._rows.project([Named(name, self._expr)])
+        return Filter(found, [px.not_null(found.column(name))]) if dropna else found
 
     def drop_duplicates(self, keep: builtins.str = "first", **arguments: Any) -> Series:
         """Drop all but the first occurrence of each value."""
@@ -585,24 +553,34 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     ) -> Series:
         """Count the rows of each distinct value, most frequent first, ties by value."""
         reject_unsupported("value_counts", arguments)
-        where = f" WHERE {self._sql} IS NOT NULL" if dropna else ""
-        value = quote(INDEX + "0")
-        counted = f"SELECT {self._sql} AS {value}, 1 AS n FROM {self._rows.under(self._sql)}{where}"
-        if isinstance(self._origin, pd.CategoricalDtype) and len(self._origin.categories):
-            # Include categories without rows.
-            known = ", ".join(f"({literal(one)}, 0)" for one in self._origin.categories)
-            counted += f" UNION ALL SELECT column1, column2 FROM (VALUES {known})"
-        count = "CAST(sum(n) AS DOUBLE) / sum(sum(n)) OVER ()" if normalize else "CAST(sum(n) AS BIGINT)"
-        sql = f"(SELECT {value}, {count} AS v FROM ({counted}) GROUP BY 1)"
-        way = "ASC" if ascending else "DESC"
-        ties = f"{sort_sql(value, self._origin)} ASC NULLS LAST"
+        value = INDEX + "0"
+        counted = self._counted(value, dropna)
+        rows_of_value = counted.column("n")
+        count: Expr = rows_of_value
+        if normalize:
+            count = px.cast(rows_of_value, pa.float64()) / window("sum", rows_of_value)
+        made = Projection(counted, [Named(value, counted.column(value)), Named("v", count)])
+        ties = SortKey(sort_value(made.column(value), self._origin))
         # Without sorting, categories are in their order.
         unsorted = (ties,) if isinstance(self._origin, pd.CategoricalDtype) else ()
-        order = (f"{quote('v')} {way} NULLS LAST", ties) if sort else unsorted
+        order = (SortKey(made.column("v"), not ascending), ties) if sort else unsorted
+        level = Level(self.name, made.column(value), self._origin)
+        rows = Rows(self._client, made, order, keep=self._rows)
         name = "proportion" if normalize else "count"
-        level = Level(self.name, value, self._origin)
-        rows = Rows(self._client, sql, order, keep=self._rows)
-        return Series(rows, quote("v"), name, (level,), None, derived_origin(self._origin))
+        return Series(rows, made.column("v"), name, (level,), derived_origin(self._origin))
+
+    def _counted(self, value: builtins.str, dropna: bool) -> Relation:
+        """Return the relation of the distinct values with their numbers of rows, ``n``."""
+        ones = self._projected(value, dropna)
+        if not (isinstance(self._origin, pd.CategoricalDtype) and len(self._origin.categories)):
+            number = px.cast(aggregate("count_rows"), pa.int64())
+            return Grouping(ones, [Named(value, ones.column(value))], [Named("n", number)])
+        # Include categories without rows.
+        ones = Projection(ones, [Named(value, ones.column(value)), Named("n", px.literal(1))])
+        known = Values([value, "n"], [(literal(one), px.literal(0)) for one in self._origin.categories])
+        every = Union([ones, known])
+        total = px.cast(aggregate("sum", every.column("n")), pa.int64())
+        return Grouping(every, [Named(value, every.column(value))], [Named("n", total)])
 
     def nlargest(self, n: int = 5, **arguments: Any) -> Series:
         """Return the largest values."""
@@ -634,22 +612,15 @@ class Index(Series):
             return getattr(self.dt, name)
         return super().__getattr__(name)
 
-    def _like(
-        self,
-        sql: builtins.str,
-        kind: pa.DataType | None = None,
-        rows: Rows | None = None,
-        name: Any = ...,
-        origin: Any = ...,
-    ) -> Series:
-        made = super()._like(sql, kind, rows, name, origin)
+    def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
+        made = super()._like(expr, rows, name, origin)
         # In pandas, conditions on an index are arrays, which have no name.
-        label = None if kind == pa.bool_() else made.name
-        return Index(made._rows, made._sql, label, (), made._known, made._origin)
+        label = None if expr.dtype == pa.bool_() else made.name
+        return Index(made._rows, made._expr, label, (), made._origin)
 
     def _is_index_of(self, plan: Plan) -> bool:
         """Whether this is the index of a plan."""
-        return [level.sql for level in plan._index] == [self._sql] and self._rows.identity is plan._rows.identity
+        return [level.expr for level in plan._index] == [self._expr] and self._rows.identity is plan._rows.identity
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
         return pd.Index(frame.iloc[:, 0].array, name=self.name)
@@ -666,7 +637,7 @@ def _index_of(plan: Plan) -> Index:
             f"this operation requires an index of one level, not {len(plan._index)}; use set_index first"
         )
     level = plan._index[0]
-    return Index(plan._rows, level.sql, level.name, (), None, level.origin)
+    return Index(plan._rows, level.expr, level.name, (), level.origin)
 
 
 #: Pairs of types that SQL would convert for a comparison, but whose values are never equal in pandas.
@@ -710,13 +681,20 @@ def _compute_file_tail(plan: Any, n: int) -> Any:
         raise NotImplementedError(_NO_ORDER)
     connection = plan._client._connection
     last = copy.copy(plan)
-    last._rows = rows.with_changes(root=rows.last)
+    last._rows = rows.with_changes(relation=rows.last)
     table, total = connection.run(last._full_query()).last(n)
     # The types of the columns result from all files.
     shown = plan._to_pandas(table.cast(connection.schema(plan._full_query())))
     # Without an index, rows are numbered within the file.
     shown.index = pd.RangeIndex(total - len(shown), total)
     return shown
+
+
+def _logical_call(name: str, left: Expr, right: Expr) -> Expr:
+    """Return a logical or bitwise operator. A chain of one operator of conditions is one node."""
+    if name in ("and", "or"):
+        return px.conjunction(left, right) if name == "and" else px.disjunction(left, right)
+    return call(name, left, right)
 
 
 def _zoned(kind: pa.DataType) -> bool | None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+from typing import cast as typed
 
 import pandas as pd
 import pyarrow as pa
 
 from .._frame_inputs import FrameInput
+from ..plan import expr as px
+from ..plan.expr import Expr, SortKey, call, case, cast
+from ..plan.expr import aggregate as aggregated
+from ..plan.relation import Filter, Grouping, Named, Projection, Relation
+from ..plan.rewrite import distinct_keys
 from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
-from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_sql
+from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
 from ._reductions import (
     REDUCTIONS,
     Reductions,
@@ -20,13 +26,14 @@ from ._reductions import (
     aggregate,
     describe_numbers,
     is_described,
+    labelled_values,
     normalize_zero,
     quantile,
     row_reduction,
 )
-from ._rows import Rows, distinct_terms
+from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, ROW, checked, is_number, is_text, literal, quote
+from ._sql import checked, is_number, is_text, literal
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -40,13 +47,13 @@ class ColumnSummary:
 
     name: Any
     _rows: Rows
-    _sql: builtins.str
+    _expr: Expr
     _kind: Any
-    _known: Any
     _origin: Any
     _index: tuple[Level, ...]
     _client: Any
     _with: Callable[..., Rows]
+    _projected: Callable[..., Relation]
     to_frame: Callable[..., DataFrame]
 
     def _reduce(
@@ -57,35 +64,40 @@ class ColumnSummary:
             raise ValueError(f"{name}: axis must be 0 for a column, not {axis!r}")
         if numeric_only and not is_number(self._kind):
             raise TypeError(f"cannot compute {name} of a column of {self._kind} with numeric_only=True")
-        return self._reduced(aggregate(name, self._sql, self._kind, origin=self._origin, **how))
+        return self._reduced(aggregate(name, self._expr, self._kind, origin=self._origin, **how))
 
-    def _reduced(self, sql: builtins.str, kind: Any = None) -> Scalar:
-        return Scalar(self._rows, sql, kind, pd.NA if is_masked(self._origin) else float("nan"))
+    def _reduced(self, expr: Expr, kind: Any = None) -> Scalar:
+        return Scalar(self._rows, expr, kind, pd.NA if is_masked(self._origin) else float("nan"))
 
     def count(self, **arguments: Any) -> Scalar:
         """Return the number of values that are not missing."""
         reject_unsupported("count", arguments)
-        return self._reduced(f"count({self._sql})", int)
+        return self._reduced(aggregated("count", self._expr), int)
 
     def nunique(self, dropna: bool = True, **arguments: Any) -> Scalar:
         """Return the number of distinct values."""
         reject_unsupported("nunique", arguments)
-        more = "" if dropna else f" + CASE WHEN count(*) > count({self._sql}) THEN 1 ELSE 0 END"
-        return self._reduced(f"count(DISTINCT {normalize_zero(self._sql, self._kind)}){more}", int)
+        found = aggregated("count", normalize_zero(self._expr, self._kind), is_distinct=True)
+        if not dropna:
+            found = found + case([(self._has_missing(), 1)], 0)
+        return self._reduced(found, int)
+
+    def _has_missing(self) -> Expr:
+        return px.comparison("gt", aggregated("count_rows"), aggregated("count", self._expr))
 
     def any(self, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return whether at least one value is true."""
         reject_unsupported("any", arguments)
         self._check_skipna("any", skipna)
-        more = "" if skipna else f" OR count(*) > count({self._sql})"
-        return self._reduced(f"(coalesce(bool_or({truth(self)}), FALSE){more})", bool)
+        found = call("coalesce", aggregated("bool_or", truth(self)), False)
+        return self._reduced(found if skipna else px.disjunction(found, self._has_missing()), bool)
 
     def all(self, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return whether all values are true."""
         reject_unsupported("all", arguments)
         self._check_skipna("all", skipna)
         # Missing values count as true, as in pandas.
-        return self._reduced(f"coalesce(bool_and({truth(self)}), TRUE)", bool)
+        return self._reduced(call("coalesce", aggregated("bool_and", truth(self)), True), bool)
 
     def _check_skipna(self, name: builtins.str, skipna: bool) -> None:
         if not skipna and is_masked(self._origin):
@@ -95,46 +107,33 @@ class ColumnSummary:
         """Return a quantile with linear interpolation, or a column of quantiles for a list."""
         _check_quantile_method(arguments)
         if pd.api.types.is_list_like(q):
-            values = [quantile(self._sql, at, self._kind) for at in q]
+            values = [quantile(self._expr, at, self._kind) for at in q]
             if self._kind == pa.float32():
-                values = [f"arrow_cast({value}, 'Float32')" for value in values]
-            parts = [
-                f"SELECT {float(at)!r} AS {quote(INDEX + '0')}, {values[place]} AS v, {place} AS {quote(ROW)} "
-                f"FROM {self._rows.under(self._sql)}"
-                for place, at in enumerate(q)
-            ]
-            from ._series import Series
-
-            rows = Rows(self._client, f"({' UNION ALL '.join(parts)})", (quote(ROW),), keep=self._rows)
-            index = (Level(None, quote(INDEX + "0")),)
-            return Series(rows, quote("v"), self.name, index, None, derived_origin(self._origin))
-        return self._reduced(quantile(self._sql, q, self._kind))
+                values = [cast(value, pa.float32()) for value in values]
+            cells = [(float(at), value) for at, value in zip(q, values)]
+            return labelled_values(self._rows, cells, self.name, derived_origin(self._origin))
+        return self._reduced(quantile(self._expr, q, self._kind))
 
     def mode(self) -> Series:
         """Return the most frequent values, sorted."""
-        relation = self._rows.under(self._sql)
-        count = f"(SELECT {self._sql} AS v, count(*) AS n FROM {relation} WHERE {self._sql} IS NOT NULL GROUP BY 1)"
         from ._series import Series
 
-        sql = f"(SELECT v FROM (SELECT v, n, max(n) OVER () AS m FROM {count}) WHERE n = m)"
-        return Series(
-            Rows(self._client, sql, (sort_sql(quote("v"), self._origin),), keep=self._rows),
-            quote("v"),
-            self.name,
-            (),
-            self._known,
-            self._origin,
-        )
+        values = self._projected("v", dropna=True)
+        counted = Grouping(values, [Named("v", values.column("v"))], [Named("n", aggregated("count_rows"))])
+        number = counted.column("n")
+        most = px.comparison("eq", number, px.window("max", number))
+        found = Projection(Filter(counted, [most]), [Named("v", counted.column("v"))])
+        rows = Rows(self._client, found, (SortKey(sort_value(found.column("v"), self._origin)),), keep=self._rows)
+        return Series(rows, found.column("v"), self.name, (), self._origin)
 
     def _label(self, function: builtins.str) -> Scalar:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
-        direction = "ASC" if function == "min" else "DESC"
-        key = sort_sql(self._sql, self._origin)
-        order = ", ".join(distinct_terms((f"{key} {direction} NULLS LAST", *self._rows.order)))
-        found = f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)"
-        why = f"idx{function}: all values are missing"
-        return self._reduced(checked(f"count({self._sql}) = 0", why, found))
+        key = SortKey(sort_value(self._expr, self._origin), function == "max")
+        order = distinct_keys((key, *self._rows.order))
+        found = aggregated("first_value", self._index[0].expr, order=order, where=px.not_null(self._expr))
+        is_empty = px.comparison("eq", aggregated("count", self._expr), 0)
+        return self._reduced(checked(is_empty, f"idx{function}: all values are missing", found))
 
     def idxmin(self) -> Scalar:
         """Return the label of the first smallest value."""
@@ -146,17 +145,17 @@ class ColumnSummary:
 
     def cov(self, other: Series) -> Scalar:
         """Return the covariance with another column."""
-        return Scalar(self._with(other), f"covar_samp({self._sql}, {other._sql})")
+        return Scalar(self._with(other), aggregated("covar_samp", self._expr, other._expr))
 
     def corr(self, other: Series) -> Scalar:
         """Return the correlation with another column."""
-        return Scalar(self._with(other), f"corr({self._sql}, {other._sql})")
+        return Scalar(self._with(other), aggregated("corr", self._expr, other._expr))
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, or several for a list of names."""
         if isinstance(func, (list, tuple)):
             names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
-            cells = {name: self._by_name(name)._sql for name in names}
+            cells = {name: self._by_name(name)._expr for name in names}
             return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
         return self._by_name(func if isinstance(func, builtins.str) else func.__name__)
 
@@ -177,7 +176,7 @@ class ColumnSummary:
         """
         reject_unsupported("describe", arguments)
         if is_described(self._kind):
-            cells = describe_numbers(self._sql, self._kind, percentiles)
+            cells = describe_numbers(self._expr, self._kind, percentiles)
             return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
         from ._description import Description
 
@@ -194,19 +193,16 @@ class FrameSummary:
     _column: Callable[..., Series]
     _kinds: Callable[[], dict[Any, Any]]
 
-    def _cells(self) -> dict[Any, Column]:
-        """Return the columns, with all types resolved."""
-        self._kinds()
-        return self._columns
-
     def _across(self, name: str, labels: Sequence[Any], **how: Any) -> Series:
         from ._series import Series
 
         columns = [self._columns[label] for label in labels]
+        kinds = self._kinds()
         origin = derived_origin(*(column.origin for column in columns))
         if name in ("min", "max"):
             origin = common_categories(columns) or origin
-        return Series(self._rows, row_reduction(name, columns, **how), None, self._index, None, origin)
+        made = row_reduction(name, columns, [kinds[label] for label in labels], **how)
+        return Series(self._rows, made, None, self._index, origin)
 
     def _reduce(self, name: str, axis: Any, numeric_only: bool, arguments: dict[str, Any], **how: Any) -> Any:
         reject_unsupported(name, arguments)
@@ -218,7 +214,7 @@ class FrameSummary:
         for label in labels:
             try:
                 column = self._columns[label]
-                cells[label] = aggregate(name, column.sql, kinds[label], origin=column.origin, **how)
+                cells[label] = aggregate(name, column.expr, kinds[label], origin=column.origin, **how)
             except TypeError as error:
                 raise TypeError(f"column {label!r}: {error}") from None
         return Reductions(self._rows, cells, None, self._origins_by_label(), self._axis, _EMPTY.get(name, "float64"))
@@ -230,18 +226,18 @@ class FrameSummary:
         self, function: Callable[[Series], Scalar], name: Any = None, labels: Any = None, empty: str = "float64"
     ) -> Reductions:
         wanted = self._columns if labels is None else labels
-        cells = {label: function(self._column(label))._sql for label in wanted}
+        cells = {label: function(self._column(label))._expr for label in wanted}
         return Reductions(self._rows, cells, name, None, self._axis, empty)
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, a list of names, or names given as a dict by column."""
         if isinstance(func, dict):
-            return Reductions(self._rows, {label: self._column(label).agg(name)._sql for label, name in func.items()})
+            return Reductions(self._rows, {label: self._column(label).agg(name)._expr for label, name in func.items()})
         if isinstance(func, (list, tuple)):
             names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
             return Table(
                 self._rows,
-                {label: {name: self._column(label).agg(name)._sql for name in names} for label in self._columns},
+                {label: {name: self._column(label).agg(name)._expr for name in names} for label in self._columns},
                 axis=self._axis,
             )
         return self._reduced(lambda column: column.agg(func))
@@ -262,15 +258,12 @@ class FrameSummary:
         labels = (
             list(self._columns) if subset is None else [subset] if isinstance(subset, builtins.str) else list(subset)
         )
-        made = GroupBy(cast("DataFrame", self), labels, dropna, selected=[]).size()
-        sql = made._sql
+        made = GroupBy(typed("DataFrame", self), labels, dropna, selected=[]).size()
+        value = made._expr
         if normalize:
-            sql = f"CAST({sql} AS DOUBLE) / sum({sql}) OVER ()"
-        rows, name = made._rows.add(sql)
-        way = "ASC" if ascending else "DESC"
-        order = (f"{name} {way} NULLS LAST", *rows.order) if sort else rows.order
-        ordered = made._like(name, None, rows, "proportion" if normalize else "count")
-        return ordered._reordered(order)
+            value = cast(value, pa.float64()) / px.window("sum", value)
+        order = (SortKey(value, not ascending), *made._rows.order) if sort else made._rows.order
+        return made._like(value, name="proportion" if normalize else "count")._reordered(order)
 
     def mode(self, axis: Any = 0, numeric_only: bool = False, dropna: bool = True) -> Modes:
         """Return the most frequent values of each column, sorted."""
@@ -297,7 +290,7 @@ class FrameSummary:
         if pd.api.types.is_list_like(q):
             return Table(
                 self._rows,
-                {a: {at: quantile(self._columns[a].sql, at, kinds[a]) for at in q} for a in labels},
+                {a: {at: quantile(self._columns[a].expr, at, kinds[a]) for at in q} for a in labels},
                 axis=self._axis,
             )
         return self._reduced(lambda column: column.quantile(q), q, labels)
@@ -354,13 +347,14 @@ class FrameSummary:
             elif not numeric_only:
                 raise ValueError(f"cannot compute {function} of column {label!r} of {kind}; use numeric_only=True")
         name = {"cov": "covar_samp", "corr": "corr"}[function]
-        double = {label: f"CAST({self._columns[label].sql} AS DOUBLE)" for label in labels}
+        double = {label: cast(self._columns[label].expr, pa.float64()) for label in labels}
 
-        def cell(a: Any, b: Any) -> builtins.str:
-            made = f"{name}({double[a]}, {double[b]})"
+        def cell(a: Any, b: Any) -> Expr:
+            made = aggregated(name, double[a], double[b])
             if least <= 1:
                 return made
-            return f"CASE WHEN regr_count({double[a]}, {double[b]}) >= {int(least)} THEN {made} END"
+            count = aggregated("regr_count", double[a], double[b])
+            return case([(px.comparison("ge", count, int(least)), made)])
 
         cells = {a: {b: cell(a, b) for b in labels} for a in labels}
         return Table(self._rows, cells, axis=self._axis, is_square=True)
@@ -382,7 +376,7 @@ class FrameSummary:
         from ._description import describe_frame
 
         reject_unsupported("describe", arguments)
-        return describe_frame(cast("DataFrame", self), percentiles, include, exclude)
+        return describe_frame(typed("DataFrame", self), percentiles, include, exclude)
 
 
 class Modes(FrameInput):
@@ -425,8 +419,9 @@ def _require_skipna(name: str, skipna: bool) -> None:
         raise NotImplementedError(f"{name}(axis=1, skipna=False) is not supported; use fillna(True) first")
 
 
-def truth(column: Any) -> str:
-    """Return the SQL of the truth values of a column: numbers other than 0 and non-empty strings are true."""
+def truth(column: Any) -> Expr:
+    """Return the truth values of a column: numbers other than 0 and non-empty strings are true."""
+    value: Expr = column._expr
     if is_text(column._kind):
-        return f"({column._sql} <> '')"
-    return column._sql if pa.types.is_boolean(column._kind) else f"({column._sql} <> {literal(0, column._kind)})"
+        return px.comparison("ne", value, "")
+    return value if pa.types.is_boolean(column._kind) else px.comparison("ne", value, literal(0, column._kind))

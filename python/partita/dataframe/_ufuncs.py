@@ -1,12 +1,14 @@
-"""SQL of NumPy's universal functions."""
+"""NumPy's universal functions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ._sql import arrow_name, replace_nan
+from ..plan import expr as px
+from ..plan.expr import Expr, call
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -52,46 +54,63 @@ _TURNED = {
     "__ne__": "__ne__",
 }
 
-#: SQL of other functions. Outside of their domain, the result is missing, as in pandas.
-_FORMS = {
-    "sqrt": "CASE WHEN {0} >= 0 THEN sqrt({0}) END",
-    "cbrt": "cbrt({0})",
-    "square": "({0} * {0})",
-    "exp": "exp({0})",
-    "exp2": "power(CAST(2 AS DOUBLE), {0})",
+
+def _plain(name: str) -> Callable[..., Expr]:
+    return lambda *values: call(name, *values)
+
+
+def _extreme(name: str) -> Callable[..., Expr]:
+    """Return the larger or smaller of two values, which is missing if one of them is."""
+
+    def form(a: Expr, b: Expr) -> Expr:
+        return px.case([(px.conjunction(px.not_null(a), px.not_null(b)), call(name, a, b))])
+
+    return form
+
+
+def _expm1(x: Expr) -> Expr:
+    grown = call("exp", x)
+    less = grown - 1
+    accurate = less * x / call("ln", grown)
+    return px.case([(_equal(grown, 1), x), (_equal(less, -1), -1.0)], accurate)
+
+
+def _log1p(x: Expr) -> Expr:
+    more = 1 + x
+    return px.case([(_equal(more, 1), x)], call("ln", more) * x / (more - 1))
+
+
+def _equal(a: Expr, b: int) -> Expr:
+    return px.comparison("eq", a, b)
+
+
+#: Other functions. Outside of their domain, the result is missing, as in pandas.
+_FORMS: dict[str, Callable[..., Expr]] = {
+    "sqrt": lambda x: px.case([(px.comparison("ge", x, 0), call("sqrt", x))]),
+    "square": lambda x: x * x,
+    "exp2": lambda x: call("power", 2.0, x),
     # W. Kahan's formulas, which are accurate for small arguments.
-    "expm1": "CASE WHEN exp({0}) = 1 THEN {0} WHEN exp({0}) - 1 = -1 THEN -1.0 ELSE (exp({0}) - 1) * {0} / ln(exp({0})) END",
-    "log1p": "CASE WHEN 1 + {0} = 1 THEN {0} ELSE ln(1 + {0}) * {0} / ((1 + {0}) - 1) END",
-    "log": "ln({0})",
-    "log2": "log2({0})",
-    "log10": "log10({0})",
-    "sin": "sin({0})",
-    "cos": "cos({0})",
-    "tan": "tan({0})",
-    "arcsin": "asin({0})",
-    "arccos": "acos({0})",
-    "arctan": "atan({0})",
-    "sinh": "sinh({0})",
-    "cosh": "cosh({0})",
-    "tanh": "tanh({0})",
-    "arcsinh": "asinh({0})",
-    "arccosh": "acosh({0})",
-    "arctanh": "atanh({0})",
-    "degrees": "degrees({0})",
-    "rad2deg": "degrees({0})",
-    "radians": "radians({0})",
-    "deg2rad": "radians({0})",
-    "floor": "floor({0})",
-    "ceil": "ceil({0})",
-    "trunc": "trunc({0})",
-    "sign": "signum({0})",
-    "reciprocal": "(1 / {0})",
-    "maximum": "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN greatest({0}, {1}) END",
-    "minimum": "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN least({0}, {1}) END",
-    "fmax": "greatest({0}, {1})",
-    "fmin": "least({0}, {1})",
-    "arctan2": "atan2({0}, {1})",
-    "hypot": "sqrt({0} * {0} + {1} * {1})",
+    "expm1": _expm1,
+    "log1p": _log1p,
+    "reciprocal": lambda x: call("divide", 1, x),
+    "maximum": _extreme("greatest"),
+    "minimum": _extreme("least"),
+    "hypot": lambda a, b: call("sqrt", a * a + b * b),
+    **{
+        name: _plain(function)
+        for name, function in {
+            **{name: name for name in ("cbrt", "exp", "log2", "log10", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
+            **{name: name for name in ("degrees", "radians", "floor", "ceil", "trunc")},
+            **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+            "log": "ln",
+            "rad2deg": "degrees",
+            "deg2rad": "radians",
+            "sign": "signum",
+            "fmax": "greatest",
+            "fmin": "least",
+            "arctan2": "atan2",
+        }.items()
+    },
 }
 #: Functions whose result has the type of the argument.
 _KEEP = frozenset(("square", "floor", "ceil", "trunc", "sign", "maximum", "minimum", "fmax", "fmin"))
@@ -119,21 +138,20 @@ def apply_to_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
     """Apply a numeric function to a column."""
     from . import _expressions as ex
 
-    parts, rows, label = [], column._rows, column.name
+    parts: list[Expr] = []
+    rows, label = column._rows, column.name
     for value in inputs:
-        if hasattr(value, "_sql") and hasattr(value, "_kind") and hasattr(value, "_index"):
+        if hasattr(value, "_expr") and hasattr(value, "_kind") and hasattr(value, "_index"):
             rows, label = rows.combine(value._rows), column._name_with(value) if label is not None else None
-            rows, sql = rows.shorten(value._sql)
-            kind = value._kind
+            part, kind = value._expr, value._kind
         else:
-            sql, kind = ex.operand(value, column._kind)
-        parts.append(sql if name in _KEEP or ex.is_real(kind) else f"CAST({sql} AS DOUBLE)")
-    made = _FORMS[name].format(*parts)
+            part, kind = ex.operand(value, column._kind)
+        parts.append(part if name in _KEEP or ex.is_real(kind) else px.cast(part, pa.float64()))
+    made = _FORMS[name](*parts)
     if name in ("floor", "ceil", "trunc") and not ex.is_real(column._kind):
         return column
     if name in _KEEP:
-        kind = column._kind if len(inputs) == 1 else None
-        made = f"arrow_cast({made}, '{arrow_name(kind)}')" if kind is not None else made
-        return column._like(made, kind, rows, label)
+        made = px.cast(made, column._kind) if len(inputs) == 1 else made
+        return column._like(made, rows, label)
     # NaN is a missing value, as in pandas.
-    return column._like(replace_nan(made, pa.float64()), None, rows, label)
+    return column._like(call("nan_as_null", made), rows, label)

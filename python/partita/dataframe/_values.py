@@ -132,10 +132,10 @@ class FrameValues:
         return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
 
     def __and__(self, other: Any) -> DataFrame:
-        return self._logical("AND", other)
+        return self._logical("and", other)
 
     def __or__(self, other: Any) -> DataFrame:
-        return self._logical("OR", other)
+        return self._logical("or", other)
 
     def __invert__(self) -> DataFrame:
         return self._each(lambda column: ~column)

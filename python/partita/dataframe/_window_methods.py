@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from ..plan import expr as px
+from ..plan.expr import SO_FAR, Expr, call, case, cast, window
 from ._arguments import is_columns_axis, reject_unsupported
-from ._columns import category_sql, is_masked, require_order, sort_sql
+from ._columns import category_at, is_masked, require_order, sort_value
 from ._reductions import factor
 from ._sql import is_text, replace_nan
 
@@ -18,24 +20,34 @@ if TYPE_CHECKING:
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["SO_FAR", "ColumnWindows", "FrameWindows", "boolean_diff_sql", "cumulative_sql", "diff_sql", "shift_sql"]
+__all__ = ["ColumnWindows", "FrameWindows", "cumulative", "difference", "shifted"]
 
-#: Window frame of all rows up to the current one.
-SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 #: Maximum of the argument limit= of ffill and bfill.
 _FILL_MAX = 16
 
 
-def cumulative_sql(column: Any, function: str, over: str, skipna: bool = True) -> str:
-    """Return the SQL of a cumulative function, which is missing where the value is missing."""
-    sql, kind = column._sql, column._kind
+def cumulative(column: Any, function: str, over: dict[str, Any], skipna: bool = True) -> Expr:
+    """Return a cumulative function, which is missing where the value is missing.
+
+    Parameters
+    ----------
+    column : Series
+        The column.
+    function : {"sum", "product", "min", "max"}
+        The function.
+    over : dict
+        The order of the rows, and the expressions that divide them.
+    skipna : bool
+        Whether missing values are left out. Otherwise, all values after one are missing.
+    """
+    value, kind = column._expr, column._kind
     categories = column._origin if isinstance(column._origin, pd.CategoricalDtype) else None
     if categories is not None:
         if function not in ("min", "max"):
             raise TypeError(f"cannot compute a cumulative {function} of a categorical column; convert it with astype")
         require_order(f"cum{function}", categories)
-        place = _running_sql(sort_sql(sql, categories), function, over, skipna)
-        return category_sql(place, categories)
+        place = sort_value(value, categories)
+        return category_at(_running(place, function, over, skipna, place), categories)
     if (pa.types.is_timestamp(kind) and function in ("sum", "product")) or (
         function == "product" and pa.types.is_duration(kind)
     ):
@@ -43,41 +55,41 @@ def cumulative_sql(column: Any, function: str, over: str, skipna: bool = True) -
     if is_text(kind) and function in ("sum", "product"):
         raise TypeError("cannot compute a cumulative sum or product of strings; select numeric columns")
     is_product = function == "product" or (function == "sum" and pa.types.is_boolean(kind))
-    value = factor(sql, kind) if is_product else sql
+    number = factor(value, kind) if is_product else value
     if is_product and pa.types.is_unsigned_integer(kind):
-        value = f"arrow_cast({sql}, 'UInt64')"
-    made = _running_sql(sql, function, over, skipna, value)
+        number = cast(value, pa.uint64())
+    made = _running(value, function, over, skipna, number)
     # The cumulative sum of float32 is float32, as in pandas.
-    return replace_nan(f"arrow_cast({made}, 'Float32')" if kind == pa.float32() else made, kind)
+    return replace_nan(cast(made, pa.float32()) if kind == pa.float32() else made, kind)
 
 
-def _running_sql(sql: str, function: str, over: str, skipna: bool, value: str = "") -> str:
-    whole = f"{sql} IS NOT NULL" if skipna else f"count({sql}) {over} = count(*) {over}"
-    return f"CASE WHEN {whole} THEN {function}({value or sql}) {over} END"
+def _running(value: Expr, function: str, over: dict[str, Any], skipna: bool, number: Expr) -> Expr:
+    if skipna:
+        is_whole = px.not_null(value)
+    else:
+        counts = [window("count", value, frame=SO_FAR, **over), window("count_rows", frame=SO_FAR, **over)]
+        is_whole = px.comparison("eq", *counts)
+    return case([(is_whole, window(function, number, frame=SO_FAR, **over))])
 
 
-def shift_sql(column: Any, periods: int, over: str) -> str:
-    """Return the SQL of the value `periods` rows before. Shifted integers become floats, as in pandas."""
-    sql = column._sql
-    if _becomes_float(column):
-        sql = f"CAST({sql} AS DOUBLE)"
-    return f"{f'lag({sql}, {periods})' if periods >= 0 else f'lead({sql}, {-periods})'} {over}"
+def shifted(column: Any, periods: int, over: dict[str, Any]) -> Expr:
+    """Return the value `periods` rows before. Shifted integers become floats, as in pandas."""
+    value = cast(column._expr, pa.float64()) if _becomes_float(column) else column._expr
+    return window("lag" if periods >= 0 else "lead", value, abs(periods), **over)
 
 
-def diff_sql(column: Any, periods: int, over: str) -> str:
-    """Return the SQL of the difference from the value `periods` rows before."""
-    sql: str = (column - column._like(shift_sql(column, periods, over)))._sql
-    return f"arrow_cast({sql}, 'Float32')" if _is_small(column) else sql
+def difference(column: Any, periods: int, over: dict[str, Any]) -> Expr:
+    """Return the difference from the value `periods` rows before."""
+    before = shifted(column, periods, over)
+    if pa.types.is_boolean(column._kind):
+        return px.comparison("ne", column._expr, before)
+    made: Expr = (column - column._like(before))._expr
+    return cast(made, pa.float32()) if _is_small(column) else made
 
 
 def _is_small(column: Any) -> bool:
     """Whether the differences of a column are float32, as in pandas."""
     return column._kind in (pa.int8(), pa.int16()) and not is_masked(column._origin)
-
-
-def boolean_diff_sql(column: Any, periods: int, over: str) -> str:
-    """Return the SQL of the difference of booleans: whether the value differs from that `periods` rows before."""
-    return f"({column._sql} <> {shift_sql(column, periods, over)})"
 
 
 def _becomes_float(column: Any) -> bool:
@@ -94,25 +106,17 @@ class ColumnWindows:
     """Order-dependent methods of columns."""
 
     _rows: Rows
-    _sql: str
-    _known: Any
+    _expr: Expr
     _kind: Any
     _origin: Any
     _with_values: Callable[..., Any]
     _like: Callable[..., Any]
 
-    def _window(self, sql: str, kind: pa.DataType | None = None, same: bool = False) -> Series:
-        rows, name = self._rows.add(sql)
-        made: Series = self._with_values(name, rows) if same else self._like(name, kind, rows)
-        return made
-
     def _running(self, function: str, skipna: bool) -> Series:
-        rows, name = self._rows.add(cumulative_sql(self, function, self._rows.over(SO_FAR), skipna))
+        made = cumulative(self, function, self._rows.over(), skipna)
         keeps_categories = isinstance(self._origin, pd.CategoricalDtype)
-        made: Series = (
-            self._like(name, None, rows, origin=self._origin) if keeps_categories else self._like(name, None, rows)
-        )
-        return made
+        found: Series = self._with_values(made) if keeps_categories else self._like(made)
+        return found
 
     def cumsum(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """Return the cumulative sum."""
@@ -139,14 +143,16 @@ class ColumnWindows:
         _check_axis("shift", axis, {})
         if freq is not None:
             raise NotImplementedError("shift() does not support freq=: it shifts values, not the index")
-        window = shift_sql(self, periods, self._rows.over())
-        return self._window(window, pa.float64()) if _becomes_float(self) else self._window(window, same=True)
+        made = shifted(self, periods, self._rows.over())
+        found: Series = self._like(made) if _becomes_float(self) else self._with_values(made)
+        return found
 
     def diff(self, periods: int = 1, axis: Any = 0) -> Series:
         """Return the difference from the value `periods` rows before."""
         _check_axis("diff", axis, {})
         if pa.types.is_boolean(self._kind):
-            return self._window(boolean_diff_sql(self, periods, self._rows.over()), pa.bool_())
+            found: Series = self._like(difference(self, periods, self._rows.over()))
+            return found
         made: Series = self - self.shift(periods)
         return made.astype("float32") if _is_small(self) else made
 
@@ -159,26 +165,26 @@ class ColumnWindows:
 
     def ffill(self, axis: Any = 0, limit: int | None = None) -> Series:
         """Fill missing values with the previous value, which is at most `limit` rows before."""
-        _check_axis("ffill", axis, {})
-        if limit is not None:
-            return self._nearest("lag", limit)
-        return self._window(f"last_value({self._sql}) IGNORE NULLS {self._rows.over(SO_FAR)}", same=True)
+        return self._filled_from("ffill", axis, limit, "lag", False)
 
     def bfill(self, axis: Any = 0, limit: int | None = None) -> Series:
         """Fill missing values with the next value, which is at most `limit` rows after."""
-        _check_axis("bfill", axis, {})
-        if limit is not None:
-            return self._nearest("lead", limit)
-        over = self._rows.over(SO_FAR, backwards=True)
-        return self._window(f"last_value({self._sql}) IGNORE NULLS {over}", same=True)
+        return self._filled_from("bfill", axis, limit, "lead", True)
 
-    def _nearest(self, function: str, limit: int) -> Series:
-        """Return the nearest value that is not missing among `limit` rows before (lag) or after (lead)."""
-        if not 1 <= limit <= _FILL_MAX:
+    def _filled_from(self, name: str, axis: Any, limit: int | None, function: str, backwards: bool) -> Series:
+        """Return the nearest value that is not missing among rows before (lag) or after (lead)."""
+        _check_axis(name, axis, {})
+        if limit is None:
+            over = self._rows.over(backwards=backwards)
+            made = window("last_value", self._expr, frame=SO_FAR, skips_missing=True, **over)
+        elif 1 <= limit <= _FILL_MAX:
+            over = self._rows.over()
+            others = [window(function, self._expr, at, **over) for at in range(1, limit + 1)]
+            made = call("coalesce", self._expr, *others)
+        else:
             raise NotImplementedError(f"limit={limit!r} is not supported; use 1 to {_FILL_MAX}, or no limit")
-        over = self._rows.over()
-        others = ", ".join(f"{function}({self._sql}, {at}) {over}" for at in range(1, limit + 1))
-        return self._window(f"coalesce({self._sql}, {others})", same=True)
+        found: Series = self._with_values(made)
+        return found
 
     def rolling(self, window: Any, min_periods: int | None = None, center: bool = False, **arguments: Any) -> Any:
         """Return rolling windows of a number of rows or of a time span."""

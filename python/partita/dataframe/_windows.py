@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from ..plan import expr as px
+from ..plan.expr import SO_FAR, Expr, Frame, SortKey, aggregate, call, case, cast, interval, window
+from ..plan.relation import Filter, Grouping, Join, Named, Projection
+from ..plan.rewrite import with_windows
 from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._base import Level, UnsupportedName
@@ -18,8 +22,8 @@ from ._partitions import index_bounds
 from ._reductions import HOW, REDUCTIONS, group_reduction
 from ._rows import Rows
 from ._series import Series
-from ._sql import INDEX, arrow_name, is_number, literal, quote
-from ._window_methods import SO_FAR
+from ._sql import INDEX, is_number, literal
+from ._text import positive_rest
 
 __all__ = ["Resampler", "Rolling"]
 
@@ -32,7 +36,7 @@ _FUNCTIONS = {
     "var": "var_samp",
     "count": "count",
 }
-#: SQL names of time units.
+#: Names of units in intervals.
 _UNIT_NAMES = {"s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS"}
 #: Whether a window includes its first and its last bound, by the argument closed=.
 _CLOSED = {"right": (False, True), "left": (True, False), "both": (True, True), "neither": (False, False)}
@@ -47,18 +51,11 @@ class _RowsWindow:
         self._before = (window // 2 if center else window - 1) + first
         self._after = ((window - 1) // 2 if center else 0) - (not last)
 
-    def value(self, name: str, sql: str, rows: Rows) -> str:
-        """Return the SQL of an aggregate over each window."""
+    def value(self, name: str, value: Expr, rows: Rows) -> Expr:
+        """Return an aggregate over each window."""
         if self._before + self._after < 0:
-            return "0" if name == "count" else "CAST(NULL AS DOUBLE)"
-        bounds = [_bound(-self._before), _bound(self._after)]
-        return f"{_FUNCTIONS[name]}({sql}) {rows.over(f'ROWS BETWEEN {bounds[0]} AND {bounds[1]}')}"
-
-
-def _bound(offset: int) -> str:
-    if offset == 0:
-        return "CURRENT ROW"
-    return f"{abs(offset)} {'PRECEDING' if offset < 0 else 'FOLLOWING'}"
+            return px.literal(0) if name == "count" else cast(None, pa.float64())
+        return window(_FUNCTIONS[name], value, frame=Frame(-self._before, self._after), **rows.over())
 
 
 class _TimeWindow:
@@ -77,14 +74,14 @@ class _TimeWindow:
         self._oldest = span if first else span - 1
         self._newest = 0 if last else 1
 
-    def value(self, name: str, sql: str, rows: Rows) -> str:
-        """Return the SQL of an aggregate over each window."""
+    def value(self, name: str, value: Expr, rows: Rows) -> Expr:
+        """Return an aggregate over each window."""
         if self._oldest < self._newest:
-            return "0" if name == "count" else "CAST(NULL AS DOUBLE)"
+            return px.literal(0) if name == "count" else cast(None, pa.float64())
         if not rows.order:
-            rows = rows.with_changes(order=(f"{self._index._sql} ASC",))
-        bounds = f"CAST({self._oldest} AS BIGINT), CAST({self._newest} AS BIGINT)"
-        return f"rolling_{name}(CAST({sql} AS DOUBLE), {self._index._sql}, {bounds}) {rows.over(SO_FAR)}"
+            rows = rows.with_changes(order=(SortKey(self._index._expr),))
+        args = (cast(value, pa.float64()), self._index._expr, self._oldest, self._newest)
+        return window(f"rolling_{name}", *args, frame=SO_FAR, **rows.over())
 
 
 class Rolling:
@@ -141,23 +138,22 @@ class Rolling:
         raise AttributeError(f"'Rolling' object has no attribute {name!r}; supported: {', '.join(_FUNCTIONS)}, agg")
 
     def _column(self, column: Series, name: str) -> Series:
-        rows, sql = column._rows.shorten(column._sql)
+        rows, given = column._rows, column._expr
         if name != "count":
             # Always float64: for other types, sliding aggregates of DataFusion accumulate rounding errors.
-            sql = ex.converted(sql, column._kind, pa.float64())
+            given = ex.converted(given, column._kind, pa.float64())
             if pa.types.is_floating(column._kind):
                 # Infinite values count as missing, as in pandas.
-                sql = f"CASE WHEN abs({sql}) < CAST('Infinity' AS DOUBLE) THEN {sql} END"
-        value = self._bounds.value(name, sql, rows)
+                is_finite = px.comparison("lt", call("abs", given), float("inf"))
+                given = case([(is_finite, given)], dtype=pa.float64())
         # For count, min_periods refers to all rows, including missing values.
-        seen = self._bounds.value("count", "1" if name == "count" else sql, rows)
-        value = f"CAST({value} AS DOUBLE)"
+        seen = self._bounds.value("count", px.literal(1) if name == "count" else given, rows)
+        value = cast(self._bounds.value(name, given, rows), pa.float64())
         if name == "sum" and self._least == 0:
-            value = f"coalesce({value}, 0)"
+            value = call("coalesce", value, 0.0)
         if self._least > 0:
-            value = f"CASE WHEN {seen} >= {self._least} THEN {value} END"
-        rows, sql = rows.add(value)
-        return column._like(sql, pa.float64(), rows, origin=None)
+            value = case([(px.comparison("ge", seen, self._least), value)])
+        return column._like(value, origin=None)
 
     def _all(self, name: str, numeric_only: bool = False) -> Any:
         if isinstance(self._of, Series):
@@ -242,53 +238,49 @@ class Resampler:
         if name in _CALENDAR and offset.n == 1 and offset.rule_code in (name, f"{name}-DEC", f"{name}-JAN"):
             self._interval = self._month(*_CALENDAR[name])
         elif isinstance(offset, pd.offsets.Week) and offset.n == 1 and offset.weekday is not None and not kind.tz:
-            self._interval = self._time(f"({self._week(offset.weekday)}) * {_DAY}")
+            self._interval = self._time(self._week(offset.weekday) * _DAY)
         else:
             self._interval = self._equal(rule, offset)
 
     @property
-    def _moment(self) -> str:
+    def _moment(self) -> Expr:
         """The time of a row, minus one unit if intervals are closed on the right."""
         if self._closed == "left":
-            return self._index._sql
-        return f"{self._index._sql} - INTERVAL '1 {_UNIT_NAMES[self._index._kind.unit]}'"
+            return self._index._expr
+        return self._index._expr - interval(f"1 {_UNIT_NAMES[self._index._kind.unit]}")
 
-    def _whole(self) -> str:
-        return f"arrow_cast(arrow_cast({self._index._sql}, 'Timestamp(Nanosecond, None)'), 'Int64')"
+    def _whole(self) -> Expr:
+        return _nanoseconds(self._index._expr, None)
 
-    def _since_midnight(self) -> str:
-        return f"((({self._whole()} % {_DAY}) + {_DAY}) % {_DAY})"
-
-    def _time(self, number: str) -> str:
+    def _time(self, number: Expr) -> Expr:
         kind = self._index._kind
-        exact = f"arrow_cast({number}, '{arrow_name(pa.timestamp('ns', kind.tz))}')"
-        return f"arrow_cast({exact}, '{arrow_name(kind)}')"
+        return cast(cast(number, pa.timestamp("ns", kind.tz)), kind)
 
-    def _week(self, weekday: int) -> str:
+    def _week(self, weekday: int) -> Expr:
         """Return the day that labels a week. A week that is closed on the right includes its whole last day."""
-        day = f"(({self._whole()} - {self._since_midnight()}) / {_DAY})"
+        day = (self._whole() - positive_rest(self._whole(), _DAY)) / _DAY
         if self._closed == "right":
-            last = f"{day} + ({weekday} - ({day} + 3) % 7 + 14) % 7"
-            return last if self._label == "right" else f"{last} - 7"
-        first = f"{day} - (({day} + 3 - {weekday}) % 7 + 7) % 7"
-        return first if self._label == "left" else f"{first} + 7"
+            last = day + (px.literal(weekday) - (day + 3) % 7 + 14) % 7
+            return last if self._label == "right" else last - 7
+        first = day - positive_rest(day + 3 - weekday, 7)
+        return first if self._label == "left" else first + 7
 
-    def _month(self, unit: str, months: int, last: bool) -> str:
+    def _month(self, unit: str, months: int, last: bool) -> Expr:
         if not last and self._closed == "right":
             raise NotImplementedError(
                 f"resample({self._rule!r}, closed='right') is not supported; use the rule {unit[0].upper()}E"
             )
         # A month that is closed on the right and labelled by its last day includes that whole day.
-        moment = f"{self._index._sql} + INTERVAL '1 day'" if last and self._closed == "left" else self._index._sql
-        interval = f"date_trunc('{unit}', {moment})"
+        moment = self._index._expr + interval("1 day") if last and self._closed == "left" else self._index._expr
+        label = call("date_trunc", unit, moment)
         if self._label == "right":
-            interval += f" + INTERVAL '{months} months'"
+            label = label + interval(f"{months} months")
         if last:
-            interval += " - INTERVAL '1 day'"
-        return f"arrow_cast({interval}, '{arrow_name(self._index._kind)}')"
+            label = label - interval("1 day")
+        return cast(label, self._index._kind)
 
-    def _equal(self, rule: Any, offset: Any) -> str:
-        """Return the SQL of the label of intervals of a fixed length."""
+    def _equal(self, rule: Any, offset: Any) -> Expr:
+        """Return the label of intervals of a fixed length."""
         try:
             step = pd.Timedelta(offset.n, "D") if isinstance(offset, pd.offsets.Day) else pd.Timedelta(offset)
         except ValueError:
@@ -305,17 +297,20 @@ class Resampler:
                 raise NotImplementedError(
                     f"resample({rule!r}) of times with a zone is not supported; use '1D' or hours"
                 )
-            day = f"date_trunc('day', {self._index._sql})" + (" + INTERVAL '1 day'" if self._label == "right" else "")
-            return f"arrow_cast({day}, '{arrow_name(self._index._kind)}')"
-        # As in pandas, intervals start at the midnight before the first row.
-        first = f"(SELECT date_trunc('day', min({self._index._sql})) FROM {self._of._rows.under(self._index._sql)})"
-        moment = arrow_name(pa.timestamp("ns", zone))
-        origin = f"arrow_cast(arrow_cast({first}, '{moment}'), 'Int64')"
-        if pd.Timedelta("1D") % step == pd.Timedelta(0) and not zone:
-            origin = "0"
-        whole = f"arrow_cast(arrow_cast({self._moment}, '{moment}'), 'Int64')"
-        number = f"({whole} - {origin}) - ((({whole} - {origin}) % {nanoseconds}) + {nanoseconds}) % {nanoseconds}"
-        return self._time(f"{number} + {origin}" + (f" + {nanoseconds}" if self._label == "right" else ""))
+            day = call("date_trunc", "day", self._index._expr)
+            return cast(day + interval("1 day") if self._label == "right" else day, self._index._kind)
+        origin = px.literal(0)
+        if zone or pd.Timedelta("1D") % step != pd.Timedelta(0):
+            # As in pandas, intervals start at the midnight before the first row.
+            origin = _nanoseconds(self._first_day(), zone)
+        since = _nanoseconds(self._moment, zone) - origin
+        number = since - positive_rest(since, nanoseconds) + origin
+        return self._time(number + nanoseconds if self._label == "right" else number)
+
+    def _first_day(self) -> Expr:
+        """Return the midnight before the first row, as the value of a query."""
+        first = call("date_trunc", "day", aggregate("min", self._index._expr))
+        return px.Subquery(Grouping(self._of._rows.under([first]), (), [Named("first", first)]))
 
     def __getitem__(self, key: Any) -> Resampler:
         labels = key if isinstance(key, list) else [key]
@@ -341,18 +336,19 @@ class Resampler:
 
     def _made(self, cells: list[tuple[Any, _Cell]], axis: pd.Index | None = None) -> _Intervals:
         rows = self._of._rows
-        key = quote(INDEX + "0")
-        select = ", ".join(f"{cell.column.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells))
-        there = f"{self._index._sql} IS NOT NULL"
-        relation = rows.under(self._interval, select, there)
-        root = f"(SELECT {self._interval} AS {key}, {select} FROM {relation} WHERE {there} GROUP BY 1)"
-        made = Rows(rows.client, root, (f"{key} ASC NULLS LAST",), keep=rows)
-        columns = {label: Column(quote(f"c{at}"), None, cell.column.origin) for at, (label, cell) in enumerate(cells)}
+        expressions = [self._interval, px.not_null(self._index._expr), *(cell.column.expr for _, cell in cells)]
+        # Window functions are those of all rows.
+        relation, [label, there, *values] = with_windows(rows.under(expressions), expressions)
+        named = [Named(f"c{at}", expr) for at, expr in enumerate(values)]
+        made = Grouping(Filter(relation, [there]), [Named(f"{INDEX}0", label)], named)
+        key = made.column(f"{INDEX}0")
+        columns = {label: Column(made.column(f"c{at}"), cell.column.origin) for at, (label, cell) in enumerate(cells)}
         fills = [cell.fill for _, cell in cells]
-        return _Intervals(made, columns, (Level(self._index.name, key),), self._offset, fills, axis)
+        grouped = Rows(rows.client, made, (SortKey(key),), keep=rows)
+        return _Intervals(grouped, columns, (Level(self._index.name, key),), self._offset, fills, axis)
 
     def _cell(self, name: str, column: Series, **how: Any) -> _Cell:
-        made = group_reduction(name, column, column._rows.order or (self._index._sql,), **how)
+        made = group_reduction(name, column, column._rows.order or (SortKey(self._index._expr),), **how)
         fill = None if how.get("min_count", 0) > 0 else _EMPTY.get(name)
         if fill == 0 and name == "sum" and pa.types.is_duration(column._kind):
             fill = pd.Timedelta(0).as_unit(column._kind.unit)
@@ -362,7 +358,7 @@ class Resampler:
         if isinstance(self._of, Series):
             return self._one(self._cell(name, self._of, **how), self._of.name)
         if name == "size":
-            return self._one(_Cell(Column("count(*)"), 0), None)
+            return self._one(_Cell(Column(aggregate("count_rows")), 0), None)
         columns = [column for column in self._columns() if not numeric_only or is_number(column._kind)]
         return self._made([(column.name, self._cell(name, column, **how)) for column in columns], self._of._axis)
 
@@ -481,21 +477,25 @@ class _Intervals(DataFrame):
                 f"cannot resample to {len(labels)} intervals, more than {INTERVALS_MAX}; use longer intervals"
             )
         intervals = from_pandas(pd.DataFrame(index=labels.as_unit("ns")), npartitions=1, client=found._client)
-        kind = arrow_name(found._rows.type(key.sql))
-        label = f"arrow_cast(p.{quote(INDEX + '0')}, '{kind}')"
+        kind = found._rows.type(key.expr)
+        label = cast(intervals._rows.column(f"{INDEX}0"), kind)
+        all_labels = Projection(intervals._rows.relation, [Named("label", label)])
+        values = [Named(f"f{at}", column.expr) for at, column in enumerate(found._columns.values())]
+        present = found._rows.project([Named("k", key.expr), *values])
+        joined = Join(all_labels, present, "left", [(all_labels.column("label"), present.column("k"))])
         cells = []
         for at, fill in enumerate(self._fills):
-            value = f"f.{quote(f'c{at}')}"
-            value = value if fill is None else f"coalesce({value}, {literal(fill)})"
-            cells.append(f"{value} AS {quote(f'c{at}')}")
-        inner = ", ".join(f"{column.sql} AS {quote(f'c{at}')}" for at, column in enumerate(found._columns.values()))
-        root = (
-            f"(SELECT {label} AS {quote(INDEX + '0')}, {', '.join(cells)} FROM {intervals._rows.sql} AS p "
-            f"LEFT JOIN (SELECT {key.sql} AS k, {inner} FROM {found._rows.under(key.sql, inner)}) AS f ON {label} = f.k)"
-        )
-        order = (f"{quote(INDEX + '0')} ASC NULLS LAST",)
-        rows = Rows(found._client, root, order, keep=(found._rows, intervals._rows))
-        return DataFrame(rows, renumbered(found._columns), (key._replace(sql=quote(INDEX + "0")),), found._axis)
+            value: Expr = present.column(f"f{at}")
+            value = value if fill is None else call("coalesce", value, literal(fill, value.dtype), dtype=value.dtype)
+            cells.append(Named(f"c{at}", value))
+        made = Projection(joined, [Named(f"{INDEX}0", joined.column("label")), *cells])
+        index = made.column(f"{INDEX}0")
+        rows = Rows(found._client, made, (SortKey(index),), keep=(found._rows, intervals._rows))
+        return DataFrame(rows, renumbered(found._columns, made), (key._replace(expr=index),), found._axis)
+
+
+def _nanoseconds(moment: Expr, zone: Any) -> Expr:
+    return cast(cast(moment, pa.timestamp("ns", zone)), pa.int64())
 
 
 class _IntervalColumn(Series):
@@ -504,14 +504,13 @@ class _IntervalColumn(Series):
     def __init__(self, intervals: _Intervals, name: Any) -> None:
         self._intervals = intervals
         self.name = name
-        self._known = None
         self._origin = intervals._found._columns["v"].origin
 
     def __getattr__(self, name: str) -> Any:
         if name in ("_rows", "_index"):
             return getattr(self._intervals._completed(), name)
-        if name == "_sql":
-            return self._intervals._completed()._columns["v"].sql
+        if name == "_expr":
+            return self._intervals._completed()._columns["v"].expr
         return super().__getattr__(name)
 
     def compute(self, **arguments: Any) -> Any:

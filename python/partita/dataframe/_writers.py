@@ -14,12 +14,15 @@ import pandas as pd
 import pyarrow as pa
 
 from .._errors import trim_traceback
+from ..plan.expr import Expr, SortKey, cast
+from ..plan.relation import Named, Projection, Relation, Sorting
+from ..plan.sql import statement, string
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import to_pandas
 from ._pandas_metadata import absolute, write_metadata
-from ._rows import Rows, term
-from ._sql import INDEX, ORDER, arrow_name, literal, quote
+from ._rows import Rows
+from ._sql import INDEX, ORDER, arrow_name, quote, value_type
 
 if TYPE_CHECKING:
     from ._columns import Column
@@ -43,16 +46,15 @@ class FrameWriters:
     _columns: dict[Any, Column]
     _index: tuple[Level, ...]
     _client: Any
-    _sorted: Any
     dtypes: Any
     columns: Any
     _axis: pd.Index | None
     _kinds: Callable[[], dict[Any, Any]]
 
-    def _named(self, index: bool) -> list[str]:
+    def _named(self, index: bool) -> list[Named]:
         """Return the columns, and the index if requested, under their own names."""
-        levels = [f"{level.sql} AS {quote(_index_name(at, level))}" for at, level in enumerate(self._index)]
-        columns = [f"{column.sql} AS {quote(str(label))}" for label, column in self._columns.items()]
+        levels = [Named(_index_name(at, level), level.expr) for at, level in enumerate(self._index)]
+        columns = [Named(str(label), column.expr) for label, column in self._columns.items()]
         return [*(levels if index else []), *columns]
 
     def _publish(self, client: Any, name: str, override: bool) -> None:
@@ -60,16 +62,16 @@ class FrameWriters:
         query = self._plain_query(self._named(True))
         client._connection.query(f"CREATE {replace}TABLE {quote(name)} AS {query}")
 
-    def _plain_query(self, parts: list[str]) -> str:
+    def _plain_query(self, parts: list[Named]) -> str:
         """Return a query of columns under their own names, with the rows in their order."""
         rows = self._rows
-        if not rows.order or rows.physical:
-            return f"SELECT {', '.join(parts)} FROM {rows.under(*parts)}"
-        hidden = [f"{term(sql)} AS {quote(f'{ORDER}{at}')}" for at, sql in enumerate(rows.order)]
-        names = [part.rsplit(" AS ", 1)[1] for part in parts]
-        query = f"SELECT {', '.join([*parts, *hidden])} FROM {rows.under(*parts, *hidden)}"
-        made: str = self._sorted(query, [name[1:-1].replace('""', '"') for name in names])
-        return made
+        if not rows.order or rows.is_sorted_for(expr for _, expr in parts):
+            return statement(rows.project(parts))
+        hidden = [Named(f"{ORDER}{at}", key.expr) for at, key in enumerate(rows.order)]
+        every = rows.project([*parts, *hidden])
+        order = [SortKey(every.column(name), *key.way) for (name, _), key in zip(hidden, rows.order)]
+        found: Relation = Sorting(every, order)
+        return statement(Projection(found, [Named(name, found.column(name)) for name, _ in parts]))
 
     def _write(
         self,
@@ -96,9 +98,9 @@ class FrameWriters:
                     f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
         by = f" PARTITIONED BY ({', '.join(folders)})" if folders else ""
-        given = ", ".join(f"{literal(key)} {literal(value)}" for key, value in options.items())
+        given = ", ".join(f"{string(key)} {string(value)}" for key, value in options.items())
         query = self._plain_query(self._named(index))
-        statement = f"COPY ({query}) TO {literal(target)} STORED AS {form}{by}{f' OPTIONS ({given})' if given else ''}"
+        statement = f"COPY ({query}) TO {string(target)} STORED AS {form}{by}{f' OPTIONS ({given})' if given else ''}"
         self._client._connection.query(statement)
 
     def _pandas_metadata(self, index: bool) -> str:
@@ -109,7 +111,7 @@ class FrameWriters:
         found = json.loads(pa.Schema.from_pandas(empty, preserve_index=False).metadata[b"pandas"])
         levels = self._index if index else ()
         names = [_index_name(at, level) for at, level in enumerate(levels)]
-        for name, level, kind in zip(names, levels, self._rows.types([level.sql for level in levels])):
+        for name, level, kind in zip(names, levels, self._rows.types([level.expr for level in levels])):
             shown = to_pandas(pa.table({"v": pa.array([], kind)}), [level.origin])
             one = json.loads(pa.Schema.from_pandas(shown, preserve_index=False).metadata[b"pandas"])["columns"][0]
             found["columns"].append({**one, "name": level.name and str(level.name), "field_name": name})
@@ -121,25 +123,20 @@ class FrameWriters:
         """Return the frame with times in milliseconds instead of seconds, which Parquet does not have."""
         from ._frame import DataFrame
 
-        def convert(sql: str, kind: pa.DataType) -> tuple[str, pa.DataType]:
+        def convert(value: Expr) -> Expr:
+            kind = self._rows.type(value)
             if not (pa.types.is_timestamp(kind) and kind.unit == "s"):
-                return sql, kind
-            wanted = pa.timestamp("ms", kind.tz)
-            return f"arrow_cast({sql}, '{arrow_name(wanted)}')", wanted
+                return value
+            return cast(value, pa.timestamp("ms", kind.tz))
 
-        columns = {}
-        for label, column in self._columns.items():
-            sql, kind = convert(column.sql, self._kinds()[label])
-            columns[label] = column._replace(sql=sql, kind=kind)
-        kinds = self._rows.types([level.sql for level in self._index])
-        levels = tuple(level._replace(sql=convert(level.sql, kind)[0]) for level, kind in zip(self._index, kinds))
+        columns = {label: column._replace(expr=convert(column.expr)) for label, column in self._columns.items()}
+        levels = tuple(level._replace(expr=convert(level.expr)) for level in self._index)
         return DataFrame(self._rows, columns, levels, self._axis)
 
     def _key_types(self, labels: Sequence[str]) -> dict[str, str]:
         """Return the Arrow type names of columns that become folder names."""
-        kinds = self._rows.types([self._columns[label].sql for label in labels])
-        plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
-        return {str(label): arrow_name(kind) for label, kind in zip(labels, plain)}
+        kinds = self._rows.types([self._columns[label].expr for label in labels])
+        return {str(label): arrow_name(value_type(kind)) for label, kind in zip(labels, kinds)}
 
     @trim_traceback
     def to_parquet(
