@@ -91,7 +91,11 @@ def test_story_tells_what_became_of_a_call(client):
 
 def run_program(client, *arguments):
     """Run the program on the cluster of a client and return what it prints."""
-    environment = {**os.environ, "PARTITA_SCHEDULER": client._connection.address, "PARTITA_TOKEN": client._connection.token}
+    environment = {
+        **os.environ,
+        "PARTITA_SCHEDULER": client._connection.address,
+        "PARTITA_TOKEN": client._connection.token,
+    }
     command = [find_program(), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
 

@@ -79,5 +79,5 @@ def test_readers_of_other_formats(client, tmp_path):
     for labels in ([3, 1], 3):
         with pytest.raises(NotImplementedError, match="the rows have none"):
             dd.read_parquet(tmp_path / "f.parquet").loc[labels]
-    with pytest.raises(NotImplementedError, match=r"Client\.call_stack is not supported: the dashboard"):
-        client.call_stack()
+    with pytest.raises(NotImplementedError, match=r"Client\.run_on_scheduler is not supported: use Client\.run"):
+        client.run_on_scheduler()

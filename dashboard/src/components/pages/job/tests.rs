@@ -51,9 +51,11 @@ fn functions_have_a_flame_graph() {
     assert_shows(
         &html,
         &[
-            "Where the functions spend their time 41 s of running calls, 4 100 samples",
-            "simulate (/home/jonas/job.py:14): 100 %, 4 100 samples",
-            "solve (/home/jonas/numerics.py:31): 59 %, 2 410 samples",
+            "Where the functions spend their time",
+            "simulate: 41 s in 4 100 samples",
+            "simulate (/home/jonas/job.py:14): 100 %",
+            "solve (/home/jonas/numerics.py:31): 59 %",
+            "load: 2.1 s in 210 samples",
         ],
     );
     assert_hides(&draw_page("job-no-profile", &busy(), &Route::Job(JobId(7))), &["samples"]);
