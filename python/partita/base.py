@@ -203,11 +203,19 @@ class _Foreign:
 def _compute_tasks(collections: list[Any], scheduler: Any, options: dict[str, Any] | None) -> list[Any]:
     known = [one if isinstance(one, Collection) else _Foreign(one) for one in collections]
     parts = materialize(known)
+    if scheduler is None and config.get("scheduler", None) is None and _are_small(known):
+        # Less work than a message to the cluster.
+        scheduler = get_synchronous
     results = iter(run_nodes([node for nodes in parts for node in nodes], scheduler, options))
     values = []
     for one, nodes in zip(known, parts):
         values.append(one._partita_finish([next(results) for _ in nodes]))
     return values
+
+
+def _are_small(collections: list[Any]) -> bool:
+    """Whether all collections are small arrays, which are computed in this process."""
+    return all(hasattr(one, "_partita_is_small") and one._partita_is_small() for one in collections)
 
 
 def run_nodes(nodes: list[Any], scheduler: Any = None, options: dict[str, Any] | None = None) -> list[Any]:

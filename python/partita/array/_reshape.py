@@ -1,0 +1,262 @@
+"""Reshaping: axes are divided into groups with equal products, and each group keeps its order of blocks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..utils import parse_bytes
+from ._axis_maps import At, Axis, Read
+from ._chunks import UNKNOWN_REMEDY, PerformanceWarning, is_unknown
+from ._core import Array, array_of, make_meta
+from ._expression import Node
+
+__all__ = ["ravel", "reshape", "reshape_blockwise"]
+
+
+def reshape_block(block: Any, *sizes: Any) -> Any:
+    """Reshape a block."""
+    return block.reshape(sizes)
+
+
+def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) -> Any:
+    """Return the items of an array in another shape, row-major.
+
+    Parameters
+    ----------
+    x : array
+        The array.
+    shape : int or tuple of int
+        The shape. One size may be -1.
+    merge_chunks : bool
+        Whether blocks may become larger.
+    limit : int or str, optional
+        Maximum size of a block in bytes.
+
+    Examples
+    --------
+    >>> from partita.array import arange
+    >>> reshape(arange(6, chunks=2), (2, 3)).compute()
+    array([[0, 1, 2],
+           [3, 4, 5]])
+    """
+    from ._from_array import asanyarray
+
+    x = asanyarray(x)
+    wanted = [int(shape)] if isinstance(shape, (int, np.integer)) else [one if one != one else int(one) for one in shape]
+    unknown = [at for at, size in enumerate(wanted) if size == -1]
+    if len(unknown) > 1:
+        raise ValueError("can only specify one unknown dimension")
+    if len(wanted) == 1 and x.ndim == 1 and (unknown or wanted[0] == x.shape[0]):
+        return x
+    if is_unknown(x.shape):
+        return _reshape_unknown(x, wanted, unknown)
+    if unknown:
+        known = math.prod(size for size in wanted if size != -1)
+        if known == 0 or x.size % known:
+            if known:
+                raise ValueError(f"total size of new array must be unchanged: cannot reshape {x.shape} to {tuple(wanted)}")
+            wanted[unknown[0]] = 0
+        else:
+            wanted[unknown[0]] = x.size // known
+    shape = tuple(wanted)
+    if math.prod(shape) != x.size:
+        raise ValueError("total size of new array must be unchanged")
+    if shape == x.shape:
+        return x
+    meta = make_meta(x._meta, x.dtype, len(shape))
+    if x.npartitions == 1 or not x.size:
+        one = x if x.npartitions == 1 else x.rechunk(tuple([(size,) for size in x.shape]))
+        chunks = tuple([(size,) for size in shape])
+        return array_of(
+            Node("reshape", chunks, meta, reshape_block, [Read(one._node, [At(0)] * x.ndim)], tables=list(enumerate(chunks)))
+        )
+    inner, found, maps = _plan(x, shape, merge_chunks, limit)
+    before = max(math.prod(map(max, x.chunks)), 1)
+    after = math.prod(map(max, inner))
+    if merge_chunks and limit is None and after > 10 * before and after * x.dtype.itemsize > (128 << 20):
+        warnings.warn(
+            f"Reshaping is producing a large chunk of {after} items, {after // before} times those of the input; rechunk the "
+            "array so that the last axes are in one chunk",
+            PerformanceWarning,
+            stacklevel=3,
+        )
+    x = x.rechunk(inner)
+    return array_of(Node("reshape", found, meta, reshape_block, [Read(x._node, maps)], tables=list(enumerate(found))))
+
+
+def _reshape_unknown(x: Any, wanted: list[Any], unknown: list[int]) -> Any:
+    if all(len(sizes) == 1 for sizes in x.chunks) and len(wanted) == 1 and (unknown or math.isnan(wanted[0])):
+        node = Node("reshape", ((math.nan,),), make_meta(x._meta, x.dtype, 1), _ravel_block, [Read(x._node, [At(0)] * x.ndim)])
+        return array_of(node)
+    if unknown == [0] and x.ndim >= 1 and tuple(wanted[1:]) == tuple(x.shape[1:]):
+        return x
+    if is_unknown(x.shape[:1]) and not is_unknown(x.shape[1:]) and unknown == [0]:
+        # Rows are merged within blocks.
+        rest = math.prod(x.shape[1:])
+        if math.prod(wanted[1:]) == rest and all(len(sizes) == 1 for sizes in x.chunks[1:]):
+            return _reshape_rows(x, wanted)
+        if len(wanted) == 1:
+            one = x.rechunk({axis: -1 for axis in range(1, x.ndim)})
+            return _reshape_rows(one, wanted)
+    raise ValueError(
+        f"Array chunk size or shape is unknown. shape: {x.shape}. cannot reshape to {tuple(wanted)}; {UNKNOWN_REMEDY}"
+    )
+
+
+def _ravel_block(block: Any) -> Any:
+    return block.reshape(-1)
+
+
+def _reshape_rows(x: Any, wanted: list[Any]) -> Any:
+    chunks = ((math.nan,) * len(x.chunks[0]), *[(size,) for size in wanted[1:]])
+    maps = [Axis(0), *[At(0) for _ in x.chunks[1:]]]
+    tables = [(0, [-1] * len(chunks[0])), *[(axis, chunks[axis]) for axis in range(1, len(chunks))]]
+    meta = make_meta(x._meta, x.dtype, len(chunks))
+    return array_of(Node("reshape", chunks, meta, reshape_block, [Read(x._node, maps)], tables=tables))
+
+
+def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Divide the axes of two shapes into the smallest groups with equal products."""
+    found: list[tuple[list[int], list[int]]] = []
+    a = b = 0
+    while a < len(old) or b < len(new):
+        first, second = [a] if a < len(old) else [], [b] if b < len(new) else []
+        left = old[a] if first else 1
+        right = new[b] if second else 1
+        a, b = a + len(first), b + len(second)
+        while left != right:
+            if left < right and a < len(old):
+                left *= old[a]
+                first.append(a)
+                a += 1
+            elif b < len(new):
+                right *= new[b]
+                second.append(b)
+                b += 1
+            else:
+                left *= old[a]
+                first.append(a)
+                a += 1
+        found.append((first, second))
+    return found
+
+
+def _plan(x: Any, shape: tuple[int, ...], merge: bool, limit: Any) -> tuple[Any, Any, Any]:
+    """Return the chunks with which the array is read, the chunks of the result, and the maps."""
+    limit = parse_bytes(limit) if isinstance(limit, str) else limit
+    inner = list(x.chunks)
+    found: list[Any] = [None] * len(shape)
+    maps: list[Any] = [None] * x.ndim
+    # Items in a block, outside of a group.
+    largest = math.prod(map(max, x.chunks))
+    for olds, news in _groups(x.shape, shape):
+        if not olds or not news:
+            for axis in olds:
+                maps[axis] = At(0)
+                inner[axis] = (1,)
+            for axis in news:
+                found[axis] = (1,)
+            continue
+        if len(olds) == len(news) == 1:
+            found[news[0]] = x.chunks[olds[0]]
+            maps[olds[0]] = Axis(news[0])
+            continue
+        # The blocks are runs of whole rows: an axis is divided, the ones before it have size 1, those after it are whole.
+        lead = next((at for at, axis in enumerate(olds) if x.shape[axis] > 1), len(olds) - 1)
+        first, rest = olds[lead], olds[lead + 1 :]
+        target = next((at for at, axis in enumerate(news) if shape[axis] > 1), len(news) - 1)
+        row_in = math.prod(x.shape[axis] for axis in rest)
+        row_out = math.prod(shape[axis] for axis in news[target + 1 :])
+        step = row_out // math.gcd(row_in, row_out)
+        sizes = _rows(x, first, rest, step, largest, merge, limit)
+        inner[first] = sizes
+        for axis in rest:
+            inner[axis] = (x.shape[axis],)
+        for axis in olds[:lead]:
+            inner[axis] = (1,)
+        for axis in olds:
+            maps[axis] = Axis(news[target]) if axis == first else At(0)
+        for at, axis in enumerate(news):
+            found[axis] = (1,) if at < target else (shape[axis],)
+        found[news[target]] = tuple([size * row_in // row_out for size in sizes])
+    return tuple(inner), tuple(found), maps
+
+
+def _rows(x: Any, first: int, rest: list[int], step: int, largest: int, merge: bool, limit: Any) -> tuple[int, ...]:
+    """Return sizes of blocks along an axis that are multiples of a step."""
+    sizes = x.chunks[first]
+    size = x.shape[first]
+    wide = math.prod(max(x.chunks[axis]) for axis in rest)
+    whole = math.prod(x.shape[axis] for axis in rest)
+    most = size
+    if whole > wide:
+        # The rows become longer, so that a block has fewer of them.
+        most = max(max(sizes) * wide // whole, 1)
+    if limit is not None:
+        others = max(largest // max(max(sizes) * wide, 1), 1)
+        most = min(most, max(limit // max(x.dtype.itemsize * whole * others, 1), 1))
+    ends: list[int] = []
+    begin = 0
+    for end in itertools.accumulate(sizes):
+        while end - begin > max(most, step):
+            cut = begin + max(most // step, 1) * step
+            ends.append(cut)
+            begin = cut
+        aligned = end if end == size else end // step * step
+        if aligned > begin:
+            ends.append(aligned)
+            begin = aligned
+    if not ends or ends[-1] != size:
+        ends.append(size)
+    return tuple([end - start for start, end in zip([0, *ends], ends)])
+
+
+def ravel(array: Any) -> Any:
+    """Return the items of an array in one axis, row-major."""
+    from ._from_array import asanyarray
+
+    return reshape(asanyarray(array), (-1,))
+
+
+def reshape_blockwise(x: Any, shape: Any, chunks: Any = None) -> Any:
+    """Reshape each block, so that the order of the items may differ from that of NumPy.
+
+    Parameters
+    ----------
+    x : Array
+        The array.
+    shape : int or tuple of int
+        The shape.
+    chunks : tuple, optional
+        Chunks of the result, needed if it has more axes.
+    """
+    if not isinstance(x, Array):
+        raise TypeError("reshape_blockwise() needs an array of this package")
+    shape = tuple([int(one) for one in (shape if np.iterable(shape) else (shape,))])
+    if math.prod(shape) != x.size:
+        raise ValueError("reshape_blockwise: total size of new array must be unchanged")
+    if len(shape) == x.ndim and shape == x.shape:
+        return x
+    if len(shape) > x.ndim and chunks is None:
+        raise TypeError("Need to specify chunks if expanding dimensions: pass chunks=")
+    outputs: list[tuple[Any, ...]] = []
+    groups = _groups(x.shape, shape)
+    if chunks is None:
+        outputs = [()] * len(shape)
+        for olds, news in groups:
+            if len(news) > 1 and len(olds) > 1:
+                raise NotImplementedError("reshape_blockwise: reshaping several axes to several axes is not supported")
+            for axis in news:
+                outputs[axis] = tuple(
+                    [math.prod(sizes) for sizes in itertools.product(*[x.chunks[old] for old in olds])]
+                )
+        chunks = tuple(outputs)
+    from ._vindex import row_major
+
+    return row_major(x, tuple(tuple(one) for one in chunks), reshape_block)
