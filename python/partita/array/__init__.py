@@ -6,11 +6,13 @@ Names are imported when they are first used.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 import numpy as np
 
-from .._stubs import module_getattr
+from .._errors import UnsupportedName
+from .._stubs import MissingImport, _is_import, module_getattr
 from ..base import compute
 from ._core import Array
 
@@ -45,7 +47,14 @@ _MODULES = {
     "_from_array": ["asanyarray", "asarray", "from_array"],
     "_gufunc": ["apply_gufunc", "as_gufunc", "gufunc"],
     "_indexing": ["take"],
-    "_interchange": ["assert_eq", "from_dask_array", "from_tiledb", "register_chunk_type", "to_dask_array", "to_tiledb"],
+    "_interchange": [
+        "assert_eq",
+        "from_dask_array",
+        "from_tiledb",
+        "register_chunk_type",
+        "to_dask_array",
+        "to_tiledb",
+    ],
     "_joining": ["append", "block", "broadcast_arrays", "concatenate", "dstack", "hstack", "stack", "vstack"],
     "_map_blocks": ["map_blocks"],
     "_pad": ["pad"],
@@ -75,7 +84,6 @@ _MODULES = {
     "_zarr": ["from_zarr", "to_zarr"],
     "image": ["imread"],
     "overlap": ["map_overlap", "trim_overlap"],
-
     "reductions": [
         "all",
         "any",
@@ -163,15 +171,52 @@ _MODULES = {
         "where",
     ],
 }
-_SUBMODULES = ("core", "fft", "image", "lib", "linalg", "ma", "overlap", "random", "reductions", "routines", "stats")
+_SUBMODULES = (
+    "chunk",
+    "core",
+    "fft",
+    "image",
+    "lib",
+    "linalg",
+    "ma",
+    "overlap",
+    "random",
+    "reductions",
+    "routines",
+    "stats",
+)
 #: Dtypes and constants of NumPy.
 _OF_NUMPY = {
     "bool": "bool_",
     **{
         name: name
         for name in (
-            *["complex64", "complex128", "e", "euler_gamma", "float32", "float64", "inf", "int8", "int16", "int32", "int64"],
-            *["nan", "newaxis", "pi", "uint8", "uint16", "uint32", "uint64", "can_cast", "finfo", "iinfo", "promote_types"],
+            *[
+                "complex64",
+                "complex128",
+                "e",
+                "euler_gamma",
+                "float32",
+                "float64",
+                "inf",
+                "int8",
+                "int16",
+                "int32",
+                "int64",
+            ],
+            *[
+                "nan",
+                "newaxis",
+                "pi",
+                "uint8",
+                "uint16",
+                "uint32",
+                "uint64",
+                "can_cast",
+                "finfo",
+                "iinfo",
+                "promote_types",
+            ],
             *["ScalarType"],
         )
     },
@@ -221,7 +266,13 @@ def __getattr__(name: str) -> Any:
             return getattr(ufuncs, name)
         if name in _SUBMODULES:
             return importlib.import_module(f"{__name__}.{name}")
-    return _unsupported(name)
+    try:
+        return _unsupported(name)
+    except UnsupportedName as error:
+        if _is_import(sys._getframe(1)):
+            # The import statement would replace the text of an AttributeError.
+            raise MissingImport(str(error), name=name) from None
+        raise
 
 
 def __dir__() -> list[str]:

@@ -43,8 +43,10 @@ def arg_chunk(block: Any, *begins: int, kind: str, axis: Any, shape: Any) -> Any
     if axis is None:
         flat = block.reshape((-1,))
         at = _find(flat, kind, 0)
+        if not block.ndim:
+            return {"values": block, "at": at.reshape(())}
         index = np.unravel_index(at, block.shape)
-        found = np.ravel_multi_index([one + begin for one, begin in zip(index, begins)], shape)  # type: ignore[arg-type]
+        found = np.ravel_multi_index([one + begin for one, begin in zip(index, begins)], shape)
         ones = (1,) * block.ndim
         return {"values": flat[at].reshape(ones), "at": np.asarray(found).reshape(ones)}
     at = _find(block, kind, axis)
@@ -77,7 +79,7 @@ def arg_aggregate(parts: Any, kind: str, axis: Any, keepdims: bool) -> Any:
         raise ValueError("All NaN slice encountered")
     if keepdims:
         return places
-    return places.reshape(()) [()] if axis is None else places.squeeze(axis)
+    return places.reshape(())[()] if axis is None else places.squeeze(axis)
 
 
 def _arg_reduction(kind: str, a: Any, axis: Any, keepdims: bool, split_every: Any, out: Any) -> Any:
@@ -89,7 +91,7 @@ def _arg_reduction(kind: str, a: Any, axis: Any, keepdims: bool, split_every: An
     if axis is not None:
         if not isinstance(axis, (int, np.integer)):
             raise TypeError(f"axis must be either `None` or int, got {axis!r}")
-        axis = normalize_axis(axis, a.ndim)
+        axis = normalize_axis(int(axis), a.ndim)
     axes = tuple(range(a.ndim)) if axis is None else (axis,)
     for at in axes:
         if is_unknown(a.chunks[at]) and (len(a.chunks[at]) > 1 or (axis is None and a.ndim > 1 and at)):
@@ -263,4 +265,6 @@ def topk(a: Any, k: int, axis: int = -1, split_every: Any = None) -> Any:
 
 def argtopk(a: Any, k: int, axis: int = -1, split_every: Any = None) -> Any:
     """Return the positions of the k largest items along an axis, with the arguments of :func:`topk`."""
-    return _topk("argtopk", (argtopk_chunk, argtopk_combine, argtopk_aggregate), a, int(k), axis, split_every, np.dtype(np.intp))
+    return _topk(
+        "argtopk", (argtopk_chunk, argtopk_combine, argtopk_aggregate), a, int(k), axis, split_every, np.dtype(np.intp)
+    )

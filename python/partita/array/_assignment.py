@@ -19,7 +19,7 @@ __all__ = ["setitem"]
 def setitem(x: Any, key: Any, value: Any) -> None:
     """Assign to items of an array in place."""
     if value is np.ma.masked:
-        value = np.ma.masked_all((), dtype=x.dtype)
+        value = getattr(np.ma, "masked_all")((), dtype=x.dtype)
     if not is_collection(value) and x.dtype.kind in "iu":
         known = np.asarray(value)
         if known.dtype.kind in "fc":
@@ -35,7 +35,13 @@ def setitem(x: Any, key: Any, value: Any) -> None:
         key = (key,)
     if isinstance(key, (np.ndarray, list)) and np.asarray(key).dtype == bool and np.ndim(key) == x.ndim and x.ndim > 1:
         key = asanyarray(np.asarray(key))
-    if isinstance(key, tuple) and len(key) == 1 and isinstance(key[0], Array) and key[0].dtype == bool and key[0].ndim == x.ndim > 1:
+    if (
+        isinstance(key, tuple)
+        and len(key) == 1
+        and isinstance(key[0], Array)
+        and key[0].dtype == bool
+        and key[0].ndim == x.ndim > 1
+    ):
         key = key[0]
     if isinstance(key, Array):
         x._become(_where(x, key, value))
@@ -50,7 +56,8 @@ def _where(x: Any, mask: Any, value: Any) -> Any:
     from .routines import where
 
     if len(mask.shape) != x.ndim or any(
-        one != size and not (isinstance(one, float) or isinstance(size, float)) for one, size in zip(mask.shape, x.shape)
+        one != size and not (isinstance(one, float) or isinstance(size, float))
+        for one, size in zip(mask.shape, x.shape)
     ):
         raise IndexError(f"boolean index shape {mask.shape} must match indexed array's {x.shape}.")
     if value.ndim:
@@ -82,7 +89,11 @@ def _parts(x: Any, key: Any) -> list[Any]:
 def _assign(x: Any, key: Any, value: Any) -> Any:
     parts = _parts(x, key)
     lengths = [
-        None if isinstance(one, int) else len(one) if isinstance(one, np.ndarray) else len(range(*one.indices(x.shape[axis])))
+        None
+        if isinstance(one, int)
+        else len(one)
+        if isinstance(one, np.ndarray)
+        else len(range(*one.indices(x.shape[axis])))
         if one.step > 0
         else len(range(one.start, one.stop, one.step))
         for axis, one in enumerate(parts)
@@ -118,10 +129,10 @@ def _fitted(value: Any, shape: list[int], parts: list[Any], kept: list[int]) -> 
         moved = kept.index(arrays[0])
         order = [shape[moved], *shape[:moved], *shape[moved + 1 :]]
     sizes = value.shape
-    if len(sizes) > len(order) or any(
-        size not in (1, wanted) for size, wanted in zip(sizes[::-1], order[::-1])
-    ):
-        raise ValueError(f"shape mismatch: value array of shape {sizes} could not be broadcast to indexing result of shape {tuple(order)}")
+    if len(sizes) > len(order) or any(size not in (1, wanted) for size, wanted in zip(sizes[::-1], order[::-1])):
+        raise ValueError(
+            f"shape mismatch: value array of shape {sizes} could not be broadcast to indexing result of shape {tuple(order)}"
+        )
     if value.ndim < len(order):
         value = value[(None,) * (len(order) - value.ndim)]
     if moved is not None:

@@ -137,7 +137,9 @@ class Read:
     @property
     def is_whole(self) -> bool:
         """Whether blocks are passed as they are."""
-        return self.listed is None and all(one.is_single and getattr(one, "boxes", getattr(one, "box", None)) is None for one in self.axes)
+        return self.listed is None and all(
+            one.is_single and getattr(one, "boxes", getattr(one, "box", None)) is None for one in self.axes
+        )
 
     def __dask_tokenize__(self) -> Any:
         return self.source.name, self.axes, self.listed, self.join, self.domain

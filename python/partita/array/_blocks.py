@@ -19,6 +19,15 @@ def register_concatenate(kind: type, function: Callable[..., Any]) -> None:
     _concatenate.insert(0, (kind, function))
 
 
+def is_block_type(kind: type) -> bool:
+    """Whether blocks of arrays may be of a type."""
+    return (
+        issubclass(kind, np.ndarray)
+        or kind.__module__.partition(".")[0] in ("sparse", "cupy", "scipy")
+        or any(issubclass(kind, known) for known, _ in _concatenate)
+    )
+
+
 def concatenate_function(block: Any) -> Callable[..., Any]:
     """Return the function that concatenates blocks of the type of one."""
     for kind, function in _concatenate:
@@ -37,7 +46,7 @@ def concatenate_function(block: Any) -> Callable[..., Any]:
 
 
 def _concatenate_masked(blocks: Sequence[Any], axis: int = 0) -> Any:
-    found = np.ma.concatenate(blocks, axis=axis)
+    found = getattr(np.ma, "concatenate")(blocks, axis=axis)
     fills = {repr(block.fill_value): block.fill_value for block in blocks if isinstance(block, np.ma.MaskedArray)}
     if len(fills) == 1:
         found.fill_value = next(iter(fills.values()))
@@ -170,8 +179,8 @@ def _fill(nested: Any, levels: tuple[int, ...], first: Any) -> Any:
             begin += sizes[place][at]
         starts.append(known)
         shape[axis] = begin
-    order = "F" if first.flags.f_contiguous and not first.flags.c_contiguous else "C"
-    found = np.empty(tuple(shape), dtype=first.dtype, order=order)
+    is_fortran = first.flags.f_contiguous and not first.flags.c_contiguous
+    found = np.empty(tuple(shape), dtype=first.dtype, order="F" if is_fortran else "C")
     box: list[Any] = [slice(None)] * first.ndim
     for index, leaf in leaves:
         for place, (at, axis) in enumerate(zip(index, levels)):
@@ -193,13 +202,23 @@ def assemble(blocks: Sequence[Any], grid: tuple[int, ...]) -> Any:
     if len(blocks) == 1:
         return blocks[0]
     levels = tuple(range(len(grid)))
-    first = blocks[0]
-    if not hasattr(first, "ndim") or first.ndim < len(grid):
-        raise ValueError(
-            f"cannot assemble the array: a block has {getattr(first, 'ndim', 0)} dimensions, and the array has "
-            f"{len(grid)}; pass the dtype and the chunks of what the function returns"
-        )
+    if any(getattr(block, "ndim", 0) != len(grid) for block in blocks):
+        blocks = [_with_ndim(block, len(grid)) for block in blocks]
     return join(nest(blocks, grid), levels)
+
+
+def _with_ndim(block: Any, ndim: int) -> Any:
+    """Return a block with a number of axes. Axes of size 1 are added or dropped at the front."""
+    found = block if hasattr(block, "ndim") else np.asarray(block)
+    if found.ndim > ndim:
+        extra = found.ndim - ndim
+        if any(size != 1 for size in found.shape[:extra]):
+            raise ValueError(
+                f"cannot assemble the array: a block has {found.ndim} dimensions, and the array has {ndim}; pass the chunks of "
+                "what the function returns"
+            )
+        return found.reshape(found.shape[extra:])
+    return np.asarray(found)[(None,) * (ndim - found.ndim)] if found.ndim < ndim else found
 
 
 def assemble_nested(nested: Any, grid: tuple[int, ...]) -> Any:
@@ -242,7 +261,9 @@ class Program:
 
     __slots__ = ("__name__", "steps")
 
-    def __init__(self, steps: tuple[tuple[Callable[..., Any], dict[str, Any], tuple[int, ...]], ...], name: str) -> None:
+    def __init__(
+        self, steps: tuple[tuple[Callable[..., Any], dict[str, Any], tuple[int, ...]], ...], name: str
+    ) -> None:
         self.steps = steps
         self.__name__ = name
 

@@ -146,7 +146,9 @@ def blockwise(
     used = {label for _, labels in pairs if labels is not None for label in labels}
     extra = set(out_ind) - used - set(new_axes)
     if extra:
-        raise ValueError(f"labels {sorted(map(str, extra))} of the output are in no array; pass their sizes as new_axes=")
+        raise ValueError(
+            f"Unknown dimension {', '.join(sorted(map(str, extra)))} in the output; pass its size as new_axes="
+        )
     repeated = set(new_axes) & used
     if repeated:
         raise ValueError(f"new_axes {sorted(map(str, repeated))} are labels of arrays already")

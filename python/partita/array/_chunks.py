@@ -58,7 +58,7 @@ def slices_from_chunks(chunks: Any) -> list[tuple[slice, ...]]:
 
 def _as_size(value: Any) -> Any:
     if isinstance(value, (float, np.floating)) and math.isnan(value):
-        return math.nan
+        return np.nan
     if int(value) != value:
         raise ValueError(f"chunk sizes must be integers, not {value!r}")
     return int(value)
@@ -154,7 +154,7 @@ def normalize_chunks(
     chunks, limit = _byte_sizes(chunks, limit)
     if shape is not None:
         chunks = tuple(
-            [size if one is None or (isinstance(one, Number) and one == -1) else one for one, size in zip(chunks, shape)]
+            [size if one is None or (is_integral(one) and int(one) == -1) else one for one, size in zip(chunks, shape)]
         )
     if any(isinstance(one, str) for one in chunks):
         chunks = _auto_chunks(chunks, tuple(shape), limit, dtype, previous_chunks)
@@ -166,9 +166,7 @@ def _byte_sizes(chunks: tuple[Any, ...], limit: Any) -> tuple[tuple[Any, ...], A
         if isinstance(one, str) and one != "auto":
             size = parse_bytes(one)
             if limit is not None and size != (parse_bytes(limit) if isinstance(limit, str) else limit):
-                raise ValueError(
-                    f"Only one consistent value of limit or chunk is allowed. Used {size} != {limit}"
-                )
+                raise ValueError(f"Only one consistent value of limit or chunk is allowed. Used {size} != {limit}")
             limit = size
     return tuple(["auto" if isinstance(one, str) else one for one in chunks]), limit
 
@@ -185,7 +183,7 @@ def _check(chunks: tuple[Any, ...], shape: Any) -> tuple[tuple[Any, ...], ...]:
                     raise ValueError(
                         f"cannot divide axis {axis} of unknown size into chunks of {one}; {UNKNOWN_REMEDY}"
                     )
-                sizes = (math.nan,)
+                sizes = (np.nan,)
             else:
                 sizes = _split(_as_size(size), _as_size(one))
         else:
@@ -220,13 +218,9 @@ def _auto_chunks(
             "pass chunks="
         )
     if is_unknown(shape) or any(not isinstance(one, str) and is_unknown(np.ravel(one)) for one in chunks):
-        raise ValueError(
-            f"Can not perform automatic rechunking with unknown (nan) chunk sizes; {UNKNOWN_REMEDY}"
-        )
+        raise ValueError(f"Can not perform automatic rechunking with unknown (nan) chunk sizes; {UNKNOWN_REMEDY}")
     if dtype.itemsize == 0:
-        raise ValueError(
-            "auto-chunking with dtype.itemsize == 0 is not supported, please pass in `chunks` explicitly"
-        )
+        raise ValueError("auto-chunking with dtype.itemsize == 0 is not supported, please pass in `chunks` explicitly")
     limit = config.get("array.chunk-size", CHUNK_SIZE) if limit is None else limit
     limit = max(1, parse_bytes(limit) if isinstance(limit, str) else limit)
     free = [axis for axis, one in enumerate(chunks) if isinstance(one, str)]
@@ -261,9 +255,7 @@ def _model_sizes(previous: Any, shape: tuple[Any, ...]) -> list[tuple[int, ...]]
     return found
 
 
-def _follow(
-    free: list[int], shape: tuple[Any, ...], budget: float, models: list[tuple[int, ...]]
-) -> dict[int, Any]:
+def _follow(free: list[int], shape: tuple[Any, ...], budget: float, models: list[tuple[int, ...]]) -> dict[int, Any]:
     """Return sizes of blocks near a budget that follow the boundaries of others."""
     found: dict[int, Any] = {}
     free = list(free)
@@ -323,7 +315,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[Any, ...]:
         if not others:
             size = 1
         elif is_unknown(others):
-            size = math.nan
+            size = np.nan
         elif 0 in others:
             size = 0
         else:
@@ -357,15 +349,12 @@ def common_blockdim(blockdims: Iterable[Any]) -> tuple[Any, ...]:
     if len(others) == 1:
         return next(iter(others.values()))
     if any(is_unknown(one) for one in others.values()):
-        raise ValueError(
-            f"Arrays' chunk sizes {tuple(others.values())} are unknown and differ; {UNKNOWN_REMEDY}"
-        )
+        raise ValueError(f"Arrays' chunk sizes {tuple(others.values())} are unknown and differ; {UNKNOWN_REMEDY}")
     totals = {sum(one) for one in others.values()}
     if len(totals) > 1:
         raise ValueError(f"Chunks do not align: sizes {sorted(totals)} of one axis differ")
     ends = sorted(set(itertools.chain.from_iterable(itertools.accumulate(one) for one in others.values())))
-    found = tuple([end - begin for begin, end in zip([0, *ends], ends)])
-    return found
+    return tuple([end - begin for begin, end in zip([0, *ends], ends)])
 
 
 def broadcast_chunks(*chunkss: Any) -> tuple[tuple[Any, ...], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 
 from .. import _graphs
 from .._collection import Collection
-from .._tasks import Task
+from .._tasks import Task, identity
 from ..utils import key_split
 from ._blocks import assemble_nested, nest
 from ._chunks import UNKNOWN_REMEDY, is_unknown, normalize_chunks, starts
-from ._expression import Node, Parts, is_small
+from ._expression import Constant, Node, Parts, is_small, sorted_nodes
 from ._lowering import lower
 from ._methods import Methods
 
@@ -84,7 +85,9 @@ class Array(Methods, Collection):
 
     @chunks.setter
     def chunks(self, chunks: Any) -> None:
-        raise TypeError("Can not set chunks directly; use x.rechunk(chunks)")
+        raise TypeError(
+            f"Can not set chunks directly\n\nPlease use the rechunk method instead:\n  x.rechunk({chunks!s})"
+        )
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -160,7 +163,9 @@ class Array(Methods, Collection):
     def _partita_finish(self, results: list[Any]) -> Any:
         from ._blocks import assemble
 
-        return assemble(results, self.numblocks)
+        found = assemble(results, self.numblocks)
+        # Changes of a result must not change the array.
+        return found.copy() if len(results) == 1 and _shares_memory(found, self._node) else found
 
     def _partita_rebuild(self, nodes: list[Any]) -> Any:
         return array_of(Parts(self.name, self.chunks, self._meta, nodes, user=False))
@@ -205,7 +210,6 @@ class Array(Methods, Collection):
     # Python's and NumPy's protocols.
 
     __hash__ = object.__hash__
-    __array_priority__ = 11
 
     def __len__(self) -> int:
         if not self.chunks:
@@ -223,9 +227,7 @@ class Array(Methods, Collection):
 
     def __bool__(self) -> bool:
         if self.size > 1:
-            raise ValueError(
-                f"The truth value of a {type(self).__name__} is ambiguous. Use a.any() or a.all()."
-            )
+            raise ValueError(f"The truth value of a {type(self).__name__} is ambiguous. Use a.any() or a.all().")
         return bool(self.compute())
 
     def _scalar(self, kind: Any) -> Any:
@@ -249,7 +251,13 @@ class Array(Methods, Collection):
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any().compute())
 
-    def __array__(self, dtype: Any = None, copy: Any = None, **_: Any) -> Any:
+    def __array__(self, dtype: Any = None, copy: Any = None, **kwargs: Any) -> Any:
+        if kwargs:
+            warnings.warn(
+                f"Extra keyword arguments {kwargs} are ignored and won't be accepted in the future",
+                FutureWarning,
+                stacklevel=2,
+            )
         if copy is False:
             raise ValueError(
                 "a copy of a lazy array cannot be avoided: its value is computed; use np.asarray without copy=False"
@@ -367,6 +375,24 @@ def _finish(results: list[Any], array: Any) -> Any:
     return assemble(flat, array.numblocks)
 
 
+def _shares_memory(value: Any, node: Node) -> bool:
+    """Whether a result is a view of data from which an expression is computed."""
+    if not isinstance(value, np.ndarray):
+        return False
+    for one in sorted_nodes([node]):
+        if isinstance(one, Constant) and np.may_share_memory(value, one.array):
+            return True
+        if isinstance(one, Parts) and any(
+            isinstance(part, Task)
+            and part.function is identity
+            and isinstance(part.args[0], np.ndarray)
+            and np.may_share_memory(value, part.args[0])
+            for part in one.parts
+        ):
+            return True
+    return False
+
+
 def array_of(node: Node) -> Any:
     """Return the array of an expression."""
     made = object.__new__(Array)
@@ -404,7 +430,9 @@ def make_meta(meta: Any, dtype: Any, ndim: int) -> Any:
 def check_known(array: Any, what: str) -> None:
     """Raise an error if a size of an array is unknown."""
     if is_unknown(array.shape):
-        raise ValueError(f"Arrays chunk sizes are unknown: {what} needs the shape, and it is {array.shape}; {UNKNOWN_REMEDY}")
+        raise ValueError(
+            f"Arrays chunk sizes are unknown: {what} needs the shape, and it is {array.shape}; {UNKNOWN_REMEDY}"
+        )
 
 
 def block_starts(array: Any) -> list[list[Any]]:

@@ -94,7 +94,7 @@ def _create(
         kwargs = {"dtype": kind}
         function = _like_functions(made, function)
     node = Node(
-        function.__name__,
+        f"{function.__name__}_like",
         found,
         made,
         fill_block,
@@ -115,7 +115,13 @@ def _like_functions(model: Any, function: Callable[..., Any]) -> Callable[..., A
 
 
 def ones(
-    shape: Any, dtype: Any = None, chunks: Any = "auto", name: Any = None, order: Any = None, meta: Any = None, like: Any = None
+    shape: Any,
+    dtype: Any = None,
+    chunks: Any = "auto",
+    name: Any = None,
+    order: Any = None,
+    meta: Any = None,
+    like: Any = None,
 ) -> Any:
     """Return an array of ones.
 
@@ -144,17 +150,34 @@ def ones(
 
 
 def zeros(
-    shape: Any, dtype: Any = None, chunks: Any = "auto", name: Any = None, order: Any = None, meta: Any = None, like: Any = None
+    shape: Any,
+    dtype: Any = None,
+    chunks: Any = "auto",
+    name: Any = None,
+    order: Any = None,
+    meta: Any = None,
+    like: Any = None,
 ) -> Any:
     """Return an array of zeros, with the arguments of :func:`ones`."""
     return _create(np.zeros, shape, dtype, chunks, name, order, meta, like=like)
 
 
 def empty(
-    shape: Any, dtype: Any = None, chunks: Any = "auto", name: Any = None, order: Any = None, meta: Any = None, like: Any = None
+    shape: Any,
+    dtype: Any = None,
+    chunks: Any = "auto",
+    name: Any = None,
+    order: Any = None,
+    meta: Any = None,
+    like: Any = None,
 ) -> Any:
     """Return an array of undefined values, with the arguments of :func:`ones`."""
     return _create(np.empty, shape, dtype, chunks, name, order, meta, like=like)
+
+
+def _check_scalar(fill_value: Any) -> None:
+    if getattr(fill_value, "ndim", 0) != 0 or isinstance(fill_value, (list, tuple)):
+        raise ValueError(f"fill_value must be scalar. Received {type(fill_value).__name__} instead.")
 
 
 def full(
@@ -178,10 +201,7 @@ def full(
     dtype : dtype, optional
         Dtype; that of the value by default.
     """
-    if getattr(fill_value, "ndim", 0) != 0:
-        raise ValueError(
-            f"fill_value must be scalar. Received {type(fill_value).__name__} instead."
-        )
+    _check_scalar(fill_value)
     if is_collection(fill_value):
         if dtype is None:
             dtype = getattr(fill_value, "dtype", None)
@@ -192,7 +212,16 @@ def full(
         values = (unpack(fill_value),)
         user = not isinstance(fill_value, Array)
         return array_of(
-            Node("full", found, meta, fill_lazy, tables=size_tables(found), values=values, params={"dtype": kind}, user=user)
+            Node(
+                "full",
+                found,
+                meta,
+                fill_lazy,
+                tables=size_tables(found),
+                values=values,
+                params={"dtype": kind},
+                user=user,
+            )
         )
     if dtype is None:
         dtype = getattr(fill_value, "dtype", None) or type(fill_value)
@@ -209,13 +238,21 @@ def _like(a: Any, shape: Any, chunks: Any, dtype: Any) -> tuple[Any, Any, Any]:
         shape = a.shape
         if chunks in (None, "auto"):
             chunks = a.chunks
-    elif chunks is None:
-        chunks = "auto"
+    else:
+        shape = _shape(shape)
+        chunks = "auto" if chunks is None else chunks
     return a, shape, chunks
 
 
 def _create_like(
-    function: Callable[..., Any], fill: Callable[..., Any], a: Any, dtype: Any, order: Any, chunks: Any, name: Any, shape: Any
+    function: Callable[..., Any],
+    fill: Callable[..., Any],
+    a: Any,
+    dtype: Any,
+    order: Any,
+    chunks: Any,
+    name: Any,
+    shape: Any,
 ) -> Any:
     a, sizes, found = _like(a, shape, chunks, dtype)
     dtype = a.dtype if dtype is None else np.dtype(dtype)
@@ -228,7 +265,9 @@ def _create_like(
     return _create(function, sizes, dtype, found, name, order, meta)
 
 
-def ones_like(a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None
+) -> Any:
     """Return an array of ones with the shape, chunks and dtype of another one.
 
     Parameters
@@ -241,22 +280,31 @@ def ones_like(a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, n
     return _create_like(np.ones, _OnesOf(dtype), a, dtype, order, chunks, name, shape)
 
 
-def zeros_like(a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None
+) -> Any:
     """Return an array of zeros with the shape, chunks and dtype of another one, with the arguments of :func:`ones_like`."""
     return _create_like(np.zeros, _ZerosOf(dtype), a, dtype, order, chunks, name, shape)
 
 
-def empty_like(a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None) -> Any:
+def empty_like(
+    a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None
+) -> Any:
     """Return an array of undefined values like another one, with the arguments of :func:`ones_like`."""
     return _create_like(np.empty, _ZerosOf(dtype), a, dtype, order, chunks, name, shape)
 
 
 def full_like(
-    a: Any, fill_value: Any, order: Any = "C", dtype: Any = None, chunks: Any = None, name: Any = None, shape: Any = None
+    a: Any,
+    fill_value: Any,
+    order: Any = "C",
+    dtype: Any = None,
+    chunks: Any = None,
+    name: Any = None,
+    shape: Any = None,
 ) -> Any:
     """Return an array of one value like another one, with the arguments of :func:`ones_like`."""
-    if getattr(fill_value, "ndim", 0) != 0:
-        raise ValueError(f"fill_value must be scalar. Received {type(fill_value).__name__} instead.")
+    _check_scalar(fill_value)
     a, sizes, found = _like(a, shape, chunks, dtype)
     dtype = a.dtype if dtype is None else dtype
     if is_unknown(sizes):
@@ -427,7 +475,9 @@ def eye(N: int, chunks: Any = "auto", M: int | None = None, k: int = 0, dtype: A
     if not isinstance(chunks, (int, str, np.integer)):
         raise ValueError("chunks must be an int or string")
     found = normalize_chunks(chunks, (int(N), int(columns)), dtype=dtype)
-    return array_of(_diagonal_node("eye", found, np.empty((0, 0), dtype=dtype), eye_block, {"k": int(k), "dtype": dtype}))
+    return array_of(
+        _diagonal_node("eye", found, np.empty((0, 0), dtype=dtype), eye_block, {"k": int(k), "dtype": dtype})
+    )
 
 
 def _diagonal_node(label: str, chunks: Any, meta: Any, function: Any, params: dict[str, Any]) -> Node:
@@ -445,12 +495,12 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = float, chunks: An
     columns = N if M is None else M
     dtype = np.dtype(float if dtype is None else dtype)
     found = normalize_chunks(chunks, (int(N), int(columns)), dtype=dtype)
-    return array_of(_diagonal_node("tri", found, np.empty((0, 0), dtype=dtype), tri_block, {"k": int(k), "dtype": dtype}))
+    return array_of(
+        _diagonal_node("tri", found, np.empty((0, 0), dtype=dtype), tri_block, {"k": int(k), "dtype": dtype})
+    )
 
 
-def _diag_matrix_block(
-    values: Any, first: Any, rows: Any, begin: Any, columns: Any, k: int, dtype: Any
-) -> Any:
+def _diag_matrix_block(values: Any, first: Any, rows: Any, begin: Any, columns: Any, k: int, dtype: Any) -> Any:
     found = np.zeros_like(values, shape=(rows, columns), dtype=dtype)
     # The item of the diagonal in row r is values[r - below], at column r + k.
     below, right = max(-k, 0), max(k, 0)
@@ -481,6 +531,8 @@ def diag(v: Any, k: int = 0) -> Any:
     if not isinstance(v, Array):
         from ._from_array import asarray
 
+        if not isinstance(v, np.ndarray):
+            raise TypeError(f"v must be a dask array or numpy array, got {type(v)}")
         v = asarray(v)
     if v.ndim == 2:
         return diagonal(v, k)
@@ -536,8 +588,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     axes = [*[Axis(axis) for axis in range(keep)], Axis(keep), Axis(keep)]
     chunks = (*moved.chunks[:-2], moved.chunks[-2])
     meta = make_meta(a._meta, a.dtype, keep + 1)
-    found = array_of(Node("diagonal", chunks, meta, _diagonal_block, [Read(moved._node, axes)]))
-    return found
+    return array_of(Node("diagonal", chunks, meta, _diagonal_block, [Read(moved._node, axes)]))
 
 
 def _diagonal_block(block: Any) -> Any:
@@ -575,7 +626,7 @@ def indices(dimensions: Any, dtype: Any = int, chunks: Any = "auto") -> Any:
     return stack(grids) if grids else empty((0,), dtype=dtype, chunks=(1,))
 
 
-def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy", **kwargs: Any) -> list[Any]:
+def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy", **kwargs: Any) -> Any:
     """Return coordinate matrices from coordinate vectors, as ``numpy.meshgrid``."""
     from ._from_array import asarray
     from ._joining import broadcast_arrays
@@ -589,14 +640,14 @@ def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy", **kwargs: Any
     if indexing == "xy" and len(arrays) > 1:
         arrays[0], arrays[1] = arrays[1], arrays[0]
     found = [
-        one[tuple([slice(None) if axis == at else None for axis in range(len(arrays))])] for at, one in enumerate(arrays)
+        one[tuple([slice(None) if axis == at else None for axis in range(len(arrays))])]
+        for at, one in enumerate(arrays)
     ]
     if not sparse:
         found = list(broadcast_arrays(*found))
     if indexing == "xy" and len(arrays) > 1:
-        found = [one.swapaxes(0, 1) for one in found]
         found[0], found[1] = found[1], found[0]
-    return found
+    return tuple(found) if isinstance(np.meshgrid([0], [0]), tuple) else found
 
 
 def function_block(*args: Any, function: Callable[..., Any], kwargs: dict[str, Any], dtype: Any) -> Any:
@@ -693,7 +744,7 @@ def tile(A: Any, reps: Any) -> Any:
     from ._from_array import asarray
     from ._joining import concatenate
 
-    counts: Sequence[int] = tuple(reps) if np.iterable(reps) else (reps,)  # type: ignore[arg-type]
+    counts: Sequence[int] = tuple(reps) if np.iterable(reps) else (reps,)
     if any(count < 0 for count in counts):
         raise ValueError("Negative `reps` are not allowed.")
     found = asarray(A)

@@ -139,9 +139,25 @@ def cumreduction(
     return handle_out(out, array_of(found))
 
 
-def _cumulative(
-    func: Any, binop: Any, ident: Any, x: Any, axis: Any, dtype: Any, out: Any, method: str
-) -> Any:
+def _on_data(function: Any, before: Any, block: Any) -> Any:
+    """Combine arrays; masked items have no mask in what precedes others."""
+    if not isinstance(block, np.ma.MaskedArray) and not isinstance(before, np.ma.MaskedArray):
+        return function(before, block)
+    values = function(np.ma.getdata(before), np.ma.getdata(block))
+    return np.ma.masked_array(values, mask=np.ma.getmaskarray(block))
+
+
+def add_data(before: Any, block: Any) -> Any:
+    """Add what precedes a block."""
+    return _on_data(np.add, before, block)
+
+
+def multiply_data(before: Any, block: Any) -> Any:
+    """Multiply by what precedes a block."""
+    return _on_data(np.multiply, before, block)
+
+
+def _cumulative(func: Any, binop: Any, ident: Any, x: Any, axis: Any, dtype: Any, out: Any, method: str) -> Any:
     x = as_array(x)
     return cumreduction(func, binop, ident, x, axis, dtype, out=out, method=method)
 
@@ -162,22 +178,26 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, 
     method : str
         Accepted for compatibility with Dask.
     """
-    return _cumulative(np.cumsum, np.add, 0, x, axis, dtype, out, method)
+    return _cumulative(np.cumsum, add_data, 0, x, axis, dtype, out, method)
 
 
 def cumprod(x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, method: str = "sequential") -> Any:
     """Return the cumulative product of the items along an axis, with the arguments of :func:`cumsum`."""
-    return _cumulative(np.cumprod, np.multiply, 1, x, axis, dtype, out, method)
+    return _cumulative(np.cumprod, multiply_data, 1, x, axis, dtype, out, method)
 
 
-def nancumsum(x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, *, method: str = "sequential") -> Any:
+def nancumsum(
+    x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, *, method: str = "sequential"
+) -> Any:
     """Return the cumulative sum with NaN as zero, with the arguments of :func:`cumsum`."""
-    return _cumulative(np.nancumsum, np.add, 0, x, axis, dtype, out, method)
+    return _cumulative(np.nancumsum, add_data, 0, x, axis, dtype, out, method)
 
 
-def nancumprod(x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, *, method: str = "sequential") -> Any:
+def nancumprod(
+    x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, *, method: str = "sequential"
+) -> Any:
     """Return the cumulative product with NaN as one, with the arguments of :func:`cumsum`."""
-    return _cumulative(np.nancumprod, np.multiply, 1, x, axis, dtype, out, method)
+    return _cumulative(np.nancumprod, multiply_data, 1, x, axis, dtype, out, method)
 
 
 # Filling gaps.
@@ -222,7 +242,15 @@ def push(array: Any, n: int | None, axis: int) -> Any:
 
         depth = {at: ((int(n), 0) if at == axis else 0) for at in range(x.ndim)}
         return map_overlap(
-            push_block, x, depth=depth, boundary="none", dtype=x.dtype, meta=x._meta, n=int(n), axis=axis, allow_rechunk=True
+            push_block,
+            x,
+            depth=depth,
+            boundary="none",
+            dtype=x.dtype,
+            meta=x._meta,
+            n=int(n),
+            axis=axis,
+            allow_rechunk=True,
         )
     limit = None if n is None or n >= x.shape[axis] - 1 else int(n)
     return cumreduction(_Push(limit), fill_gaps, np.nan, x, axis, x.dtype)

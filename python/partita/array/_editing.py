@@ -123,7 +123,10 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Return differences of neighbouring items of the flattened array, as ``numpy.ediff1d``."""
     flat = as_array(ary).ravel()
     found = flat[1:] - flat[:-1]
-    parts = [as_array(np.atleast_1d(one) if not isinstance(one, Array) else one) if one is not None else None for one in (to_begin, to_end)]
+    parts = [
+        as_array(np.atleast_1d(one) if not isinstance(one, Array) else one) if one is not None else None
+        for one in (to_begin, to_end)
+    ]
     joined = [one for one in (parts[0], found, parts[1]) if one is not None]
     return concatenate(joined) if len(joined) > 1 else found
 
@@ -133,8 +136,7 @@ def gradient_block(block: Any, block_id: Any, coordinates: Any, axis: int, spans
     if spans is not None:
         begin, end = spans[block_id[axis]]
         coordinates = coordinates[begin:end]
-    found = np.gradient(block, coordinates, axis=axis, **kwargs)
-    return found
+    return np.gradient(block, coordinates, axis=axis, **kwargs)
 
 
 def gradient(f: Any, *varargs: Any, axis: Any = None, **kwargs: Any) -> Any:

@@ -23,7 +23,12 @@ def is_scalar(value: Any) -> bool:
     """Whether an argument is passed to all blocks as it is."""
     if isinstance(value, np.ndarray):
         return value.ndim == 0
-    return np.isscalar(value) or isinstance(value, (np.dtype, type)) or not hasattr(value, "shape") or _has_lazy_shape(value)
+    return (
+        np.isscalar(value)
+        or isinstance(value, (np.dtype, type))
+        or not hasattr(value, "shape")
+        or _has_lazy_shape(value)
+    )
 
 
 def _has_lazy_shape(value: Any) -> bool:
@@ -53,20 +58,20 @@ def infer_dtype(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[
     what : str
         The operation, for an error message.
     """
-    samples = [
-        np.ones((1,) * max(1, one.ndim), dtype=one.dtype) if isinstance(one, Array) else one for one in args
-    ]
+    samples = [np.ones((1,) * max(1, one.ndim), dtype=one.dtype) if isinstance(one, Array) else one for one in args]
     kwargs = {
-        name: np.ones((1,) * one.ndim, dtype=one.dtype) if isinstance(one, Array) else one for name, one in kwargs.items()
+        name: np.ones((1,) * one.ndim, dtype=one.dtype) if isinstance(one, Array) else one
+        for name, one in kwargs.items()
     }
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = function(*samples, **kwargs)
     except Exception as error:
+        given = "output_dtypes" if what == "apply_gufunc" else "dtype"
         raise ValueError(
-            f"`dtype` inference failed in `{what}`: {funcname(function)} raised {type(error).__name__}: {error}; pass "
-            "`dtype=`, the dtype of its result"
+            f"`dtype` inference failed in `{what}`: {funcname(function)} raised {type(error).__name__}: {error}. "
+            f"Please specify the dtype explicitly using the `{given}` kwarg"
         ) from error
     return getattr(result, "dtype", np.asarray(result).dtype if not hasattr(result, "dtype") else None)
 
@@ -99,10 +104,10 @@ def enforced(*args: Any, function: Callable[..., Any], dtype: Any) -> Any:
 def with_where(*args: Any, function: Callable[..., Any], has_out: bool) -> Any:
     """Call a ufunc where a mask, the last argument but one, is true, with the last argument as the other items."""
     if has_out:
-        *args, where, out = args
-        return function(*args, where=where, out=np.array(out, subok=True))
-    *args, where = args
-    return function(*args, where=where)
+        *inputs, where, out = args
+        return function(*inputs, where=where, out=np.array(out, subok=True))
+    *inputs, where = args
+    return function(*inputs, where=where)
 
 
 def _template(args: Iterable[Any]) -> tuple[tuple[Any, ...], list[Any], tuple[Any, ...]]:
@@ -246,9 +251,7 @@ def _apply(
     chunks, arrays = align(arrays)
     reads = [Read(one._node, broadcast_axes(one, chunks)) for one in arrays]
     meta = result_of(function, [one._meta for one in arrays] + [None] * len(values), dtype, ndim)
-    return array_of(
-        Node(label, chunks, meta, function, reads, values=values, name=name, user=user or bool(values))
-    )
+    return array_of(Node(label, chunks, meta, function, reads, values=values, name=name, user=user or bool(values)))
 
 
 def broadcast_axes(array: Any, chunks: Any) -> list[Any]:
@@ -315,7 +318,9 @@ def unify_chunks(*args: Any, **kwargs: Any) -> tuple[dict[Any, Any], list[Any]]:
         blocks *= len(dim)
     if warn and blocks and blocks >= largest * 10:
         warnings.warn(
-            f"Increasing number of chunks by factor of {int(blocks / max(largest, 1))}", PerformanceWarning, stacklevel=3
+            f"Increasing number of chunks by factor of {int(blocks / max(largest, 1))}",
+            PerformanceWarning,
+            stacklevel=3,
         )
     for one, labels in pairs:
         if labels is None:
@@ -352,9 +357,7 @@ def handle_out(out: Any, result: Any) -> Any:
     if out is None:
         return result
     if out.shape != result.shape:
-        raise ValueError(
-            f"Mismatched shapes between result and out parameter. out={out.shape}, result={result.shape}"
-        )
+        raise ValueError(f"Mismatched shapes between result and out parameter. out={out.shape}, result={result.shape}")
     out._become(result)
     return out
 

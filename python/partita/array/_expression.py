@@ -148,7 +148,7 @@ class Node:
 
 
 def _load_node(kind: type, state: dict[str, Any]) -> Any:
-    made = object.__new__(kind)
+    made: Any = object.__new__(kind)
     for name, value in state.items():
         setattr(made, name, value)
     return made

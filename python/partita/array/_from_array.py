@@ -62,7 +62,12 @@ def _open_hdf5(path: str, name: str) -> Any:
 
 def _file_array(x: Any) -> Any:
     """Return an array of a file such that it can be pickled, or the argument."""
-    if isinstance(x, np.memmap) and x.filename is not None and isinstance(x.base, mmap.mmap) and x.dtype.hasobject is False:
+    if (
+        isinstance(x, np.memmap)
+        and x.filename is not None
+        and isinstance(x.base, mmap.mmap)
+        and x.dtype.hasobject is False
+    ):
         order = "C" if x.flags.c_contiguous else "F"
         return FileArray(_map_file, (os.fspath(x.filename), x.dtype, x.offset, x.shape, order), x)
     if type(x).__module__.startswith("h5py.") and type(x).__name__ == "Dataset":
@@ -72,13 +77,15 @@ def _file_array(x: Any) -> Any:
 
 def get_block(*box: Any, source: Any, as_numpy: bool, lock: Any, getitem: Any) -> Any:
     """Read a block of a source."""
-    with lock or contextlib.nullcontext():
+    if lock:
+        lock.acquire()
+    try:
         found = source[box] if getitem is None else getitem(source, box)
-        return np.asarray(found) if as_numpy else found
-
-
-def _getitem_of_dask(source: Any, box: Any) -> Any:
-    return source[box]
+        is_array = isinstance(getattr(found, "shape", None), tuple) and hasattr(found, "dtype")
+        return np.asarray(found) if as_numpy and (not is_array or isinstance(found, np.matrix)) else found
+    finally:
+        if lock:
+            lock.release()
 
 
 def from_array(
@@ -140,14 +147,16 @@ def from_array(
     if lock is True:
         lock = SerializableLock()
     source = _file_array(x)
-    is_numpy = type(x) in (np.ndarray, np.ma.MaskedArray) and not lock and getitem is None
+    is_numpy = type(x) in (np.ndarray, np.ma.MaskedArray) and not lock
     if name is None or name is True:
         name = f"array-{tokenize(source, found, lock, asarray, getitem, str(type(meta)))}"
     elif name is False:
         name = f"array-{uuid.uuid4().hex}"
     if is_numpy:
         # Later changes of the data must not change the array.
-        return array_of(Constant("array", found, make_meta(x if meta is None else meta, x.dtype, x.ndim), x.copy(), name))
+        return array_of(
+            Constant("array", found, make_meta(x if meta is None else meta, x.dtype, x.ndim), x.copy(), name)
+        )
     if source is x and hasattr(x, "__array_function__") and isinstance(x, np.ndarray) and not isinstance(x, np.memmap):
         source = x.copy()
     tables = [
@@ -163,10 +172,10 @@ def from_array(
 def _meta_of(x: Any, meta: Any, dtype: Any, ndim: int, as_numpy: bool) -> Any:
     if meta is not None:
         return make_meta(meta, dtype, ndim)
-    if as_numpy or not hasattr(x, "ndim"):
-        return np.empty((0,) * ndim, dtype=dtype)
     kind = type(x)
-    if kind.__module__.partition(".")[0] in ("h5py", "zarr", "tiledb"):
+    if kind.__module__.partition(".")[0] not in ("scipy", "sparse", "numpy", "cupy") and not hasattr(
+        x, "__array_function__"
+    ):
         return np.empty((0,) * ndim, dtype=dtype)
     with contextlib.suppress(Exception):
         return make_meta(x[(slice(0, 0),) * ndim], dtype, ndim)
@@ -182,8 +191,10 @@ def _convert(a: Any, dtype: Any, order: Any, like: Any, convert: Callable[..., A
         if isinstance(a, Array):
             return _with_dtype(a, dtype)
         model = like._meta if isinstance(like, Array) else like
-        a = convert(a, dtype=dtype, order=order) if type(model) is np.ndarray else convert(
-            a, dtype=dtype, order=order, like=model
+        a = (
+            convert(a, dtype=dtype, order=order)
+            if type(model) is np.ndarray
+            else convert(a, dtype=dtype, order=order, like=model)
         )
     elif isinstance(a, Array):
         return _with_dtype(a, dtype)
@@ -206,7 +217,13 @@ def _convert(a: Any, dtype: Any, order: Any, like: Any, convert: Callable[..., A
 
 
 def asarray(
-    a: Any, allow_unknown_chunksizes: bool = False, dtype: Any = None, order: Any = None, *, like: Any = None, **kwargs: Any
+    a: Any,
+    allow_unknown_chunksizes: bool = False,
+    dtype: Any = None,
+    order: Any = None,
+    *,
+    like: Any = None,
+    **kwargs: Any,
 ) -> Any:
     """Return a value as an array.
 

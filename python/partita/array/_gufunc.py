@@ -121,7 +121,12 @@ def _metas(
         if dtypes is None:
             call = np.vectorize(func, signature=signature) if vectorize else func
             if count is None:
-                dtypes = infer_dtype(call, args, kwargs, "apply_gufunc", )
+                dtypes = infer_dtype(
+                    call,
+                    args,
+                    kwargs,
+                    "apply_gufunc",
+                )
             else:
                 dtypes = [infer_dtype(_Item(call, at), args, kwargs, "apply_gufunc") for at in range(count)]
         if count is None and isinstance(dtypes, (tuple, list)) and len(dtypes) == 1:
@@ -227,9 +232,7 @@ def apply_gufunc(
     first, second = normalize_core_axes(axes, axis, keepdims, inputs, outputs)
     arrays = [as_array(one) for one in args]
     if len(inputs) != len(arrays):
-        raise ValueError(
-            f"According to `signature`, `func` requires {len(inputs)} arguments, but {len(arrays)} given"
-        )
+        raise ValueError(f"According to `signature`, `func` requires {len(inputs)} arguments, but {len(arrays)} given")
     arrays = [_core_last(one, core) for one, core in zip(arrays, first)]
     sizes = _check_sizes(arrays, inputs, allow_rechunk)
     sizes.update(output_sizes or {})
@@ -251,9 +254,22 @@ def apply_gufunc(
     if not several:
         found = [_output(label, loop_chunks, metas[0], bound, reads, values, params, outputs, sizes, user)]
     else:
-        both = Node(label, loop_chunks, np.empty((0,) * loops, object), bound, reads, values=values, params=params, user=user)
+        both = Node(
+            label, loop_chunks, np.empty((0,) * loops, object), bound, reads, values=values, params=params, user=user
+        )
         found = [
-            _output(label, loop_chunks, one, output_block, [Read(both, [Axis(at) for at in range(loops)])], (), {"at": at}, names, sizes, user)
+            _output(
+                label,
+                loop_chunks,
+                one,
+                output_block,
+                [Read(both, [Axis(at) for at in range(loops)])],
+                (),
+                {"at": at},
+                names,
+                sizes,
+                user,
+            )
             for at, (one, names) in enumerate(zip(metas, outputs))
         ]
     results = [_place_core(one, core, keepdims) for one, core in zip(found, second)]
@@ -261,7 +277,16 @@ def apply_gufunc(
 
 
 def _output(
-    label: str, loops: Any, meta: Any, function: Any, reads: Any, values: Any, params: Any, names: Any, sizes: Any, user: bool
+    label: str,
+    loops: Any,
+    meta: Any,
+    function: Any,
+    reads: Any,
+    values: Any,
+    params: Any,
+    names: Any,
+    sizes: Any,
+    user: bool,
 ) -> Any:
     missing = [name for name in names if name not in sizes]
     if missing:
@@ -282,7 +307,8 @@ def _core_last(x: Any, core: Any) -> Any:
 def _place_core(x: Any, core: Any, keepdims: bool) -> Any:
     """Move the core dimensions, which are the last axes, to their places."""
     if keepdims:
-        x = x[(..., *[None] * len(core))]
+        index = (Ellipsis, *[None] * len(core))
+        x = x[index]
     order: list[Any] = [None] * x.ndim
     for at, axis in zip(range(x.ndim - len(core), x.ndim), core):
         order[axis] = at

@@ -93,12 +93,15 @@ def histogram(
             "(possibly-delayed) array/sequence of bin edges."
         )
     if is_collection(bins) and not is_lazy:
-        raise TypeError(f"Dask types besides Array and Delayed are not supported for `histogram`. For argument `bins`, got: {bins!r}")
+        raise TypeError(
+            f"Dask types besides Array and Delayed are not supported for `histogram`. For argument `bins`, got: {bins!r}"
+        )
     _check_range(range)
     both = unpack([bins, range])
     lazy = is_lazy or is_collection(range) or _has_tasks(range)
     edges = _edges(bins, range, is_number, lazy, both)
-    reads, values = [Read(a._node, [Axis(at) for at in builtins.range(a.ndim)])], ()
+    reads = [Read(a._node, [Axis(at) for at in builtins.range(a.ndim)])]
+    values: tuple[Any, ...] = ()
     if a.ndim != 1:
         flat = a.reshape((-1,))
         reads = [Read(flat._node, [Axis(0)])]
@@ -143,7 +146,9 @@ def _check_range(limits: Any) -> None:
         if len(limits) != 2:
             raise ValueError(f"range must be a sequence or array of length 2, but got {len(limits)} items")
         if isinstance(limits, (Array, np.ndarray)) and limits.shape != (2,):
-            raise ValueError(f"range must be a 1-dimensional array of two items, but got an array of shape {limits.shape}")
+            raise ValueError(
+                f"range must be a 1-dimensional array of two items, but got an array of shape {limits.shape}"
+            )
     except TypeError:
         raise TypeError(f"Expected a sequence or array for range, not {limits}") from None
 
@@ -159,8 +164,8 @@ def _edges(bins: Any, limits: Any, is_number: bool, lazy: bool, both: Any) -> An
     if found is None and isinstance(bins, Delayed):
         from ._delayed import from_delayed
 
-        size = np.nan if bins._length is None else bins._length
-        return from_delayed(bins, (size,), dtype=float)
+        length = np.nan if bins._length is None else bins._length
+        return from_delayed(bins, (length,), dtype=float)
     if found is None:
         # As in Dask: edges that are given as a list are an array of this package.
         found = as_array(np.asarray(bins))
@@ -230,7 +235,9 @@ def histogramdd(
         weights = as_array(weights)
         if weights.chunks[0] != arrays[0].chunks[0]:
             shown = " along the first dimension" if is_table else ""
-            raise ValueError(f"Input array{'' if is_table else 's'} and weights must have the same shape and chunk structure{shown}.")
+            raise ValueError(
+                f"Input array{'' if is_table else 's'} and weights must have the same shape and chunk structure{shown}."
+            )
     if isinstance(bins, (list, tuple)) and len(bins) != count:
         raise ValueError("The dimension of bins must be equal to the dimension of the sample.")
     if range is not None:
@@ -252,7 +259,9 @@ def histogramdd(
     dtype = np.histogramdd([])[0].dtype if weights is None else weights.dtype
     chunks = ((1,) * arrays[0].numblocks[0], *[(len(one) - 1,) for one in edges])
     params = {"is_table": is_table, "weighted": weights is not None, "bins": edges, "range": range}
-    node = Node("histogramdd", chunks, np.empty((0,) * len(chunks), dtype=dtype), histogramdd_block, reads, params=params)
+    node = Node(
+        "histogramdd", chunks, np.empty((0,) * len(chunks), dtype=dtype), histogramdd_block, reads, params=params
+    )
     found = array_of(node).sum(axis=0)
     if density:
         widths = np.ix_(*[np.diff(one) for one in edges])

@@ -48,11 +48,18 @@ def _field(x: Any, names: Any) -> Any:
         chunks = (*x.chunks, *[(size,) for size in extra])
         maps = [Axis(axis) for axis in range(x.ndim)]
         node = Node(
-            "getitem", chunks, np.empty((0,) * len(chunks), dtype), index_block, [Read(x._node, maps)], params={"index": names}
+            "getitem",
+            chunks,
+            np.empty((0,) * len(chunks), dtype),
+            index_block,
+            [Read(x._node, maps)],
+            params={"index": names},
         )
         return array_of(node)
     maps = [Axis(axis) for axis in range(x.ndim)]
-    meta = make_meta(x._meta[names], dtype, x.ndim) if type(x._meta) is not np.ndarray else np.empty((0,) * x.ndim, dtype)
+    meta = (
+        make_meta(x._meta[names], dtype, x.ndim) if type(x._meta) is not np.ndarray else np.empty((0,) * x.ndim, dtype)
+    )
     return array_of(Node("getitem", x.chunks, meta, index_block, [Read(x._node, maps)], params={"index": names}))
 
 
@@ -165,7 +172,9 @@ def _checked(one: Any, axis: int, size: Any) -> Any:
                 return one
             if one.start in (None, 0) and one.stop is None and one.step in (None, 1):
                 return slice(None)
-            raise ValueError(f"Arrays chunk sizes are unknown along axis {axis}: cannot index with {one}; {UNKNOWN_REMEDY}")
+            raise ValueError(
+                f"Arrays chunk sizes are unknown along axis {axis}: cannot index with {one}; {UNKNOWN_REMEDY}"
+            )
         start, stop, step = one.indices(size)
         count = len(range(start, stop, step))
         return slice(start, stop, step) if count else slice(0, 0, 1)
@@ -177,7 +186,9 @@ def _checked(one: Any, axis: int, size: Any) -> Any:
                     f"boolean dimension is {one.shape[0]}"
                 )
         elif unknown:
-            raise ValueError(f"Arrays chunk sizes are unknown along axis {axis}: cannot index by position; {UNKNOWN_REMEDY}")
+            raise ValueError(
+                f"Arrays chunk sizes are unknown along axis {axis}: cannot index by position; {UNKNOWN_REMEDY}"
+            )
         return one
     if isinstance(one, np.ndarray) and one.dtype == bool and one.ndim == 1:
         if unknown:
@@ -191,7 +202,9 @@ def _checked(one: Any, axis: int, size: Any) -> Any:
             )
         return np.flatnonzero(one)
     if unknown:
-        raise ValueError(f"Arrays chunk sizes are unknown along axis {axis}: cannot index by position; {UNKNOWN_REMEDY}")
+        raise ValueError(
+            f"Arrays chunk sizes are unknown along axis {axis}: cannot index by position; {UNKNOWN_REMEDY}"
+        )
     if isinstance(one, int):
         if not -size <= one < size:
             raise IndexError(f"Index {one} is out of bounds for axis {axis} with size {size}")
@@ -249,7 +262,10 @@ def slice_axis(sizes: Any, part: slice) -> tuple[tuple[int, ...], list[int], lis
 
 
 def _basic(x: Any, parts: list[Any]) -> Any:
-    if all(isinstance(one, slice) and _is_whole(one, size) for one, size in zip(parts, x.shape)) and len(parts) == x.ndim:
+    if (
+        all(isinstance(one, slice) and _is_whole(one, size) for one, size in zip(parts, x.shape))
+        and len(parts) == x.ndim
+    ):
         return x
     if isinstance(x._node, Constant) and not is_unknown(x.shape):
         return _constant(x, parts)
@@ -325,7 +341,7 @@ def _fancy(x: Any, parts: list[Any], place: int) -> Any:
     rest[place] = slice(None)
     # The axis of the positions in the result of the other parts.
     kept = sum(not isinstance(one, int) for one in parts[:place])
-    found = _basic(x, rest) if x.ndim > 1 or None in parts else x
+    found = _basic(x, rest) if x.ndim > 1 or any(one is None for one in parts) else x
     found = take_positions(found, positions, kept if found is not x else axis)
     advanced = [at for at, one in enumerate(parts) if isinstance(one, (int, np.ndarray))]
     if len(advanced) > 1 and any(at not in advanced for at in range(advanced[0], advanced[-1])):
@@ -340,7 +356,9 @@ def take_positions(x: Any, positions: Any, axis: int) -> Any:
     """Return the items at positions along an axis."""
     sizes = x.chunks[axis]
     if is_unknown(sizes):
-        raise ValueError(f"Arrays chunk sizes are unknown along axis {axis}: cannot index by position; {UNKNOWN_REMEDY}")
+        raise ValueError(
+            f"Arrays chunk sizes are unknown along axis {axis}: cannot index by position; {UNKNOWN_REMEDY}"
+        )
     count = len(positions)
     if count == 0:
         return x[(slice(None),) * axis + (slice(0, 0),)]
@@ -499,7 +517,7 @@ def _mask_axis(x: Any, mask: Any, axis: int) -> Any:
     label = tuple(range(x.ndim))
     _, (x, mask) = unify_chunks(x, label, mask, (axis,), warn=False)
     chunks = list(x.chunks)
-    chunks[axis] = (math.nan,) * len(chunks[axis])
+    chunks[axis] = (np.nan,) * len(chunks[axis])
     reads = [Read(x._node, [Axis(at) for at in range(x.ndim)]), Read(mask._node, [Axis(axis)])]
     return array_of(Node("getitem", tuple(chunks), x._meta, mask_block, reads, params={"axis": axis}))
 
@@ -509,14 +527,14 @@ def _mask_all(x: Any, mask: Any) -> Any:
     from ._elementwise import unify_chunks
 
     label = tuple(range(x.ndim))
-    whole = {at: -1 for at in range(1, x.ndim)}
+    whole = dict.fromkeys(range(1, x.ndim), -1)
     # The order of the items is that of rows only if no block has a part of a row.
     if not is_unknown(itertools.chain(x.shape[1:], mask.shape[1:])):
         x, mask = x.rechunk(whole), mask.rechunk(whole)
     elif any(len(sizes) > 1 for sizes in (*x.chunks[1:], *mask.chunks[1:])):
         raise ValueError(f"Arrays chunk sizes are unknown: cannot select items with a mask; {UNKNOWN_REMEDY}")
     _, (x, mask) = unify_chunks(x, label, mask, label, warn=False)
-    chunks = ((math.nan,) * len(x.chunks[0]),)
-    maps = [Axis(0), *[At(0)] * (x.ndim - 1)]
+    chunks = ((np.nan,) * len(x.chunks[0]),)
+    maps: list[Any] = [Axis(0), *[At(0)] * (x.ndim - 1)]
     reads = [Read(x._node, maps), Read(mask._node, maps)]
     return array_of(Node("getitem", chunks, make_meta(x._meta, x.dtype, 1), mask_whole_block, reads))

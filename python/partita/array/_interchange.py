@@ -48,15 +48,18 @@ def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
     x : Array
         The array.
     """
-    import dask.array
+    import importlib
+
+    dask_array: Any = importlib.import_module("dask.array")
 
     from ._lowering import lower
 
     nodes = lower([x._node])[x.name]
     graph = _graphs.export_graph(nodes)
     for index, node in zip(itertools.product(*[range(size) for size in x.numblocks]), nodes):
-        graph[(x.name, *index)] = node.key
-    return dask.array.Array(graph, x.name, x.chunks, dtype=x.dtype, meta=x._meta)
+        key = (x.name, *index)
+        graph[key] = node.key
+    return dask_array.Array(graph, x.name, x.chunks, dtype=x.dtype, meta=x._meta)
 
 
 def to_backend(x: Any, backend: str | None = None, **kwargs: Any) -> Any:
@@ -70,7 +73,9 @@ def to_backend(x: Any, backend: str | None = None, **kwargs: Any) -> Any:
         Only ``"numpy"``.
     """
     if backend not in (None, "numpy"):
-        raise NotImplementedError(f"to_backend() does not support {backend!r}: blocks are arrays of NumPy; use map_blocks")
+        raise NotImplementedError(
+            f"to_backend() does not support {backend!r}: blocks are arrays of NumPy; use map_blocks"
+        )
     return x
 
 
@@ -83,7 +88,9 @@ def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any 
 
 def from_tiledb(uri: Any, *args: Any, **kwargs: Any) -> Any:
     """Read an array of TileDB: not supported."""
-    raise NotImplementedError("from_tiledb() is not supported; open the array with tiledb and use from_array, or use zarr")
+    raise NotImplementedError(
+        "from_tiledb() is not supported; open the array with tiledb and use from_array, or use zarr"
+    )
 
 
 def to_tiledb(x: Any, uri: Any, *args: Any, **kwargs: Any) -> Any:
@@ -104,7 +111,9 @@ def register_chunk_type(kind: type) -> None:
     register_concatenate(kind, np.concatenate)
 
 
-def assert_eq(a: Any, b: Any, check_shape: bool = True, check_dtype: bool = True, equal_nan: bool = True, **kwargs: Any) -> bool:
+def assert_eq(
+    a: Any, b: Any, check_shape: bool = True, check_dtype: bool = True, equal_nan: bool = True, **kwargs: Any
+) -> bool:
     """Raise an error if two arrays differ.
 
     Parameters

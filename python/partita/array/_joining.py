@@ -25,7 +25,9 @@ def _arrays(seq: Any) -> list[Any]:
 
 
 def _common_meta(arrays: Sequence[Any], ndim: int) -> Any:
-    dtype = np.result_type(*[one.dtype for one in arrays]) if len({one.dtype for one in arrays}) > 1 else arrays[0].dtype
+    dtype = (
+        np.result_type(*[one.dtype for one in arrays]) if len({one.dtype for one in arrays}) > 1 else arrays[0].dtype
+    )
     model = next((one._meta for one in arrays if type(one._meta) is not np.ndarray), arrays[0]._meta)
     return make_meta(model, dtype, ndim)
 
@@ -59,13 +61,16 @@ def concatenate(seq: Any, axis: int | None = 0, allow_unknown_chunksizes: bool =
             f"all the input arrays must have the same number of dimensions, not {sorted({one.ndim for one in arrays})}"
         )
     if not -ndim <= axis < ndim:
-        raise ValueError(f"Axis must be less than than number of dimensions. Data has {ndim} dimensions, but got {axis=}")
+        raise ValueError(
+            f"Axis must be less than than number of dimensions. Data has {ndim} dimensions, but got {axis=}"
+        )
     axis %= ndim
     # Empty 1-d arrays without a shape of their own are left out, as NumPy does it.
     meta = _common_meta(arrays, ndim)
-    nonempty = [one for one in arrays if one.size] or arrays[:1]
+    nonempty = [one for one in arrays if one.shape[axis] != 0] or arrays[:1]
     if len(nonempty) < len(arrays) and all(
-        one.shape[:axis] + one.shape[axis + 1 :] == arrays[0].shape[:axis] + arrays[0].shape[axis + 1 :] for one in arrays
+        one.shape[:axis] + one.shape[axis + 1 :] == arrays[0].shape[:axis] + arrays[0].shape[axis + 1 :]
+        for one in arrays
     ):
         arrays = nonempty
     if len(arrays) == 1:
@@ -125,7 +130,9 @@ def stack(seq: Any, axis: int = 0, allow_unknown_chunksizes: bool = False) -> An
         )
     ndim = arrays[0].ndim + 1
     if not -ndim <= axis < ndim:
-        raise ValueError(f"Axis must not be greater than number of dimensions\nData has {ndim - 1} dimensions, but got {axis=}")
+        raise ValueError(
+            f"Axis must not be greater than number of dimensions\nData has {ndim - 1} dimensions, but got {axis=}"
+        )
     axis %= ndim
     if not allow_unknown_chunksizes:
         pairs = [item for one in arrays for item in (one, tuple(range(one.ndim)))]
@@ -154,14 +161,20 @@ def block(arrays: Any, allow_unknown_chunksizes: bool = False) -> Any:
             )
         if not isinstance(nested, list):
             return 0
-        if not nested:
-            raise ValueError("Lists cannot be empty")
         depths = [depth_of(one, f"{where}[{at}]") for at, one in enumerate(nested)]
         if len(set(depths)) > 1:
             raise ValueError(f"List depths are mismatched. {where} has lists of depths {depths}")
-        return depths[0] + 1
+        return (depths[0] if depths else 0) + 1
+
+    def check_empty(nested: Any) -> None:
+        if isinstance(nested, list):
+            if not nested:
+                raise ValueError("Lists cannot be empty")
+            for one in nested:
+                check_empty(one)
 
     depth = depth_of(arrays, "arrays")
+    check_empty(arrays)
 
     def leaves(nested: Any) -> Any:
         if isinstance(nested, list):

@@ -127,10 +127,10 @@ class _Column:
         box = None if one.boxes is None or not 0 <= at < len(one.boxes) else one.boxes[at]
         return where, box
 
-    def has(self, index: Sequence[int]) -> bool:
+    def has(self, index: tuple[int, ...]) -> bool:
         return self.domain is None or self.domain[1] <= index[self.domain[0]] < self.domain[2]
 
-    def block(self, index: Sequence[int]) -> Any:
+    def block(self, index: tuple[int, ...]) -> Any:
         """Return the blocks of a task: one, or nested lists."""
         if self.listed is not None:
             row = self.listed[_flat(self.find_index(index), self.reader_grid)]
@@ -151,7 +151,7 @@ class _Column:
             return self.blocks[place]
         return [self._nested(wanted, axis + 1, place + one) for one in wanted[axis]]
 
-    def box(self, index: Sequence[int]) -> tuple[Any, ...]:
+    def box(self, index: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the part of the blocks that is read, for each axis."""
         found: list[Any] = []
         for axis, _, boxes in self.axes:
@@ -294,7 +294,10 @@ def _flat(index: Sequence[int], grid: Sequence[int]) -> int:
 def _index_of(position: Position) -> Callable[[tuple[int, ...]], Any]:
     def make(index: tuple[int, ...]) -> Any:
         return tuple(
-            [table if axis is None else (index[axis] if table is None else table[index[axis]]) for axis, table in position]
+            [
+                table if axis is None else (index[axis] if table is None else table[index[axis]])
+                for axis, table in position
+            ]
         )
 
     return make

@@ -15,7 +15,7 @@ from ._axis_maps import All, At, Axis, Read
 from ._blockwise import bind, compute_meta
 from ._chunks import starts
 from ._core import Array, array_of, make_meta
-from ._elementwise import infer_dtype, unify_chunks
+from ._elementwise import infer_dtype
 from ._expression import Node
 
 __all__ = ["map_blocks", "map_blocks_of"]
@@ -24,9 +24,7 @@ __all__ = ["map_blocks", "map_blocks_of"]
 class Mapped:
     """The function of a block that tells a function of the user where the block is, and checks what it returns."""
 
-    def __init__(
-        self, function: Callable[..., Any], count: int, names: tuple[str, ...], info: Any, ndim: Any
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], count: int, names: tuple[str, ...], info: Any, ndim: Any) -> None:
         self.function = function
         #: Number of further arguments before those of the blocks.
         self.count = count
@@ -151,9 +149,9 @@ def map_blocks(
     if meta is not None and not hasattr(meta, "ndim"):
         dtype, meta = dtype if dtype is not None else meta, None
     ndim = max((one.ndim for one in arrays), default=0)
-    labels, out, sizes = _labels(ndim, drop, new, chunks, bool(arrays))
+    out, sizes = _labels(ndim, drop, new, chunks, bool(arrays))
     pairs = [item for one in arrays for item in (one, tuple(range(ndim - one.ndim, ndim)))]
-    known, aligned = unify_chunks(*pairs) if pairs else ({}, [])
+    aligned, known = arrays, _most_blocks(pairs)
     found = _chunks_of(out, known, sizes, chunks)
     reads = []
     inputs: dict[int, Any] = {}
@@ -165,7 +163,10 @@ def map_blocks(
                 axes.append(All())
             else:
                 axes.append(At(0) if len(dim) == 1 and len(known[label]) > 1 else Axis(out.index(label)))
-        inputs[at] = (one.chunks, [out.index(label) if label in out else None for label in range(ndim - one.ndim, ndim)])
+        inputs[at] = (
+            one.chunks,
+            [out.index(label) if label in out else None for label in range(ndim - one.ndim, ndim)],
+        )
         reads.append(Read(one._node, axes, join=True))
     if dtype is None and meta is None:
         meta, dtype = _infer(func, args, kwargs, wanted, (inputs, found), len(out))
@@ -176,16 +177,34 @@ def map_blocks(
     if indexed:
         info = (inputs, found, made.dtype) if "block_info" in wanted else None
         function = Mapped(bound, len(values), wanted, info, len(found) if enforce_ndim else None)
-    label = name or funcname(func)
-    key = f"{label}-{tokenize(func, 'map_blocks', args, kwargs, found, drop, new, str(made.dtype), str(type(made)), wanted)}"
+    prefix = name or funcname(func)
+    key = (
+        name
+        or f"{prefix}-{tokenize(func, 'map_blocks', args, kwargs, found, drop, new, str(made.dtype), str(type(made)), wanted)}"
+    )
     node = Node(
-        label, found, made, function, reads, values=values, params=params, indexed=indexed, name=key, user=True
+        prefix, found, made, function, reads, values=values, params=params, indexed=indexed, name=key, user=True
     )
     return array_of(node)
 
 
+def _most_blocks(pairs: list[Any]) -> dict[Any, Any]:
+    """Return the chunks of each label: those of the array with the most blocks. One block is broadcast."""
+    known: dict[Any, Any] = {}
+    for one, labels in zip(pairs[::2], pairs[1::2]):
+        for label, sizes in zip(labels, one.chunks):
+            old = known.setdefault(label, sizes)
+            if len(old) != len(sizes) and 1 not in (len(old), len(sizes)):
+                raise ValueError(
+                    f"arrays have {len(old)} and {len(sizes)} blocks along axis {label}; rechunk them to equal chunks"
+                )
+            if len(sizes) > len(old) or (len(sizes) == len(old) and sum(sizes) > sum(old)):
+                known[label] = sizes
+    return known
+
+
 def _labels(ndim: int, drop: list[Any], new: Any, chunks: Any, has_arrays: bool) -> Any:
-    """Return the labels of the arguments' and the result's axes, and chunks given for new axes."""
+    """Return the labels of the axes of the result, and chunks given for new axes."""
     for axis in drop:
         if not -ndim <= axis < ndim:
             raise ValueError(f"drop_axis {axis} is out of bounds for arrays with {ndim} dimensions")
@@ -197,6 +216,8 @@ def _labels(ndim: int, drop: list[Any], new: Any, chunks: Any, has_arrays: bool)
     elif new is None and isinstance(chunks, tuple) and len(chunks) > len(out):
         new = range(len(chunks) - len(out))
     total = len(out) + len(new or ())
+    if any(not -total <= axis < total for axis in new or ()):
+        raise ValueError(f"new_axis {list(new)} is out of bounds for a result with {total} dimensions")
     for axis in sorted([axis % total if axis < 0 else axis for axis in new or ()]):
         label = ("new", axis)
         out.insert(axis, label)
@@ -204,7 +225,7 @@ def _labels(ndim: int, drop: list[Any], new: Any, chunks: Any, has_arrays: bool)
         if chunks is not None and isinstance(chunks, tuple) and axis < len(chunks):
             one = chunks[axis]
             sizes[label] = tuple(one) if isinstance(one, (tuple, list)) else (one,)
-    return list(range(ndim)), out, sizes
+    return out, sizes
 
 
 def _chunks_of(out: list[Any], known: dict[Any, Any], sizes: dict[Any, Any], chunks: Any) -> tuple[Any, ...]:
@@ -220,9 +241,7 @@ def _chunks_of(out: list[Any], known: dict[Any, Any], sizes: dict[Any, Any], chu
     for axis, (one, old) in enumerate(zip(chunks, found)):
         if isinstance(one, (tuple, list)):
             if len(one) != len(old):
-                raise ValueError(
-                    f"Dimension {axis} has {len(old)} blocks, chunks specified with {len(one)} blocks"
-                )
+                raise ValueError(f"Dimension {axis} has {len(old)} blocks, chunks specified with {len(one)} blocks")
             result.append(tuple(one))
         elif isinstance(one, Integral) or one is None or isinstance(one, float):
             result.append(old if one is None else (one,) * len(old))

@@ -45,20 +45,22 @@ def _binary(function: Callable[..., Any], is_reversed: bool = False) -> Callable
 
 
 def _is_superior(other: Any) -> bool:
-    """Whether the operator of another type has precedence."""
+    """Whether the operator of another type has precedence: one that handles NumPy's ufuncs itself, such as of xarray."""
     kind = type(other)
-    if kind.__module__ == "numpy" or kind in (int, float, complex, bool, str, bytes, list, tuple, type(None)):
+    if kind.__module__ in ("numpy", "builtins") or isinstance(other, (np.ndarray, np.generic, Methods)):
         return False
-    if getattr(other, "__array_ufunc__", True) is None:
+    if not hasattr(kind, "__array_ufunc__"):
+        return getattr(other, "__array_priority__", 0) > Methods.__array_priority__
+    if kind.__array_ufunc__ is None:
         return True
-    # xarray's and pint's objects, which contain arrays.
-    return kind.__module__.partition(".")[0] in ("xarray", "pint")
+    return not _function("_blocks", "is_block_type")(kind)
 
 
 class Methods:
     """The methods of arrays."""
 
     __slots__ = ()
+    __array_priority__ = 11
 
     # Elementwise.
 

@@ -11,6 +11,7 @@ from ._core import check_known
 from ._elementwise import as_array
 from ._indexing import take_positions
 from ._joining import concatenate
+from ._shape import along
 
 __all__ = ["pad"]
 
@@ -40,7 +41,9 @@ def _pairs(value: Any, ndim: int, what: str) -> list[tuple[Any, Any]]:
         value = [one if np.iterable(one) else (one, one) for one in value]
     known = np.asarray(value)
     try:
-        found = np.broadcast_to(known, (ndim, 2)) if known.ndim != 1 or known.size != 1 else np.full((ndim, 2), known[0])
+        found = (
+            np.broadcast_to(known, (ndim, 2)) if known.ndim != 1 or known.size != 1 else np.full((ndim, 2), known[0])
+        )
     except ValueError as error:
         raise ValueError(f"{what} {value!r} cannot be broadcast to a pair for each of {ndim} axes") from error
     return [(one[0], one[1]) for one in found.tolist()]
@@ -89,15 +92,22 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
 def _slab(x: Any, axis: int, size: int, value: Any) -> Any:
     from ._creation import full
 
-    chunks = tuple([(size,) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
+    largest = max(max(x.chunks[axis]), 1)
+    parts = (largest,) * (size // largest) + ((size % largest,) if size % largest else ())
+    chunks = tuple([parts or (0,) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
     return full(tuple([sum(sizes) for sizes in chunks]), value, dtype=x.dtype, chunks=chunks)
 
 
 def _pad_axis(x: Any, axis: int, before: int, after: int, mode: str, given: dict[str, Any]) -> Any:
     size = x.shape[axis]
     if mode in ("constant", "empty"):
-        values = _pairs(given.get("constant_values", 0), x.ndim, "constant_values")[axis] if mode == "constant" else (0, 0)
-        left, right = (_slab(x, axis, width, np.asarray(value).astype(x.dtype)[()]) for width, value in zip((before, after), values))
+        values = (
+            _pairs(given.get("constant_values", 0), x.ndim, "constant_values")[axis] if mode == "constant" else (0, 0)
+        )
+        left, right = (
+            _slab(x, axis, width, np.asarray(value).astype(x.dtype)[()])
+            for width, value in zip((before, after), values)
+        )
     elif size == 0:
         raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
     elif mode in ("reflect", "symmetric") and given["reflect_type"] == "odd":
@@ -131,14 +141,13 @@ def _pad_odd(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
         raise NotImplementedError(f"pad() with reflect_type='odd' needs at least {skip + 1} items along axis {axis}")
     most = size - skip
     left, right = min(before, most), min(after, most)
-    index = (slice(None),) * axis
     parts = [x]
     if left:
         stop = skip + left
-        mirrored = x[(*index, slice(skip, stop))][(*index, slice(None, None, -1))]
+        mirrored = x[along(axis, slice(skip, stop))][along(axis, slice(None, None, -1))]
         parts.insert(0, 2 * _edge(x, axis, True) - mirrored)
     if right:
-        mirrored = x[(*index, slice(size - skip - right, size - skip))][(*index, slice(None, None, -1))]
+        mirrored = x[along(axis, slice(size - skip - right, size - skip))][along(axis, slice(None, None, -1))]
         parts.append(2 * _edge(x, axis, False) - mirrored)
     found = concatenate([one.astype(x.dtype) for one in parts], axis=axis)
     if before > left or after > right:

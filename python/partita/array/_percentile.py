@@ -19,10 +19,14 @@ _METHODS = frozenset(("linear", "lower", "higher", "midpoint", "nearest"))
 
 def percentile_block(block: Any, q: Any, method: str) -> Any:
     """Return percentiles of all items."""
+    if block.dtype.kind in "US":
+        # There is nothing between two strings.
+        at = np.percentile(np.arange(len(block)), q, method="nearest").astype(np.intp)
+        return np.sort(block)[at]
     if block.dtype.kind in "Mm":
-        found = np.percentile(block.view("i8"), q, method=method)
-        return found.astype("i8").view(block.dtype) if found.ndim else found.astype("i8").view(block.dtype)
-    return np.percentile(block, q, method=method)  # type: ignore[call-overload]
+        found = getattr(np, "percentile")(block.view("i8"), q, method=method)
+        return found.astype("i8").view(block.dtype)
+    return getattr(np, "percentile")(block, q, method=method)
 
 
 def percentile(
@@ -44,7 +48,9 @@ def percentile(
         The axis of an array with several ones, which becomes one chunk.
     """
     if internal_method not in ("default", "dask", "tdigest"):
-        raise ValueError("Available `internal_method` values are: {'default', 'dask', 'tdigest'}, not " + repr(internal_method))
+        raise ValueError(
+            "Available `internal_method` values are: {'default', 'dask', 'tdigest'}, not " + repr(internal_method)
+        )
     if "interpolation" in kwargs:
         import warnings
 
@@ -54,6 +60,7 @@ def percentile(
             stacklevel=2,
         )
         method = kwargs.pop("interpolation")
+    keep = {"keepdims": kwargs.pop("keepdims")} if axis is not None and "keepdims" in kwargs else {}
     if kwargs:
         raise TypeError(f"percentile() does not support the argument {next(iter(kwargs))!r}")
     if method not in _METHODS:
@@ -62,23 +69,30 @@ def percentile(
     if axis is not None:
         from .reductions import quantile
 
-        return quantile(a, np.true_divide(q, 100), axis=axis, method=method)
+        return quantile(a, np.true_divide(q, 100), axis=axis, method=method, **keep)
     if a.ndim != 1:
         raise NotImplementedError("Percentiles only implemented for 1-d arrays; pass axis=, or use x.ravel()")
     if isinstance(q, Array):
         q = q.compute()
-    if not isinstance(q, Iterable):
-        q = [q]
-    points = np.asarray(list(q) if not isinstance(q, np.ndarray) else q)
+    points = np.asarray(list(q) if isinstance(q, Iterable) and not isinstance(q, np.ndarray) else q)
     dtype = a.dtype
     if np.issubdtype(dtype, np.integer):
         dtype = (np.asarray([], dtype=dtype) / 0.5).dtype
-    if dtype.kind in "OUS":
+    if dtype.kind == "O":
         raise NotImplementedError(f"percentile() does not support the dtype {dtype}")
-    meta = np.empty((0,), dtype=dtype)
+    meta = np.empty((0,) * points.ndim, dtype=dtype)
     read = Read(a._node, [At(0) if a.npartitions == 1 else All()], join=True)
     params = {"q": points, "method": method}
-    return array_of(Node("percentile", ((len(points),),), meta, _typed_percentile, [read], params={**params, "dtype": dtype}))
+    return array_of(
+        Node(
+            "percentile",
+            tuple([(size,) for size in points.shape]),
+            meta,
+            _typed_percentile,
+            [read],
+            params={**params, "dtype": dtype},
+        )
+    )
 
 
 def _typed_percentile(block: Any, q: Any, method: str, dtype: Any) -> Any:

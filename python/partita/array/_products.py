@@ -31,7 +31,7 @@ def tensordot_blocks(a: Any, b: Any, axes: Any, dtype: Any) -> Any:
     for first, second in zip(_leaves(a), _leaves(b)):
         product = _tensordot(first, second, axes)
         total = product if total is None else total + product
-    if getattr(total, "dtype", dtype) != dtype and dtype != object:
+    if getattr(total, "dtype", dtype) != dtype and dtype.kind != "O":
         total = total.astype(dtype)  # type: ignore[union-attr]
     return total
 
@@ -53,7 +53,7 @@ def _masked_tensordot(a: Any, b: Any, axes: Any) -> Any:
     second = [axis for axis in range(b.ndim) if axis not in axes[1]]
     left = a.transpose(first + list(axes[0])).reshape((int(np.prod([a.shape[at] for at in first])), -1))
     right = b.transpose(list(axes[1]) + second).reshape((-1, int(np.prod([b.shape[at] for at in second]))))
-    return np.ma.dot(left, right).reshape([a.shape[at] for at in first] + [b.shape[at] for at in second])
+    return getattr(np.ma, "dot")(left, right).reshape([a.shape[at] for at in first] + [b.shape[at] for at in second])
 
 
 def tensordot(lhs: Any, rhs: Any, axes: Any = 2) -> Any:
@@ -67,10 +67,12 @@ def tensordot(lhs: Any, rhs: Any, axes: Any = 2) -> Any:
         The number of axes, the last of the first array and the first of the second one, or the axes of both.
     """
     a, b = as_array(lhs), as_array(rhs)
+    left: Any
+    right: Any
     if isinstance(axes, (int, np.integer)):
         left, right = tuple(range(a.ndim - int(axes), a.ndim)), tuple(range(int(axes)))
     else:
-        left, right = (tuple([one]) if isinstance(one, (int, np.integer)) else tuple(one) for one in axes)
+        left, right = [(one,) if isinstance(one, (int, np.integer)) else tuple(one) for one in axes]
     left, right = normalize_axes(left, a.ndim), normalize_axes(right, b.ndim)
     if len(left) != len(right):
         raise ValueError("shape-mismatch for sum: the numbers of axes differ")
@@ -84,7 +86,7 @@ def tensordot(lhs: Any, rhs: Any, axes: Any = 2) -> Any:
     labels_b: list[Any] = [("b", axis) for axis in range(b.ndim)]
     for one, other in zip(left, right):
         labels_b[other] = labels_a[one]
-    _, (a, b) = unify_chunks(a, labels_a, b, labels_b, warn=False)
+    _, (a, b) = unify_chunks(a, labels_a, b, labels_b)
     out = [axis for axis in range(a.ndim) if axis not in left]
     rest = [axis for axis in range(b.ndim) if axis not in right]
     maps_a: list[Any] = [All() if axis in left else Axis(out.index(axis)) for axis in range(a.ndim)]
@@ -111,8 +113,7 @@ def _reordered(b: Any, right: Sequence[int], left: Sequence[int], rest: list[int
 
 
 def _product_dtype(*arrays: Any) -> Any:
-    dtype = np.result_type(*[one.dtype for one in arrays])
-    return dtype
+    return np.result_type(*[one.dtype for one in arrays])
 
 
 def dot(a: Any, b: Any) -> Any:
@@ -136,13 +137,15 @@ def matmul_blocks(a: Any, b: Any, dtype: Any) -> Any:
     for first, second in zip(_leaves(a), _leaves(b)):
         product = np.matmul(first, second)
         total = product if total is None else total + product
-    return total.astype(dtype) if total.dtype != dtype and dtype != object else total  # type: ignore[union-attr]
+    return total.astype(dtype) if total.dtype != dtype and dtype.kind != "O" else total  # type: ignore[union-attr]
 
 
 def matmul(a: Any, b: Any, out: Any = None, **kwargs: Any) -> Any:
     """Return the matrix product of two arrays, as ``numpy.matmul``."""
     if out is not None or kwargs:
-        raise NotImplementedError(f"matmul() does not support {', '.join(['out', *kwargs]) if out is not None else ', '.join(kwargs)}")
+        raise NotImplementedError(
+            f"matmul() does not support {', '.join(['out', *kwargs]) if out is not None else ', '.join(kwargs)}"
+        )
     a, b = as_array(a), as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError("`matmul` does not support scalars.")
@@ -164,7 +167,11 @@ def matmul(a: Any, b: Any, out: Any = None, **kwargs: Any) -> Any:
 
     def maps(array: Any, labels: list[Any]) -> list[Any]:
         return [
-            All() if label == "k" else At(0) if len(sizes) == 1 and len(known[label]) > 1 else Axis(out_labels.index(label))
+            All()
+            if label == "k"
+            else At(0)
+            if len(sizes) == 1 and len(known[label]) > 1
+            else Axis(out_labels.index(label))
             for label, sizes in zip(labels, array.chunks)
         ]
 
@@ -230,7 +237,12 @@ def _parse(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:
         lists = list(operands[1 : len(operands) // 2 * 2 : 2])
 
         def letters(labels: Any) -> str:
-            return "".join(["..." if one is Ellipsis else chr(ord("A") + one) if one < 26 else chr(ord("a") + one - 26) for one in labels])
+            return "".join(
+                [
+                    "..." if one is Ellipsis else chr(ord("A") + one) if one < 26 else chr(ord("a") + one - 26)
+                    for one in labels
+                ]
+            )
 
         text = ",".join([letters(one) for one in lists])
         if len(operands) % 2:
@@ -278,6 +290,9 @@ def einsum(*operands: Any, dtype: Any = None, optimize: Any = False, split_every
     **kwargs
         ``casting`` and ``order``, as in NumPy.
     """
+    extra = set(kwargs) - {"casting", "order"}
+    if extra:
+        raise TypeError(f"einsum() got unexpected keyword arguments {sorted(extra)}")
     parts, out, arrays = _parse(operands)
     kind = np.result_type(*[one.dtype for one in arrays]) if dtype is None else np.dtype(dtype)
     pairs = [item for one, part in zip(arrays, parts) for item in (one, tuple(part))]

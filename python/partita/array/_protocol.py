@@ -8,19 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ._blocks import is_block_type
 from ._core import Array
+from ._methods import _is_superior
 
 __all__ = ["apply_function", "apply_ufunc"]
-
-
-def _is_foreign(value: Any) -> bool:
-    """Whether the type of an argument handles arrays of this package itself."""
-    kind = type(value)
-    if isinstance(value, (Array, np.ndarray, np.generic)) or not hasattr(kind, "__array_ufunc__"):
-        return False
-    if kind.__array_ufunc__ is None:
-        return True
-    return kind.__module__.partition(".")[0] in ("xarray", "pint")
 
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -28,7 +20,7 @@ def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     from . import ufunc as ufuncs
     from ._elementwise import elemwise
 
-    if any(_is_foreign(one) for one in (*inputs, *kwargs.get("out", ()))):
+    if any(_is_superior(one) for one in (*inputs, *kwargs.get("out", ()))):
         return NotImplemented
     if method == "outer":
         known = getattr(ufuncs, ufunc.__name__, None)
@@ -100,9 +92,7 @@ def _takes_like(function: Any) -> bool:
 
 
 def _is_known(kind: type) -> bool:
-    if issubclass(kind, (np.ndarray, np.generic)):
-        return True
-    return kind.__module__.partition(".")[0] in ("sparse", "cupy", "scipy", "numpy")
+    return issubclass(kind, np.generic) or is_block_type(kind)
 
 
 def _call_numpy(func: Any, args: Any, kwargs: Any) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from .._tasks import identity
 from ._axis_maps import Axis, Read
@@ -53,6 +55,8 @@ def rechunk(
     if isinstance(chunks, dict):
         given = {}
         for axis, one in chunks.items():
+            if not isinstance(axis, (int, np.integer)):
+                raise TypeError(f"the keys of chunks must be axes, not {axis!r}")
             if not -x.ndim <= axis < x.ndim:
                 raise ValueError(f"axis {axis} is out of bounds for an array with {x.ndim} dimensions")
             given[axis % x.ndim] = one
@@ -98,10 +102,7 @@ def _with_unknown(chunks: Any, x: Any) -> Any:
         return chunks
     if isinstance(chunks, (tuple, list)) and len(chunks) == x.ndim:
         return tuple(
-            [
-                old if is_unknown(old) and one == -1 and len(old) == 1 else one
-                for one, old in zip(chunks, x.chunks)
-            ]
+            [old if is_unknown(old) and one == -1 and len(old) == 1 else one for one, old in zip(chunks, x.chunks)]
         )
     return chunks
 
@@ -111,14 +112,22 @@ def _balanced(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
     total = sum(sizes)
     if is_unknown(sizes) or not total:
         return sizes
-    count = len(sizes)
-    if count > 1 and sizes[-1] < max(sizes) / 2:
-        # A small rest joins the others.
-        count -= 1
-    size = math.ceil(total / count)
-    full = total // size
-    rest = total - full * size
-    return (size,) * full + ((rest,) if rest else ())
+    count = len(sizes) - (min(sizes) <= max(sizes) / 2)
+    middle = int(np.median(sizes))
+    best: tuple[int, ...] | None = None
+    for size in range(max(middle - middle // 2, 1), middle + middle // 2 + 1):
+        rest = total % size
+        found = (size,) * (total // size) + ((rest,) if rest else ())
+        if len(found) == count and (best is None or found[0] - found[-1] < best[0] - best[-1]):
+            best = found
+    if best is None:
+        warnings.warn(
+            "chunk size balancing not possible with given chunks. Try increasing the chunk size.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return sizes
+    return best
 
 
 def spans(old: Sequence[int], new: Sequence[int]) -> tuple[list[range], list[list[slice]]]:

@@ -48,7 +48,9 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) ->
     from ._from_array import asanyarray
 
     x = asanyarray(x)
-    wanted = [int(shape)] if isinstance(shape, (int, np.integer)) else [one if one != one else int(one) for one in shape]
+    wanted = (
+        [int(shape)] if isinstance(shape, (int, np.integer)) else [one if one != one else int(one) for one in shape]
+    )
     unknown = [at for at, size in enumerate(wanted) if size == -1]
     if len(unknown) > 1:
         raise ValueError("can only specify one unknown dimension")
@@ -60,7 +62,9 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) ->
         known = math.prod(size for size in wanted if size != -1)
         if known == 0 or x.size % known:
             if known:
-                raise ValueError(f"total size of new array must be unchanged: cannot reshape {x.shape} to {tuple(wanted)}")
+                raise ValueError(
+                    f"total size of new array must be unchanged: cannot reshape {x.shape} to {tuple(wanted)}"
+                )
             wanted[unknown[0]] = 0
         else:
             wanted[unknown[0]] = x.size // known
@@ -74,7 +78,14 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) ->
         one = x if x.npartitions == 1 else x.rechunk(tuple([(size,) for size in x.shape]))
         chunks = tuple([(size,) for size in shape])
         return array_of(
-            Node("reshape", chunks, meta, reshape_block, [Read(one._node, [At(0)] * x.ndim)], tables=list(enumerate(chunks)))
+            Node(
+                "reshape",
+                chunks,
+                meta,
+                reshape_block,
+                [Read(one._node, [At(0)] * x.ndim)],
+                tables=list(enumerate(chunks)),
+            )
         )
     inner, found, maps = _plan(x, shape, merge_chunks, limit)
     before = max(math.prod(map(max, x.chunks)), 1)
@@ -92,7 +103,9 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) ->
 
 def _reshape_unknown(x: Any, wanted: list[Any], unknown: list[int]) -> Any:
     if all(len(sizes) == 1 for sizes in x.chunks) and len(wanted) == 1 and (unknown or math.isnan(wanted[0])):
-        node = Node("reshape", ((math.nan,),), make_meta(x._meta, x.dtype, 1), _ravel_block, [Read(x._node, [At(0)] * x.ndim)])
+        node = Node(
+            "reshape", ((np.nan,),), make_meta(x._meta, x.dtype, 1), _ravel_block, [Read(x._node, [At(0)] * x.ndim)]
+        )
         return array_of(node)
     if unknown == [0] and x.ndim >= 1 and tuple(wanted[1:]) == tuple(x.shape[1:]):
         return x
@@ -102,7 +115,7 @@ def _reshape_unknown(x: Any, wanted: list[Any], unknown: list[int]) -> Any:
         if math.prod(wanted[1:]) == rest and all(len(sizes) == 1 for sizes in x.chunks[1:]):
             return _reshape_rows(x, wanted)
         if len(wanted) == 1:
-            one = x.rechunk({axis: -1 for axis in range(1, x.ndim)})
+            one = x.rechunk(dict.fromkeys(range(1, x.ndim), -1))
             return _reshape_rows(one, wanted)
     raise ValueError(
         f"Array chunk size or shape is unknown. shape: {x.shape}. cannot reshape to {tuple(wanted)}; {UNKNOWN_REMEDY}"
@@ -114,8 +127,8 @@ def _ravel_block(block: Any) -> Any:
 
 
 def _reshape_rows(x: Any, wanted: list[Any]) -> Any:
-    chunks = ((math.nan,) * len(x.chunks[0]), *[(size,) for size in wanted[1:]])
-    maps = [Axis(0), *[At(0) for _ in x.chunks[1:]]]
+    chunks = ((np.nan,) * len(x.chunks[0]), *[(size,) for size in wanted[1:]])
+    maps: list[Any] = [Axis(0), *[At(0) for _ in x.chunks[1:]]]
     tables = [(0, [-1] * len(chunks[0])), *[(axis, chunks[axis]) for axis in range(1, len(chunks))]]
     meta = make_meta(x._meta, x.dtype, len(chunks))
     return array_of(Node("reshape", chunks, meta, reshape_block, [Read(x._node, maps)], tables=tables))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ __all__ = ["bincount", "digitize", "isin", "searchsorted", "union1d", "unique"]
 def unique_chunk(block: Any, begin: int, wanted: tuple[str, ...]) -> Any:
     """Return the unique values of a block, with the positions and numbers that are wanted."""
     block = np.asarray(block)
-    found = np.unique(block, return_index="at" in wanted, return_counts="counts" in wanted)
+    found = getattr(np, "unique")(block, return_index="at" in wanted, return_counts="counts" in wanted)
     parts = dict(zip(("values", *wanted), found if isinstance(found, tuple) else (found,)))
     if "at" in wanted:
         parts["at"] = parts["at"] + begin
@@ -74,7 +73,7 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     if return_index:
         check_known(flat, "unique() with return_index=True")
         begins = [int(one) for one in np.cumsum([0, *flat.chunks[0][:-1]])]
-    unknown = ((math.nan,) * flat.numblocks[0],)
+    unknown = ((np.nan,) * flat.numblocks[0],)
     partial = array_of(
         Node(
             "unique-chunk",
@@ -87,13 +86,13 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
         )
     )
     meta = np.empty((0,), dtype=ar.dtype)
-    whole = tree(partial, unique_combine, unique_combine, (0,), True, None, "unique", True, meta, math.nan)
+    whole = tree(partial, unique_combine, unique_combine, (0,), True, None, "unique", True, meta, np.nan)
     dtypes = {"values": ar.dtype, "at": np.dtype(np.intp), "counts": np.dtype(np.intp)}
 
     def item(name: str) -> Any:
         read = [Read(whole._node, [Axis(0)])]
         return array_of(
-            Node("unique", ((math.nan,),), np.empty((0,), dtype=dtypes[name]), item_block, read, params={"name": name})
+            Node("unique", ((np.nan,),), np.empty((0,), dtype=dtypes[name]), item_block, read, params={"name": name})
         )
 
     values = item("values")
@@ -179,7 +178,7 @@ def digitize(a: Any, bins: Any, right: bool = False) -> Any:
 
 def bincount_block(block: Any, *weights: Any, minlength: int) -> Any:
     """Return how often each integer occurs in a block."""
-    return np.bincount(block, *weights, minlength=minlength)
+    return getattr(np, "bincount")(block, *weights, minlength=minlength)
 
 
 def bincount_combine(parts: list[Any]) -> Any:
@@ -217,9 +216,11 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, split_every: Any =
             raise ValueError("Chunks of input array x and weights must match.")
         reads.append(Read(weights._node, [Axis(0)]))
     meta = np.empty((0,), dtype=np.intp if weights is None else np.float64)
-    size: Any = math.nan
+    size: Any = np.nan
     chunks = ((size,) * x.numblocks[0],)
-    partial = array_of(Node("bincount-chunk", chunks, meta, bincount_block, reads, params={"minlength": int(minlength)}))
+    partial = array_of(
+        Node("bincount-chunk", chunks, meta, bincount_block, reads, params={"minlength": int(minlength)})
+    )
     found = tree(partial, bincount_combine, bincount_combine, (0,), True, split_every, "bincount", False, meta, size)
     if minlength:
         from ._unknown import with_chunks

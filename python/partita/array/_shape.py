@@ -57,6 +57,11 @@ def normalize_axes(axes: Any, ndim: int) -> tuple[int, ...]:
     return found
 
 
+def along(axis: int, part: Any) -> tuple[Any, ...]:
+    """Return an index with a part of an axis, and the axes before it whole."""
+    return (*[slice(None)] * axis, part)
+
+
 def transpose_block(block: Any, axes: tuple[int, ...]) -> Any:
     """Permute the axes of a block."""
     return block.transpose(axes) if hasattr(block, "transpose") else np.transpose(block, axes)
@@ -81,9 +86,16 @@ def transpose(a: Any, axes: Any = None) -> Any:
     axes = normalize_axes(axes, a.ndim)
     if axes == tuple(range(a.ndim)):
         return a
+    return _transposed(a, axes)
+
+
+def _transposed(a: Any, axes: tuple[int, ...], token: Any = None) -> Any:
     maps = [Axis(axes.index(axis)) for axis in range(a.ndim)]
     chunks = tuple([a.chunks[axis] for axis in axes])
-    return array_of(Node("transpose", chunks, a._meta, transpose_block, [Read(a._node, maps)], params={"axes": axes}))
+    params = {"axes": axes}
+    return array_of(
+        Node("transpose", chunks, a._meta, transpose_block, [Read(a._node, maps)], params=params, token=token)
+    )
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
@@ -92,7 +104,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     axes = list(range(a.ndim))
     first, second = normalize_axis(axis1, a.ndim), normalize_axis(axis2, a.ndim)
     axes[first], axes[second] = axes[second], axes[first]
-    return transpose(a, axes)
+    return transpose(a, axes) if first <= second else _transposed(a, tuple(axes), ("swapaxes", first, second))
 
 
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
@@ -130,6 +142,11 @@ def _reindexed(label: str, a: Any, index: tuple[Any, ...], chunks: Any, maps: An
     return array_of(node)
 
 
+def squeeze_block(block: Any, axes: tuple[int, ...]) -> Any:
+    """Drop axes of size 1 of a block."""
+    return np.squeeze(block, axis=axes)
+
+
 def squeeze(a: Any, axis: Any = None) -> Any:
     """Drop axes of size 1.
 
@@ -150,8 +167,9 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     # An axis of size 1 may have empty blocks, too.
     places = {at: next(block for block, size in enumerate(a.chunks[at]) if size == 1) for at in drop}
     maps = [At(places[at]) if at in drop else Axis(keep.index(at)) for at in range(a.ndim)]
-    index = tuple([0 if at in drop else slice(None) for at in range(a.ndim)])
-    return _reindexed("squeeze", a, index, [a.chunks[at] for at in keep], maps)
+    meta = make_meta(a._meta, a.dtype, len(keep))
+    chunks = tuple([a.chunks[at] for at in keep])
+    return array_of(Node("squeeze", chunks, meta, squeeze_block, [Read(a._node, maps)], params={"axes": drop}))
 
 
 def expand_dims(a: Any, axis: Any) -> Any:
@@ -234,7 +252,7 @@ def roll(array: Any, shift: Any, axis: Any = None) -> Any:
     axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     if len(shifts) != len(axes):
         raise ValueError("Must have the same number of shifts as axes.")
-    found = a
+    found = a.copy()
     for one, at in zip(shifts, axes):
         at = normalize_axis(at, a.ndim)
         size = a.shape[at]
@@ -242,8 +260,8 @@ def roll(array: Any, shift: Any, axis: Any = None) -> Any:
             continue
         first = -int(one) % size
         if first:
-            before = (slice(None),) * at
-            found = concatenate([found[(*before, slice(first, None))], found[(*before, slice(None, first))]], axis=at)
+            parts = [found[along(at, slice(first, None))], found[along(at, slice(None, first))]]
+            found = concatenate(parts, axis=at)
     return found
 
 
@@ -279,7 +297,8 @@ def broadcast_to(x: Any, shape: Any, chunks: Any = None, meta: Any = None) -> An
         return x
     extra = len(shape) - x.ndim
     if extra < 0 or any(
-        new != old and old != 1 and not (math.isnan(new) and math.isnan(old)) for new, old in zip(shape[extra:], x.shape)
+        new != old and old != 1 and not (math.isnan(new) and math.isnan(old))
+        for new, old in zip(shape[extra:], x.shape)
     ):
         raise ValueError(f"cannot broadcast shape {x.shape} to shape {shape}")
     known: Any
@@ -292,8 +311,10 @@ def broadcast_to(x: Any, shape: Any, chunks: Any = None, meta: Any = None) -> An
         known = normalize_chunks(chunks, shape, dtype=x.dtype)
         for old, new in zip(x.chunks, known[extra:]):
             if old != new and old != (1,):
-                raise ValueError(f"cannot broadcast chunks {x.chunks} to chunks {known}: new chunks must either be along "
-                                 "a new dimension or a dimension of size 1")
+                raise ValueError(
+                    f"cannot broadcast chunks {x.chunks} to chunks {known}: new chunks must either be along "
+                    "a new dimension or a dimension of size 1"
+                )
     maps = [
         At(0) if len(old) == 1 and len(known[axis + extra]) != 1 else Axis(axis + extra)
         for axis, old in enumerate(x.chunks)
@@ -302,7 +323,13 @@ def broadcast_to(x: Any, shape: Any, chunks: Any = None, meta: Any = None) -> An
         raise ValueError(f"cannot broadcast an array with unknown chunk sizes {x.chunks} to shape {shape}")
     made = make_meta(x._meta if meta is None else meta, x.dtype, len(shape))
     node = Node(
-        "broadcast_to", tuple(known), made, broadcast_block, [Read(x._node, maps)], tables=list(enumerate(known)), cheap=True
+        "broadcast_to",
+        tuple(known),
+        made,
+        broadcast_block,
+        [Read(x._node, maps)],
+        tables=list(enumerate(known)),
+        cheap=True,
     )
     return array_of(node)
 
@@ -323,13 +350,13 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
 def atleast_1d(*arys: Any) -> Any:
     """Return arrays with at least one axis, as ``numpy.atleast_1d``."""
     found = tuple([one if one.ndim >= 1 else one[None] for one in map(_array, arys)])
-    return found[0] if len(found) == 1 else list(found)
+    return found[0] if len(found) == 1 else _several(found)
 
 
 def atleast_2d(*arys: Any) -> Any:
     """Return arrays with at least two axes, as ``numpy.atleast_2d``."""
     found = [one if one.ndim >= 2 else one[(None,) * (2 - one.ndim)] for one in map(_array, arys)]
-    return found[0] if len(found) == 1 else found
+    return found[0] if len(found) == 1 else _several(found)
 
 
 def atleast_3d(*arys: Any) -> Any:
@@ -343,4 +370,9 @@ def atleast_3d(*arys: Any) -> Any:
         elif one.ndim == 2:
             one = one[:, :, None]
         found.append(one)
-    return found[0] if len(found) == 1 else found
+    return found[0] if len(found) == 1 else _several(found)
+
+
+def _several(arrays: Any) -> Any:
+    """Return arrays in the container that NumPy returns: a tuple since its version 2."""
+    return tuple(arrays) if isinstance(np.atleast_1d(0, 0), tuple) else list(arrays)

@@ -42,7 +42,9 @@ def shuffle(x: Any, indexer: Any, axis: int, chunks: Any = "auto") -> Any:
     if chunks != "auto":
         raise NotImplementedError(f"shuffle() does not support chunks={chunks!r}; use 'auto'")
     if is_unknown(x.chunks[axis]):
-        raise ValueError(f"Shuffling only allowed with known chunk sizes. Arrays chunk sizes are unknown; {UNKNOWN_REMEDY}")
+        raise ValueError(
+            f"Shuffling only allowed with known chunk sizes. Arrays chunk sizes are unknown; {UNKNOWN_REMEDY}"
+        )
     if not isinstance(indexer, list) or not all(isinstance(one, (list, np.ndarray)) for one in indexer):
         raise ValueError("indexer must be a list of lists of positional indices")
     if not indexer:
@@ -51,9 +53,7 @@ def shuffle(x: Any, indexer: Any, axis: int, chunks: Any = "auto") -> Any:
     size = x.shape[axis]
     for one in groups:
         if one.size and one.max() >= size:
-            raise IndexError(
-                f"Indexer contains out of bounds index. Dimension only has {size} elements."
-            )
+            raise IndexError(f"Indexer contains out of bounds index. Dimension only has {size} elements.")
         if one.size and one.min() < 0:
             raise IndexError("Indexer contains negative positions")
     pieces = _pieces(groups, max(x.chunks[axis]))
@@ -93,7 +93,11 @@ def take_pieces(x: Any, pieces: list[Any], axis: int) -> Any:
         ranges.append(tuple([int(block) for block in wanted]) or (0,))
         boxes.append(local or [np.empty(0, dtype=np.intp)])
         orders.append(order)
-    chunks = tuple([tuple([len(piece) for piece in pieces]) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
+    chunks = tuple(
+        [tuple([len(piece) for piece in pieces]) if at == axis else sizes for at, sizes in enumerate(x.chunks)]
+    )
     maps = [Axis(at, ranges, boxes) if at == axis else Axis(at) for at in range(x.ndim)]
     reads = [Read(x._node, maps, join=True)]
-    return array_of(Node("shuffle", chunks, x._meta, reorder_block, reads, tables=[(axis, orders)], params={"axis": axis}))
+    return array_of(
+        Node("shuffle", chunks, x._meta, reorder_block, reads, tables=[(axis, orders)], params={"axis": axis})
+    )

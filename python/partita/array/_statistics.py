@@ -41,10 +41,7 @@ def weighted_mean(a: Any, axis: Any, weights: Any, returned: bool, keepdims: boo
         total: Any = found.dtype.type(a.size / found.size)
     else:
         w = as_array(weights)
-        if a.dtype.kind in "iub":
-            dtype = np.result_type(a.dtype, w.dtype, "f8")
-        else:
-            dtype = np.result_type(a.dtype, w.dtype)
+        dtype = np.result_type(a.dtype, w.dtype, *(["f8"] if a.dtype.kind in "iub" else []))
         if a.shape != w.shape:
             if axis is None:
                 raise TypeError("Axis must be specified when shapes of a and weights differ.")

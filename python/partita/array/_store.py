@@ -193,7 +193,15 @@ def _stores(sources: Any, targets: Any, regions: Any, locks: Any, returned: bool
         values = (target._task,) if is_lazy else ()
         tables = _index_tables(source.chunks)
         node = Node(
-            "store-map", source.chunks, source._meta, store_block, reads, tables, values=values, params=params, user=is_lazy
+            "store-map",
+            source.chunks,
+            source._meta,
+            store_block,
+            reads,
+            tables,
+            values=values,
+            params=params,
+            user=is_lazy,
         )
         found.append(array_of(node))
     return found
@@ -337,7 +345,13 @@ def from_npy_stack(dirname: Any, mmap_mode: Any = "r") -> Any:
     stamps = [os.stat(os.path.join(dirname, f"{at}.npy")).st_mtime_ns for at in range(len(chunks[axis]))]
     token = ("npy-stack", params, stamps)
     return array_of(
-        Node("from-npy-stack", chunks, meta, read_npy, tables=[(axis, range(len(chunks[axis])))], params=params, token=token)
+        Node(
+            "from-npy-stack",
+            chunks,
+            meta,
+            read_npy,
+            tables=[(axis, range(len(chunks[axis])))],
+            params=params,
+            token=token,
+        )
     )
-
-

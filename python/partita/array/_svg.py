@@ -94,9 +94,7 @@ def svg_of(chunks: Any, size: int = 200) -> str:
         )
     return (
         f'<svg width="{depth + width + 50:.0f}" height="{depth + height + 50:.0f}" '
-        'style="stroke:rgb(0,0,0);stroke-width:1">\n'
-        + "\n".join([*parts, *labels])
-        + "\n</svg>"
+        'style="stroke:rgb(0,0,0);stroke-width:1">\n' + "\n".join([*parts, *labels]) + "\n</svg>"
     )
 
 

@@ -47,11 +47,12 @@ class Call:
 
 def split_sizes(split_every: Any, axes: tuple[int, ...], numblocks: tuple[int, ...]) -> dict[int, int]:
     """Return how many blocks a task combines along each axis."""
-    split_every = split_every or config.get("split_every", SPLIT_EVERY)
-    if isinstance(split_every, dict):
-        found = {axis: int(split_every.get(axis, split_every.get(axis - len(numblocks), 2))) for axis in axes}
-    elif isinstance(split_every, Integral):
-        size = max(int(split_every ** (1 / (len(axes) or 1))), 2)
+    given: Any = split_every or config.get("split_every", None) or SPLIT_EVERY
+    if isinstance(given, dict):
+        known: dict[int, Any] = given
+        found = {axis: int(known.get(axis, known.get(axis - len(numblocks), 2))) for axis in axes}
+    elif isinstance(given, Integral):
+        size = max(int(int(given) ** (1 / (len(axes) or 1))), 2)
         found = dict.fromkeys(axes, size)
     else:
         raise ValueError("split_every must be a int or a dict")
@@ -218,7 +219,9 @@ def reduction(
     if meta is None:
         meta = _result_meta(x, chunk, aggregate, axes, keepdims, dtype, weights)
     ndim = x.ndim if keepdims else x.ndim - len(axes)
-    made = make_meta(meta if hasattr(meta, "ndim") else None, dtype if dtype is not None else getattr(meta, "dtype", None), ndim)
+    made = make_meta(
+        meta if hasattr(meta, "ndim") else None, dtype if dtype is not None else getattr(meta, "dtype", None), ndim
+    )
     found = tree(
         partial,
         call(aggregate, keepdims),

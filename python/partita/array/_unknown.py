@@ -48,4 +48,6 @@ def with_chunks(x: Any, chunks: Any) -> Any:
     from .._tasks import identity
 
     maps = [Axis(axis) for axis in range(x.ndim)]
-    return array_of(Node("with-chunks", chunks, x._meta, identity, [Read(x._node, maps)], token=("with-chunks", chunks)))
+    return array_of(
+        Node("with-chunks", chunks, x._meta, identity, [Read(x._node, maps)], token=("with-chunks", chunks))
+    )

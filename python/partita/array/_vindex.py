@@ -83,7 +83,7 @@ class PointIndex:
         if any(one is None for one in key):
             raise IndexError(f"vindex does not support indexing with None (np.newaxis), got {key}")
         if any(isinstance(one, Array) for one in key):
-            raise TypeError("vindex does not support indexing with arrays of this package; compute the indices first")
+            return _lazy_points(x, key)
         if len(key) > x.ndim:
             raise IndexError(f"vindex: too many indices for an array with {x.ndim} dimensions: {key}")
         if Ellipsis in [one for one in key if isinstance(one, type(Ellipsis))]:
@@ -91,9 +91,11 @@ class PointIndex:
             key = (*key[:at], *[slice(None)] * (x.ndim - len(key) + 1), *key[at + 1 :])
         key = (*key, *[slice(None)] * (x.ndim - len(key)))
         if all(isinstance(one, slice) for one in key):
-            if all(one == slice(None) for one in key):
+            if all(one.indices(size) == (0, size, 1) for one, size in zip(key, x.shape)):
                 return x
-            raise IndexError(f"vindex requires at least one non-slice to vectorize over when the slices are not over the entire array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {key}")
+            raise IndexError(
+                f"vindex requires at least one non-slice to vectorize over when the slices are not over the entire array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {key}"
+            )
         partial = tuple([one if isinstance(one, slice) else slice(None) for one in key])
         if any(one != slice(None) for one in partial):
             x = x[partial]
@@ -102,16 +104,32 @@ class PointIndex:
             if isinstance(one, slice):
                 continue
             points = np.asarray(one)
-            if points.dtype == bool:
-                if points.ndim != 1:
-                    raise IndexError("vindex: masks must have one dimension")
-                points = np.flatnonzero(points)
             if points.size == 0:
                 points = points.astype(np.intp)
             if points.dtype.kind not in "iu":
                 raise IndexError(f"vindex: indices must be integers, not {points.dtype}")
             chosen[axis] = points
         return _select(x, chosen)
+
+
+def _lazy_points(x: Any, key: tuple[Any, ...]) -> Any:
+    """Return the items at positions that are lazy, of an array in one chunk."""
+    from ._axis_maps import All, Axis
+
+    if len(key) != 1 or x.ndim != 1 or x.npartitions != 1:
+        raise IndexError(
+            "vindex does not support indexing with dask objects, except for an array with one dimension and one chunk; compute "
+            "the indices first"
+        )
+    points = key[0]
+    reads = [Read(x._node, [All()], join=True), Read(points._node, [Axis(axis) for axis in range(points.ndim)])]
+    meta = make_meta(x._meta, x.dtype, points.ndim)
+    return array_of(Node("vindex", points.chunks, meta, take_points, reads))
+
+
+def take_points(block: Any, points: Any) -> Any:
+    """Return the items of a block at points."""
+    return block[points]
 
 
 def _select(x: Any, chosen: dict[int, Any]) -> Any:

@@ -13,6 +13,7 @@ from ._axis_maps import Axis, Read
 from ._core import array_of
 from ._elementwise import as_array
 from ._expression import Node
+from ._shape import along
 
 __all__ = [
     "fft",
@@ -65,7 +66,9 @@ class Transform:
         return "transform", f"{self.function.__module__}.{self.__name__}", self.args
 
 
-def fft_wrap(fft_func: Callable[..., Any], kind: str | None = None, dtype: Any = None, allow_fftpack: bool = False) -> Any:
+def fft_wrap(
+    fft_func: Callable[..., Any], kind: str | None = None, dtype: Any = None, allow_fftpack: bool = False
+) -> Any:
     """Return a transform of arrays in chunks from one of NumPy or SciPy.
 
     Parameters
@@ -201,8 +204,7 @@ def _shift(x: Any, axes: Any, is_inverse: bool) -> Any:
     for axis in axes:
         axis %= x.ndim
         half = (x.shape[axis] + (0 if is_inverse else 1)) // 2
-        before = (slice(None),) * axis
-        found = concatenate([found[(*before, slice(half, None))], found[(*before, slice(None, half))]], axis=axis)
+        found = concatenate([found[along(axis, slice(half, None))], found[along(axis, slice(None, half))]], axis=axis)
         if x.numblocks[axis] == 1:
             found = found.rechunk({axis: x.chunks[axis]})
     return found

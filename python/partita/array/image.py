@@ -21,7 +21,9 @@ def read_image(path: str, read: Callable[..., Any], preprocess: Callable[..., An
     return np.asarray(found if preprocess is None else preprocess(found))[None]
 
 
-def imread(filename: str, imread: Callable[..., Any] | None = None, preprocess: Callable[..., Any] | None = None) -> Any:
+def imread(
+    filename: str, imread: Callable[..., Any] | None = None, preprocess: Callable[..., Any] | None = None
+) -> Any:
     """Return an array of images, one chunk for each file.
 
     Parameters

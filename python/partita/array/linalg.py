@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from numbers import Number
 from typing import Any
@@ -40,7 +39,7 @@ __all__ = [
 
 
 def _least(m: Any, n: Any) -> Any:
-    return math.nan if is_unknown((m, n)) else min(m, n)
+    return np.nan if is_unknown((m, n)) else min(m, n)
 
 
 def item_block(results: Any, at: Any) -> Any:
@@ -184,7 +183,13 @@ def sfqr(data: Any, name: Any = None) -> Any:
         return q, r
     rest = data.blocks[0, 1:]
     chunks = ((k,), sizes[1:])
-    node = Node("qr-r", chunks, np.empty((0, 0), dtype), rest_of_r, [Read(q._node, [At(0), At(0)]), Read(rest._node, [At(0), Axis(1)])])
+    node = Node(
+        "qr-r",
+        chunks,
+        np.empty((0, 0), dtype),
+        rest_of_r,
+        [Read(q._node, [At(0), At(0)]), Read(rest._node, [At(0), Axis(1)])],
+    )
     from ._joining import concatenate
 
     return q, concatenate([r, array_of(node)], axis=1)
@@ -318,7 +323,7 @@ def compression_matrix(
     data = _matrix(data)
     m, n = data.shape
     level = compression_level(min(m, n), q, n_oversamples=n_oversamples)
-    state = seed if isinstance(seed, RandomState) else default_rng(seed)
+    state: Any = seed if isinstance(seed, RandomState) else default_rng(seed)
     kind = np.float32 if data.dtype.type in (np.float32, np.complex64) else np.float64
     omega = state.standard_normal(size=(n, level), chunks=(data.chunks[1], (level,))).astype(kind)
 

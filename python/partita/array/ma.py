@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._core import Array
 from ._elementwise import as_array, elemwise
 from ._statistics import weighted_mean
 from ._tree import reduction
@@ -43,7 +44,9 @@ def _masked_meta(a: Any, dtype: Any = None) -> Any:
     return np.ma.array(np.empty((0,) * a.ndim, dtype=a.dtype if dtype is None else dtype), mask=False)
 
 
-def _blocks(function: Callable[..., Any], a: Any, *args: Any, meta: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+def _blocks(
+    function: Callable[..., Any], a: Any, *args: Any, meta: Any = None, dtype: Any = None, **kwargs: Any
+) -> Any:
     """Apply a function of ``numpy.ma`` to the blocks of an array."""
     from ._axis_maps import Axis, Read
     from ._blocks import Fill
@@ -156,8 +159,14 @@ def masked_where(condition: Any, a: Any) -> Any:
     condition_shape = getattr(condition, "shape", ())
     a_shape = getattr(a, "shape", ())
     if condition_shape and condition_shape != a_shape:
-        raise IndexError(f"Inconsistent shape between the condition and the input (got {condition_shape} and {a_shape})")
-    return _with_masked_meta(Masked(np.ma.masked_where), as_array(np.asarray(condition) if not hasattr(condition, "shape") else condition), as_array(a))
+        raise IndexError(
+            f"Inconsistent shape between the condition and the input (got {condition_shape} and {a_shape})"
+        )
+    return _with_masked_meta(
+        Masked(np.ma.masked_where),
+        as_array(np.asarray(condition) if not hasattr(condition, "shape") else condition),
+        as_array(a),
+    )
 
 
 def _with_masked_meta(function: Any, condition: Any, a: Any, dtype: Any = None) -> Any:
@@ -175,7 +184,9 @@ def _with_masked_meta(function: Any, condition: Any, a: Any, dtype: Any = None) 
 def masked_block(data: Any, *mask: Any, fill_value: Any, dtype: Any, keep_mask: bool, shrink: bool) -> Any:
     """Return a masked block."""
     given = {} if not mask else {"mask": np.broadcast_to(mask[0], np.shape(data)) if np.ndim(mask[0]) == 0 else mask[0]}
-    return np.ma.masked_array(data, dtype=dtype, fill_value=fill_value, keep_mask=keep_mask, shrink=shrink, **given)  # type: ignore[no-untyped-call]
+    return getattr(np.ma, "masked_array")(
+        data, dtype=dtype, fill_value=fill_value, keep_mask=keep_mask, shrink=shrink, **given
+    )
 
 
 def masked_array(data: Any, mask: Any = np.ma.nomask, fill_value: Any = None, **kwargs: Any) -> Any:
@@ -197,8 +208,13 @@ def masked_array(data: Any, mask: Any = np.ma.nomask, fill_value: Any = None, **
     from ._elementwise import align, broadcast_axes
     from ._expression import Node
 
-    data = as_array(data)
     dtype = kwargs.pop("dtype", None)
+    chunks_given = kwargs.pop("chunks", None)
+    if chunks_given is not None and not isinstance(data, Array):
+        from ._from_array import from_array
+
+        data = from_array(np.asanyarray(data), chunks=chunks_given)
+    data = as_array(data)
     params = {"dtype": dtype, "keep_mask": kwargs.pop("keep_mask", True), "shrink": kwargs.pop("shrink", True)}
     if kwargs:
         raise TypeError(f"masked_array() does not support the argument {next(iter(kwargs))!r}")
@@ -210,7 +226,9 @@ def masked_array(data: Any, mask: Any = np.ma.nomask, fill_value: Any = None, **
         if mask.size == 1:
             mask = mask.reshape((1,) * data.ndim) if data.ndim else mask.reshape(())
         elif data.shape != mask.shape:
-            raise np.ma.MaskError(f"Mask and data not compatible: data shape is {data.shape}, and mask shape is {mask.shape}.")
+            raise np.ma.MaskError(
+                f"Mask and data not compatible: data shape is {data.shape}, and mask shape is {mask.shape}."
+            )
         arrays.append(mask)
     chunks, arrays = align(arrays)
     meta = _masked_meta(data, dtype)
@@ -232,6 +250,9 @@ def set_fill_value(a: Any, fill_value: Any) -> None:
     a = as_array(a)
     if getattr(fill_value, "shape", ()):
         raise ValueError("da.ma.set_fill_value doesn't support array `value`s")
+    if isinstance(a._meta, np.ma.MaskedArray):
+        # Raises an error for a value that does not fit the dtype.
+        a._meta.copy().set_fill_value(fill_value)
     a._become(_blocks(fill_value_block, a, meta=a._meta, fill_value=fill_value))
 
 
@@ -242,14 +263,22 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 
 def count_block(block: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return the number of items of a block that are not masked."""
-    return np.ma.count(block, axis=axis, keepdims=keepdims)  # type: ignore[no-untyped-call]
+    return getattr(np.ma, "count")(block, axis=axis, keepdims=keepdims)
 
 
 def count(a: Any, axis: Any = None, keepdims: bool = False, split_every: Any = None) -> Any:
     """Return the number of items that are not masked, as ``numpy.ma.count``."""
     meta = np.empty((), dtype=np.intp)
     return reduction(
-        a, count_block, np.sum, axis=axis, keepdims=keepdims, dtype=np.intp, split_every=split_every, meta=meta, name="count"
+        a,
+        count_block,
+        np.sum,
+        axis=axis,
+        keepdims=keepdims,
+        dtype=np.intp,
+        split_every=split_every,
+        meta=meta,
+        name="count",
     )
 
 

@@ -49,11 +49,11 @@ def coerce_depth(ndim: int, depth: Any) -> dict[int, Any]:
         depth = (depth,) * ndim
     if isinstance(depth, (tuple, list)):
         depth = dict(zip(range(ndim), depth))
-    found = {}
+    found: dict[int, Any] = {}
     for axis in range(ndim):
         one = depth.get(axis, depth.get(axis - ndim, 0))
         found[axis] = tuple([int(side) for side in one]) if isinstance(one, tuple) else int(one)
-        if min(found[axis] if isinstance(one, tuple) else (found[axis],)) < 0:  # type: ignore[type-var]
+        if min(_sides(found[axis])) < 0:
             raise ValueError(f"overlap depth must not be negative, not {one!r}")
     return found
 
@@ -132,10 +132,7 @@ def periodic(x: Any, axis: int, depth: int) -> Any:
 def reflect(x: Any, axis: int, depth: int) -> Any:
     """Add the items at the ends of an axis in reverse order."""
     size = x.shape[axis]
-    if depth == 1:
-        left = x[_along(axis, slice(0, 1))]
-    else:
-        left = x[_along(axis, slice(depth - 1, None, -1))]
+    left = x[_along(axis, slice(depth - 1, None, -1))]
     right = x[_along(axis, slice(size - 1, size - depth - 1 if size > depth else None, -1))]
     return _joined(x, left, right, axis, depth)
 
@@ -215,7 +212,9 @@ def windows(sizes: Sequence[int], wanted: Sequence[tuple[int, int]]) -> tuple[li
         first = min(bisect.bisect_right(ends, low), len(sizes) - 1)
         last = max(min(bisect.bisect_left(ends, high), len(sizes) - 1), first)
         ranges.append(range(first, last + 1))
-        boxes.append([slice(max(low - begins[at], 0), min(high - begins[at], sizes[at])) for at in range(first, last + 1)])
+        boxes.append(
+            [slice(max(low - begins[at], 0), min(high - begins[at], sizes[at])) for at in range(first, last + 1)]
+        )
     return ranges, boxes
 
 
@@ -290,13 +289,9 @@ def trim_internal(x: Any, axes: Any, boundary: Any = None) -> Any:
         The boundary with which they were added.
     """
     boundary = coerce_boundary(x.ndim, boundary)
-    maps, chunks = [], []
+    tables, chunks = [], []
     for axis, sizes in enumerate(x.chunks):
         before, after = _sides(axes.get(axis, 0))
-        if not before and not after:
-            maps.append(Axis(axis))
-            chunks.append(sizes)
-            continue
         boxes, found = [], []
         for at, size in enumerate(sizes):
             front = 0 if at == 0 and _is_open(boundary[axis]) else before
@@ -304,9 +299,15 @@ def trim_internal(x: Any, axes: Any, boundary: Any = None) -> Any:
             # Blocks may have another size than the expression says.
             boxes.append(slice(front, -back if back else None))
             found.append(size - front - back)
-        maps.append(Axis(axis, range(len(sizes)), boxes))
+        tables.append((axis, boxes))
         chunks.append(tuple(found))
-    return array_of(Node("trim", tuple(chunks), x._meta, identity, [Read(x._node, maps)]))
+    reads = [Read(x._node, [Axis(axis) for axis in range(x.ndim)])]
+    return array_of(Node("trim", tuple(chunks), x._meta, trim_block, reads, tables))
+
+
+def trim_block(block: Any, *box: slice) -> Any:
+    """Return a part of a block. Functions of users may return blocks with fewer axes than they say."""
+    return block[box[: block.ndim]] if getattr(block, "ndim", 0) else block
 
 
 def trim_overlap(x: Any, depth: Any, boundary: Any = None) -> Any:
@@ -375,7 +376,9 @@ def map_overlap(
             "Usage:   da.map_overlap(function, x)\n   or:   da.map_overlap(function, x, y, z)"
         )
     arrays = list(args)
-    depths = [coerce_depth(one.ndim, d) for one, d in zip(arrays, depth if isinstance(depth, list) else [depth] * len(arrays))]
+    depths = [
+        coerce_depth(one.ndim, d) for one, d in zip(arrays, depth if isinstance(depth, list) else [depth] * len(arrays))
+    ]
     kinds = [
         coerce_boundary(one.ndim, b)
         for one, b in zip(arrays, boundary if isinstance(boundary, list) else [boundary] * len(arrays))
@@ -442,12 +445,14 @@ def _moved(depth: dict[int, Any], kind: dict[int, Any], arrays: list[Any], at: i
         total = len(depth) + len(new)
         places = {axis % total for axis in new}
         rest = [axis for axis in range(total) if axis not in places]
-        depth = {**{axis: 0 for axis in places}, **{axis: depth[number] for number, axis in enumerate(rest)}}
-        kind = {**{axis: "none" for axis in places}, **{axis: kind[number] for number, axis in enumerate(rest)}}
+        depth = {**dict.fromkeys(places, 0), **{axis: depth[number] for number, axis in enumerate(rest)}}
+        kind = {**dict.fromkeys(places, "none"), **{axis: kind[number] for number, axis in enumerate(rest)}}
     return depth, kind
 
 
-def map_overlap_of(x: Any, func: Callable[..., Any], depth: Any, boundary: Any = None, trim: bool = True, **kwargs: Any) -> Any:
+def map_overlap_of(
+    x: Any, func: Callable[..., Any], depth: Any, boundary: Any = None, trim: bool = True, **kwargs: Any
+) -> Any:
     """Call a function with each block and some items of its neighbours: the method ``map_overlap``."""
     return map_overlap(func, x, depth=depth, boundary=boundary, trim=trim, **kwargs)
 

@@ -14,11 +14,13 @@ from ._core import Array, array_of
 from ._expression import Node
 from ._shape import broadcast_to
 
-_BOTH = """
+_TEXT = """
 beta binomial chisquare exponential f gamma geometric gumbel hypergeometric laplace logistic lognormal logseries
 negative_binomial noncentral_chisquare noncentral_f normal pareto poisson power rayleigh standard_cauchy standard_exponential
 standard_gamma standard_normal standard_t triangular uniform vonmises wald weibull zipf
-""".split()
+"""
+#: Distributions of both classes.
+_BOTH = _TEXT.split()
 _OLD = ["randint", "random_integers", "random_sample", "tomaxint"]
 
 __all__ = [
@@ -107,7 +109,14 @@ def _size(size: Any) -> tuple[int, ...] | None:
 
 
 def draw(
-    owner: Any, method: str, *args: Any, size: Any = None, chunks: Any = "auto", extra: tuple[int, ...] = (), **kwargs: Any
+    owner: Any,
+    method: str,
+    /,
+    *args: Any,
+    size: Any = None,
+    chunks: Any = "auto",
+    extra: tuple[int, ...] = (),
+    **kwargs: Any,
 ) -> Any:
     """Return an array of random numbers.
 
@@ -233,9 +242,7 @@ class _Distributions:
         self._next_source().generator((), ()).shuffle(order)
         return x[order]
 
-    def _choice(
-        self, a: Any, size: Any, replace: bool, p: Any, axis: int, chunks: Any, extra: dict[str, Any]
-    ) -> Any:
+    def _choice(self, a: Any, size: Any, replace: bool, p: Any, axis: int, chunks: Any, extra: dict[str, Any]) -> Any:
         wanted = _size(size) or ()
         if isinstance(a, (int, np.integer)):
             if a <= 0:
@@ -309,10 +316,14 @@ def _method(name: str, module: str) -> Callable[..., Any]:
 
 #: The number of parameters before ``size``.
 _COUNTS = {
-    **dict.fromkeys(["beta", "binomial", "f", "gamma", "gumbel", "laplace", "logistic", "lognormal", "negative_binomial"], 2),
+    **dict.fromkeys(
+        ["beta", "binomial", "f", "gamma", "gumbel", "laplace", "logistic", "lognormal", "negative_binomial"], 2
+    ),
     **dict.fromkeys(["noncentral_chisquare", "normal", "uniform", "vonmises", "wald", "randint", "random_integers"], 2),
     **dict.fromkeys(["hypergeometric", "noncentral_f", "triangular"], 3),
-    **dict.fromkeys(["standard_cauchy", "standard_exponential", "standard_normal", "random_sample", "tomaxint", "random"], 0),
+    **dict.fromkeys(
+        ["standard_cauchy", "standard_exponential", "standard_normal", "random_sample", "tomaxint", "random"], 0
+    ),
     "integers": 2,
 }
 
@@ -346,6 +357,8 @@ class Generator(_Distributions):
     """
 
     def __init__(self, bit_generator: Any) -> None:
+        if isinstance(bit_generator, type):
+            bit_generator = bit_generator()
         self._bit_generator = bit_generator
         seeds = bit_generator.seed_seq if hasattr(bit_generator, "seed_seq") else bit_generator._seed_seq
         self._entropy = seeds.entropy
@@ -386,16 +399,26 @@ class Generator(_Distributions):
         **kwargs: Any,
     ) -> Any:
         """Draw random integers, as NumPy."""
-        return draw(self, "integers", low, high=high, size=size, dtype=dtype, endpoint=endpoint, chunks=chunks, **kwargs)
+        return draw(
+            self, "integers", low, high=high, size=size, dtype=dtype, endpoint=endpoint, chunks=chunks, **kwargs
+        )
 
-    def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None, chunks: Any = "auto", **kwargs: Any) -> Any:
+    def random(
+        self, size: Any = None, dtype: Any = np.float64, out: Any = None, chunks: Any = "auto", **kwargs: Any
+    ) -> Any:
         """Draw random numbers from 0 to 1, as NumPy."""
         if out is not None:
             raise NotImplementedError("random() does not support out=")
         return draw(self, "random", size=size, dtype=dtype, chunks=chunks, **kwargs)
 
     def multivariate_hypergeometric(
-        self, colors: Any, nsample: Any, size: Any = None, method: str = "marginals", chunks: Any = "auto", **kwargs: Any
+        self,
+        colors: Any,
+        nsample: Any,
+        size: Any = None,
+        method: str = "marginals",
+        chunks: Any = "auto",
+        **kwargs: Any,
     ) -> Any:
         """Draw samples of a multivariate hypergeometric distribution, as NumPy, in the last axis."""
         return draw(
@@ -482,7 +505,9 @@ def default_rng(seed: Any = None) -> Generator:
         return seed
     if isinstance(seed, np.random.Generator):
         return Generator(seed.bit_generator)
-    if isinstance(seed, np.random.BitGenerator):
+    if isinstance(seed, np.random.BitGenerator) or (
+        isinstance(seed, type) and issubclass(seed, np.random.BitGenerator)
+    ):
         return Generator(seed)
     if isinstance(seed, RandomState):
         raise TypeError("default_rng() needs a seed or a Generator, not a RandomState")
@@ -519,6 +544,11 @@ def _generator() -> Generator:
     return _generators[0]
 
 
-for _name in [*_BOTH, *_OLD, "choice", "integers", "multinomial", "multivariate_hypergeometric", "permutation", "random"]:
+for _name in [*_BOTH, *_OLD]:
     globals()[_name] = _common(_name)
-
+choice = _common("choice")
+integers = _common("integers")
+multinomial = _common("multinomial")
+multivariate_hypergeometric = _common("multivariate_hypergeometric")
+permutation = _common("permutation")
+random = _common("random")

@@ -82,7 +82,9 @@ def _simple(
     )
 
 
-def sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None) -> Any:
+def sum(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None
+) -> Any:
     """Return the sum of the items along axes.
 
     Parameters
@@ -104,19 +106,25 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, spl
     return _simple("sum", np.sum, np.sum, a, axis, _dtype_of(np.sum, dtype, a), keepdims, split_every, out)
 
 
-def prod(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None) -> Any:
+def prod(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None
+) -> Any:
     """Return the product of the items along axes, with the arguments of :func:`sum`."""
     a = as_array(a)
     return _simple("prod", np.prod, np.prod, a, axis, _dtype_of(np.prod, dtype, a), keepdims, split_every, out)
 
 
-def nansum(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None) -> Any:
+def nansum(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None
+) -> Any:
     """Return the sum of the items that are not NaN, with the arguments of :func:`sum`."""
     a = as_array(a)
     return _simple("nansum", np.nansum, np.sum, a, axis, _dtype_of(np.nansum, dtype, a), keepdims, split_every, out)
 
 
-def nanprod(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None) -> Any:
+def nanprod(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None
+) -> Any:
     """Return the product of the items that are not NaN, with the arguments of :func:`sum`."""
     a = as_array(a)
     return _simple("nanprod", np.nanprod, np.prod, a, axis, _dtype_of(np.nanprod, dtype, a), keepdims, split_every, out)
@@ -197,7 +205,12 @@ def count_block(block: Any, axis: Any, skipna: bool) -> Any:
         valid = ~_isnan(block)
         return np.sum(valid, axis=axis, keepdims=True)
     if isinstance(block, np.ma.MaskedArray):
-        return np.asarray(np.ma.ones(block.shape, dtype=np.intp).__class__(np.ones(block.shape, np.intp), block.mask).sum(axis=axis, keepdims=True).filled(0))
+        return np.asarray(
+            np.ma.ones(block.shape, dtype=np.intp)
+            .__class__(np.ones(block.shape, np.intp), block.mask)
+            .sum(axis=axis, keepdims=True)
+            .filled(0)
+        )
     number = math.prod(block.shape[at] for at in axis)
     shape = tuple([1 if at in axis else size for at, size in enumerate(block.shape)])
     return np.full(shape, number, dtype=np.intp)
@@ -232,8 +245,8 @@ def mean_aggregate(parts: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def divide(a: Any, b: Any) -> Any:
     """Divide, such that nothing divided by zero is NaN."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        if getattr(a, "dtype", None) == object or not hasattr(a, "dtype"):
-            return np.divide(np.asarray(a, dtype=object), b) if np.ndim(a) else a / b if b else math.nan
+        if not hasattr(a, "dtype") or a.dtype.kind == "O":
+            return np.divide(np.asarray(a, dtype=object), b) if np.ndim(a) else a / b if b else np.nan
         found = np.true_divide(a, b)
         return found.astype(a.dtype) if a.dtype.kind in "fc" and found.dtype != a.dtype else found
 
@@ -266,18 +279,31 @@ def _total_dtype(dtype: Any, a: Any) -> Any:
     return np.dtype("f4") if dtype == np.dtype("f2") else dtype
 
 
-def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None) -> Any:
+def mean(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None
+) -> Any:
     """Return the mean of the items along axes, with the arguments of :func:`sum`."""
     return _mean("mean", a, axis, dtype, keepdims, split_every, out, skipna=False)
 
 
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None) -> Any:
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None
+) -> Any:
     """Return the mean of the items that are not NaN, with the arguments of :func:`sum`."""
     return _mean("nanmean", a, axis, dtype, keepdims, split_every, out, skipna=True)
 
 
 def _reduce(
-    a: Any, chunk: Any, aggregate: Any, combine: Any, axis: Any, keepdims: bool, dtype: Any, split_every: Any, out: Any, label: str
+    a: Any,
+    chunk: Any,
+    aggregate: Any,
+    combine: Any,
+    axis: Any,
+    keepdims: bool,
+    dtype: Any,
+    split_every: Any,
+    out: Any,
+    label: str,
 ) -> Any:
     axes = reduction_axes(a, axis)
     meta = make_meta(a._meta, dtype, a.ndim if keepdims else a.ndim - len(axes))
@@ -311,7 +337,9 @@ def cast(x: Any, dtype: Any) -> Any:
     from ._expression import Node
 
     reads = [Read(x._node, [Axis(at) for at in range(x.ndim)])]
-    return array_of(Node("astype", x.chunks, make_meta(x._meta, dtype, x.ndim), cast_block, reads, params={"dtype": dtype}))
+    return array_of(
+        Node("astype", x.chunks, make_meta(x._meta, dtype, x.ndim), cast_block, reads, params={"dtype": dtype})
+    )
 
 
 def moment_chunk(
@@ -360,7 +388,13 @@ def moment_combine(parts: Any, axis: Any = None, keepdims: bool = False, order: 
 
 
 def moment_aggregate(
-    parts: Any, axis: Any = None, keepdims: bool = False, order: int = 2, ddof: Any = 0, root: bool = False, dtype: Any = None
+    parts: Any,
+    axis: Any = None,
+    keepdims: bool = False,
+    order: int = 2,
+    ddof: Any = 0,
+    root: bool = False,
+    dtype: Any = None,
 ) -> Any:
     """Return the moment of an order."""
     found = _combined(parts, axis, order)
@@ -375,10 +409,13 @@ def moment_aggregate(
                 zero = n == 0
                 result = np.where(zero, np.divide(found[f"M{order}"], 0.0), result)
         if root:
-            result = np.sqrt(result) if result.dtype != object else np.vectorize(math.sqrt, otypes=[object])(result)
-    if dtype is not None and dtype != object and result.dtype != dtype:
+            result = np.sqrt(result) if result.dtype.kind != "O" else np.vectorize(math.sqrt, otypes=[object])(result)
+    if dtype is not None and dtype.kind != "O" and result.dtype != dtype:
         result = result.astype(dtype)
-    return result if keepdims else np.squeeze(result, axis=axis) if result.ndim else result
+    if keepdims or not result.ndim:
+        return result
+    result = np.squeeze(result, axis=axis)
+    return result if result.ndim else result[()]
 
 
 def _moment(
@@ -404,7 +441,9 @@ def _moment(
     work = np.dtype("f4") if kind == np.dtype("f2") else kind
     chunk = Chunk(moment_chunk, dtype=work, order=order, skipna=skipna)
     aggregate = Chunk(moment_aggregate, order=order, ddof=ddof, root=root, dtype=kind)
-    return _reduce(a, chunk, aggregate, Chunk(moment_combine, order=order), axis, keepdims, kind, split_every, out, label)
+    return _reduce(
+        a, chunk, aggregate, Chunk(moment_combine, order=order), axis, keepdims, kind, split_every, out, label
+    )
 
 
 def moment(
@@ -436,7 +475,9 @@ def moment(
     if order < 2:
         axes = reduction_axes(a, axis)
         shape = tuple([1 if at in axes else size for at, size in enumerate(a.shape) if at not in axes or keepdims])
-        chunks = tuple([(1,) if at in axes else sizes for at, sizes in enumerate(a.chunks) if at not in axes or keepdims])
+        chunks = tuple(
+            [(1,) if at in axes else sizes for at, sizes in enumerate(a.chunks) if at not in axes or keepdims]
+        )
         from ._creation import ones, zeros
 
         # The zeroth moment is 1, and the differences from the mean add up to nothing.
@@ -445,28 +486,52 @@ def moment(
 
 
 def var(
-    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, ddof: Any = 0, split_every: Any = None, out: Any = None
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    ddof: Any = 0,
+    split_every: Any = None,
+    out: Any = None,
 ) -> Any:
     """Return the variance of the items along axes, with the arguments of :func:`moment`."""
     return _moment("var", a, axis, dtype, keepdims, ddof, split_every, out)
 
 
 def nanvar(
-    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, ddof: Any = 0, split_every: Any = None, out: Any = None
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    ddof: Any = 0,
+    split_every: Any = None,
+    out: Any = None,
 ) -> Any:
     """Return the variance of the items that are not NaN, with the arguments of :func:`moment`."""
     return _moment("nanvar", a, axis, dtype, keepdims, ddof, split_every, out, skipna=True)
 
 
 def std(
-    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, ddof: Any = 0, split_every: Any = None, out: Any = None
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    ddof: Any = 0,
+    split_every: Any = None,
+    out: Any = None,
 ) -> Any:
     """Return the standard deviation of the items along axes, with the arguments of :func:`moment`."""
     return _moment("std", a, axis, dtype, keepdims, ddof, split_every, out, root=True)
 
 
 def nanstd(
-    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, ddof: Any = 0, split_every: Any = None, out: Any = None
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    ddof: Any = 0,
+    split_every: Any = None,
+    out: Any = None,
 ) -> Any:
     """Return the standard deviation of the items that are not NaN, with the arguments of :func:`moment`."""
     return _moment("nanstd", a, axis, dtype, keepdims, ddof, split_every, out, skipna=True, root=True)
@@ -482,7 +547,17 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
 # Quantiles.
 
 
-def _along_axes(label: str, function: Callable[..., Any], a: Any, axis: Any, keepdims: bool, out: Any, lead: tuple[Any, ...], kwargs: dict[str, Any], dtype: Any) -> Any:
+def _along_axes(
+    label: str,
+    function: Callable[..., Any],
+    a: Any,
+    axis: Any,
+    keepdims: bool,
+    out: Any,
+    lead: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    dtype: Any,
+) -> Any:
     """Apply a function to whole axes, which become one block."""
     from ._axis_maps import At, Axis, Read
     from ._core import array_of

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..utils import funcname
-from ._axis_maps import At, Axis, Read
+from ._axis_maps import All, At, Axis, Read
 from ._core import Array, array_of, check_known, make_meta
 from ._editing import delete, diff, ediff1d, gradient, insert
 from ._elementwise import as_array, elemwise, is_scalar
@@ -19,7 +19,7 @@ from ._histograms import histogram, histogram2d, histogramdd
 from ._joining import append, concatenate, dstack, hstack, stack, vstack
 from ._products import dot, einsum, matmul, outer, tensordot, vdot
 from ._sets import bincount, digitize, isin, searchsorted, union1d, unique
-from ._shape import broadcast_to, flip, normalize_axes, normalize_axis, roll, rot90, squeeze, swapaxes, transpose
+from ._shape import along, broadcast_to, flip, normalize_axes, normalize_axis, roll, rot90, squeeze, swapaxes, transpose
 from ._statistics import average, corrcoef, cov
 
 __all__ = [
@@ -167,7 +167,8 @@ class _Choose:
 
 def choose(a: Any, choices: Any) -> Any:
     """Return items of several arrays, chosen by the numbers of the arrays, as ``numpy.choose``."""
-    return elemwise(_Choose(), a, *choices)
+    arrays = [one if is_scalar(one) else as_array(one) for one in choices]
+    return elemwise(_Choose(), as_array(a), *arrays, dtype=result_type(*arrays))
 
 
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
@@ -182,10 +183,9 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     if axis is None:
         a, axis = a.ravel(), 0
     axis = normalize_axis(axis, a.ndim)
-    before = (slice(None),) * axis
     length = builtins.min(len(condition), a.shape[axis])
-    a = a[(*before, slice(None, length))]
-    return a[(*before, condition[:length].astype(bool))]
+    a = a[along(axis, slice(None, length))]
+    return a[along(axis, condition[:length].astype(bool))]
 
 
 def extract(condition: Any, arr: Any) -> Any:
@@ -244,7 +244,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError("select with an empty condition list is not possible")
     choices = [one if is_scalar(one) else as_array(one) for one in choicelist]
     for at, one in enumerate(condlist):
-        if getattr(one, "dtype", np.asarray(one).dtype if not isinstance(one, Array) else None) != bool:
+        if getattr(one, "dtype", np.asarray(one).dtype if not isinstance(one, Array) else None) != np.dtype(bool):
             raise TypeError(f"invalid entry {at} in condlist: should be boolean ndarray")
     dtype = result_type(*choices, default)
     return elemwise(_Select(len(condlist), dtype), *condlist, *choices, default, dtype=dtype)
@@ -364,6 +364,21 @@ class _Ravel:
         return "ravel_multi_index", self.dims, self.mode, self.order
 
 
+class _Rows:
+    """A function of the rows of a block."""
+
+    __name__ = "rows"
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, block: Any) -> Any:
+        return self.function(*block)
+
+    def __dask_tokenize__(self) -> Any:
+        return "rows", self.function
+
+
 def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C") -> Any:
     """Return positions in a flattened array from indices, as ``numpy.ravel_multi_index``."""
     if np.isscalar(dims):
@@ -372,7 +387,17 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
 
     if is_collection(dims) or builtins.any(is_collection(one) for one in dims):
         raise NotImplementedError(f"Dask types are not supported in the `dims` argument: {dims!r}")
-    parts = [multi_index[at] for at in range(len(multi_index))] if isinstance(multi_index, Array) else list(multi_index)
+    if isinstance(multi_index, Array):
+        if multi_index.dtype.kind not in "iu":
+            raise TypeError("only int indices permitted")
+        maps: list[Any] = [All(), *[Axis(axis) for axis in range(multi_index.ndim - 1)]]
+        meta = np.empty((0,) * (multi_index.ndim - 1), dtype=np.intp)
+        read = [Read(multi_index._node, maps, join=True)]
+        call = _Ravel(tuple(dims), mode, order)
+        return array_of(Node("ravel_multi_index", multi_index.chunks[1:], meta, _Rows(call), read))
+    parts = list(multi_index)
+    if builtins.any(np.asarray(one).dtype.kind not in "iu" for one in parts if not isinstance(one, Array)):
+        raise TypeError("only int indices permitted")
     parts = [as_array(np.asarray(one) if not hasattr(one, "shape") else one) for one in parts]
     return elemwise(_Ravel(tuple(dims), mode, order), *parts, dtype=np.intp)
 
@@ -501,9 +526,7 @@ def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
         if one.ndim == found.ndim - 1:
             one = one[(slice(None),) * axis + (None,)]
         elif one.ndim != found.ndim:
-            raise ValueError(
-                "func must either preserve dimensionality of the input or reduce it by one."
-            )
+            raise ValueError("func must either preserve dimensionality of the input or reduce it by one.")
         found = one
     return found
 
@@ -518,7 +541,9 @@ def coarsen_block(block: Any, reduction: Callable[..., Any], factors: Any, kwarg
     return reduction(block[box].reshape(sizes), axis=tuple(range(1, 2 * block.ndim, 2)), **kwargs)
 
 
-def coarsen(reduction: Callable[..., Any], x: Any, axes: dict[int, int], trim_excess: bool = False, **kwargs: Any) -> Any:
+def coarsen(
+    reduction: Callable[..., Any], x: Any, axes: dict[int, int], trim_excess: bool = False, **kwargs: Any
+) -> Any:
     """Reduce groups of neighbouring items.
 
     Parameters
@@ -571,7 +596,7 @@ def _aligned(sizes: tuple[int, ...], factor: int) -> tuple[int, ...]:
     if builtins.all(size % factor == 0 for size in sizes):
         return sizes
     total = builtins.sum(sizes)
-    ends = []
+    ends: list[int] = []
     end = 0
     for size in sizes:
         end += size

@@ -53,7 +53,7 @@ class Result:
     def __call__(self, *values: Any) -> Any:
         import collections
 
-        return collections.namedtuple(self.name, self.fields)(*values)  # type: ignore[misc]
+        return collections.namedtuple(self.name, self.fields)(*values)
 
     def __reduce__(self) -> Any:
         return Result, (self.name, self.fields)
@@ -130,7 +130,9 @@ def power_divergence(f_obs: Any, f_exp: Any = None, ddof: int = 0, axis: int | N
     """Test whether categories have given frequencies, as ``scipy.stats.power_divergence``."""
     if isinstance(lambda_, str):
         if lambda_ not in _POWERS:
-            raise ValueError(f"invalid string for lambda_: {lambda_!r}. Valid strings are {', '.join(map(repr, _POWERS))}")
+            raise ValueError(
+                f"invalid string for lambda_: {lambda_!r}. Valid strings are {', '.join(map(repr, _POWERS))}"
+            )
         lambda_ = _POWERS[lambda_]
     lambda_ = 1 if lambda_ is None else lambda_
     if f_exp is None:
@@ -163,9 +165,7 @@ def skew(a: Any, axis: int = 0, bias: bool = True, nan_policy: str = "propagate"
     return where(m2 != 0, m3 / m2**1.5, 0.0)
 
 
-def kurtosis(
-    a: Any, axis: int = 0, fisher: bool = True, bias: bool = True, nan_policy: str = "propagate"
-) -> Any:
+def kurtosis(a: Any, axis: int = 0, fisher: bool = True, bias: bool = True, nan_policy: str = "propagate") -> Any:
     """Return the kurtosis, as ``scipy.stats.kurtosis``."""
     _check_policy(nan_policy)
     if not bias:
@@ -201,7 +201,9 @@ def _kurtosis_z(a: Any, axis: int) -> Any:
     mean = 3.0 * (n - 1) / (n + 1)
     variance = 24.0 * n * (n - 2) * (n - 3) / ((n + 1) * (n + 1.0) * (n + 3) * (n + 5))
     x = (b2 - mean) / math.sqrt(variance)
-    root = 6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9)) * math.sqrt((6.0 * (n + 3) * (n + 5)) / (n * (n - 2) * (n - 3)))
+    root = (
+        6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9)) * math.sqrt((6.0 * (n + 3) * (n + 5)) / (n * (n - 2) * (n - 3)))
+    )
     size = 6.0 + 8.0 / root * (2.0 / root + math.sqrt(1 + 4.0 / (root**2)))
     first = 1 - 2 / (9.0 * size)
     denominator = 1 + x * math.sqrt(2 / (size - 4.0))
@@ -245,5 +247,3 @@ def f_oneway(*args: Any) -> Any:
     within = total - between
     f = (between / float(groups - 1)) / (within / float(count - groups))
     return _result("F_onewayResult", f, elemwise(scipy.special.fdtrc, groups - 1, count - groups, f))
-
-

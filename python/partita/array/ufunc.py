@@ -15,14 +15,15 @@ from ._elementwise import align, as_array, broadcast_axes, elemwise, infer_dtype
 from ._expression import Node
 
 #: The ufuncs of NumPy that have one result.
-_NAMES = """
+_TEXT = """
 absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_count bitwise_not bitwise_or
 bitwise_xor cbrt ceil conj conjugate copysign cos cosh deg2rad degrees divide equal exp exp2 expm1 fabs float_power floor
 floor_divide fmax fmin fmod gcd greater greater_equal heaviside hypot invert isfinite isinf isnan isnat lcm ldexp left_shift
 less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor maximum minimum mod
 multiply negative nextafter not_equal positive power rad2deg radians reciprocal remainder right_shift rint sign signbit sin
 sinh spacing sqrt square subtract tan tanh true_divide trunc
-""".split()
+"""
+_NAMES = _TEXT.split()
 #: Names of the array API standard.
 _STANDARD = {
     "acos": "arccos",
@@ -119,7 +120,8 @@ class ufunc:
         from ._from_array import asarray
 
         first, second = asarray(A), asarray(B)
-        return elemwise(self._ufunc, first[(..., *[None] * second.ndim)], second, **kwargs)
+        index = (Ellipsis, *[None] * second.ndim)
+        return elemwise(self._ufunc, first[index], second, **kwargs)
 
 
 def frompyfunc(func: Callable[..., Any], nin: int, nout: int) -> Any:
@@ -161,7 +163,8 @@ class _PythonUfunc(ufunc):
         from ._from_array import asarray
 
         first, second = asarray(A), asarray(B)
-        return elemwise(self._ufunc_call, first[(..., *[None] * second.ndim)], second, **kwargs)
+        index = (Ellipsis, *[None] * second.ndim)
+        return elemwise(self._ufunc_call, first[index], second, **kwargs)
 
 
 class _Vectorized:
@@ -287,16 +290,14 @@ class _ItemOf:
 
 def frexp(x: Any, **kwargs: Any) -> Any:
     """Return mantissas and exponents, as ``numpy.frexp``."""
-    return _two(np.frexp, (x,), kwargs) if isinstance(x, Array) else np.frexp(x, **kwargs)
+    return _two(np.frexp, (as_array(x),), kwargs)
 
 
 def modf(x: Any, **kwargs: Any) -> Any:
     """Return fractional and integral parts, as ``numpy.modf``."""
-    return _two(np.modf, (x,), kwargs) if isinstance(x, Array) else np.modf(x, **kwargs)
+    return _two(np.modf, (as_array(x),), kwargs)
 
 
 def divmod(x: Any, y: Any, **kwargs: Any) -> Any:
     """Return quotients and remainders, as ``numpy.divmod``."""
-    if not isinstance(x, Array) and not isinstance(y, Array):
-        return np.divmod(x, y, **kwargs)
-    return _two(np.divmod, (x, y), kwargs)
+    return _two(np.divmod, (as_array(x) if is_scalar(y) else x, y), kwargs)
