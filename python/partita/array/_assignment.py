@@ -71,6 +71,8 @@ def _parts(x: Any, key: Any) -> list[Any]:
         raise NotImplementedError("assignment to an index with None is not supported; assign without it")
     eager = []
     for one in key:
+        if not isinstance(one, (slice, type(Ellipsis))) and np.ndim(one) > 1 and not isinstance(one, Array):
+            raise IndexError(f"cannot assign to an axis indexed with an array of {np.ndim(one)} dimensions")
         if isinstance(one, Array):
             if one.ndim > 1:
                 raise NotImplementedError("assignment to an index with an array of several dimensions is not supported")
@@ -170,6 +172,8 @@ def assign_block(block: Any, value: Any, *entries: Any, kept: tuple[int, ...]) -
     """Return a block with the items of a value where the entries of all axes say so."""
     if any(one is None for one in entries):
         return block
+    if not isinstance(block, np.ndarray):
+        return _assign_other(block, value, entries, kept)
     found = np.array(block, subok=True, copy=True)
     if isinstance(value, np.ma.MaskedArray) and not isinstance(found, np.ma.MaskedArray):
         found = np.ma.asanyarray(found)
@@ -178,4 +182,13 @@ def assign_block(block: Any, value: Any, *entries: Any, kept: tuple[int, ...]) -
     # Integers are slices of one item.
     shape = part[tuple([slice(None) if axis in kept else None for axis in range(len(entries))])]
     found[index] = shape
+    return found
+
+
+def _assign_other(block: Any, value: Any, entries: tuple[Any, ...], kept: tuple[int, ...]) -> Any:
+    """Assign to a block of another type than NumPy's, such as a matrix of SciPy."""
+    found = block.copy() if hasattr(block, "copy") else np.array(block)
+    known = np.asanyarray(value)
+    part = known[tuple([entries[axis][1] for axis in kept])] if kept else known
+    found[tuple([local for local, _ in entries])] = part.item() if part.size == 1 else part
     return found

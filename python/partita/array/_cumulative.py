@@ -157,8 +157,83 @@ def multiply_data(before: Any, block: Any) -> Any:
     return _on_data(np.multiply, before, block)
 
 
+def product_total(block: Any, axis: int) -> Any:
+    """Return the product of a block along an axis as a mantissa and an exponent, so that it neither overflows nor vanishes."""
+    mantissas, exponents = np.frexp(np.moveaxis(block, axis, -1))
+    exponent = exponents.sum(axis=-1, dtype=np.int64)
+    while mantissas.shape[-1] > 1:
+        # The product of 512 mantissas is not subnormal.
+        begins = np.arange(0, mantissas.shape[-1], 512)
+        mantissas, more = np.frexp(np.multiply.reduceat(mantissas, begins, axis=-1))
+        exponent = exponent + more.sum(axis=-1)
+    mantissa = mantissas[..., 0] if mantissas.shape[-1] else np.ones(mantissas.shape[:-1], dtype=block.dtype)
+    return {"mantissa": np.expand_dims(mantissa, axis), "exponent": np.expand_dims(exponent, axis)}
+
+
+def scan_products(parts: list[Any]) -> list[Any]:
+    """Return the product of the blocks before each block."""
+    mantissa: Any = np.ones_like(parts[0]["mantissa"])
+    exponent: Any = np.zeros_like(parts[0]["exponent"])
+    found = []
+    for part in parts:
+        found.append(np.ldexp(mantissa, np.clip(exponent, -10_000, 10_000)))
+        mantissa, more = np.frexp(mantissa * part["mantissa"])
+        exponent = exponent + part["exponent"] + more
+    return found
+
+
+def product_block(block: Any, carries: Any, at: int, axis: int, dtype: Any) -> Any:
+    """Return the cumulative product of a block after others, in the order of NumPy."""
+    if at == 0 or not block.shape[axis]:
+        return np.cumprod(block, axis=axis, dtype=dtype)
+    found = np.array(block, dtype=dtype)
+    first = (*[slice(None)] * axis, slice(0, 1))
+    found[first] = carries[at] * found[first]
+    return np.cumprod(found, axis=axis, dtype=dtype)
+
+
+def without_nan(block: Any) -> Any:
+    """Return a block with ones in the place of NaN."""
+    return np.where(np.isnan(block), np.ones((), dtype=block.dtype), block)
+
+
+def _float_products(x: Any, axis: int, dtype: Any, skipna: bool) -> Any:
+    """Return cumulative products of floats: intermediate products of blocks may exceed the range of floats."""
+    identity = [Axis(at) for at in range(x.ndim)]
+    x = x.astype(dtype)
+    meta = make_meta(x._meta, dtype, x.ndim)
+    source = x._node
+    if skipna:
+        source = Node("nan-to-one", x.chunks, meta, without_nan, [Read(source, identity)])
+    ones = tuple([(1,) * len(sizes) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
+    totals = Node("cumprod-total", ones, meta, product_total, [Read(source, identity)], params={"axis": axis})
+    single = tuple([(1,) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
+    maps: list[Any] = [All() if at == axis else Axis(at) for at in range(x.ndim)]
+    scan = Node("cumprod-scan", single, meta, scan_products, [Read(totals, maps)])
+    first: list[Any] = [At(0) if at == axis else Axis(at) for at in range(x.ndim)]
+    return array_of(
+        Node(
+            "cumprod",
+            x.chunks,
+            meta,
+            product_block,
+            [Read(source, identity), Read(scan, first)],
+            tables=[(axis, range(x.numblocks[axis]))],
+            params={"axis": axis, "dtype": dtype},
+        )
+    )
+
+
 def _cumulative(func: Any, binop: Any, ident: Any, x: Any, axis: Any, dtype: Any, out: Any, method: str) -> Any:
     x = as_array(x)
+    if binop is multiply_data and type(x._meta) is np.ndarray:
+        kind = np.dtype(dtype) if dtype is not None else func(np.ones((1,), dtype=x.dtype)).dtype
+        if kind.kind == "f" and x.npartitions > 1:
+            if axis is None:
+                check_known(x, "a cumulative function of the flattened array")
+                x, axis = x.flatten(), 0
+            found = _float_products(x, normalize_axis(axis, x.ndim), kind, func is np.nancumprod)
+            return handle_out(out, found)
     return cumreduction(func, binop, ident, x, axis, dtype, out=out, method=method)
 
 

@@ -81,7 +81,7 @@ def concatenate(seq: Any, axis: int | None = 0, allow_unknown_chunksizes: bool =
         if any(is_unknown(one.shape) for one in arrays):
             raise ValueError(
                 "Tried to concatenate arrays with unknown shape "
-                f"{[one.shape for one in arrays]}. To force concatenation pass allow_unknown_chunksizes=True."
+                f"{[one.shape for one in arrays]}. To force concatenation pass allow_unknown_chunksizes=True, or call compute_chunk_sizes() on them."
             )
         raise ValueError(f"Shapes do not align: {[one.shape for one in arrays]}")
     if not allow_unknown_chunksizes:
@@ -121,7 +121,7 @@ def stack(seq: Any, axis: int = 0, allow_unknown_chunksizes: bool = False) -> An
         if any(is_unknown(one.shape) for one in arrays):
             raise ValueError(
                 f"Stacked arrays must have the same shape, and {[one.shape for one in arrays]} are unknown. "
-                "To force stacking pass allow_unknown_chunksizes=True."
+                "To force stacking pass allow_unknown_chunksizes=True, or call compute_chunk_sizes() on them."
             )
         at = next(at for at, one in enumerate(arrays) if one.shape != arrays[0].shape)
         raise ValueError(

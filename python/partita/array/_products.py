@@ -25,12 +25,21 @@ def _leaves(nested: Any) -> Any:
         yield nested
 
 
+def _add(total: Any, product: Any) -> Any:
+    """Add a product. Masked items count as zero, as in sums."""
+    if total is None:
+        return product
+    if isinstance(total, np.ma.MaskedArray) or isinstance(product, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(total) & np.ma.getmaskarray(product)
+        return np.ma.array(np.ma.filled(total, 0) + np.ma.filled(product, 0), mask=mask)
+    return total + product
+
+
 def tensordot_blocks(a: Any, b: Any, axes: Any, dtype: Any) -> Any:
     """Return the sum of the products of blocks."""
     total = None
     for first, second in zip(_leaves(a), _leaves(b)):
-        product = _tensordot(first, second, axes)
-        total = product if total is None else total + product
+        total = _add(total, _tensordot(first, second, axes))
     if getattr(total, "dtype", dtype) != dtype and dtype.kind != "O":
         total = total.astype(dtype)  # type: ignore[union-attr]
     return total

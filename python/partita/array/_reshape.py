@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..utils import parse_bytes
-from ._axis_maps import At, Axis, Read
+from ._axis_maps import At, Axis, Listed, Read
 from ._chunks import UNKNOWN_REMEDY, PerformanceWarning, is_unknown
 from ._core import Array, array_of, make_meta
 from ._expression import Node
@@ -87,7 +87,9 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) ->
                 tables=list(enumerate(chunks)),
             )
         )
-    inner, found, maps = _plan(x, shape, merge_chunks, limit)
+    if not merge_chunks and x.ndim > len(shape):
+        x = x.rechunk(dict.fromkeys(range(x.ndim - len(shape)), 1))
+    inner, found, maps = _plan(x, shape, limit)
     before = max(math.prod(map(max, x.chunks)), 1)
     after = math.prod(map(max, inner))
     if merge_chunks and limit is None and after > 10 * before and after * x.dtype.itemsize > (128 << 20):
@@ -98,6 +100,8 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) ->
             stacklevel=3,
         )
     x = x.rechunk(inner)
+    if any(isinstance(one, list) for one in maps):
+        maps = _listed(x, found, maps)
     return array_of(Node("reshape", found, meta, reshape_block, [Read(x._node, maps)], tables=list(enumerate(found))))
 
 
@@ -134,6 +138,24 @@ def _reshape_rows(x: Any, wanted: list[Any]) -> Any:
     return array_of(Node("reshape", chunks, meta, reshape_block, [Read(x._node, maps)], tables=tables))
 
 
+def _listed(x: Any, found: Any, maps: list[Any]) -> Listed:
+    """Return the blocks that are read where one of an axis follows from the indices along several axes."""
+    grid = [len(sizes) for sizes in found]
+    rows = []
+    for index in itertools.product(*map(range, grid)):
+        number = 0
+        for axis, one in enumerate(maps):
+            at = 0
+            if isinstance(one, list):
+                for place in one:
+                    at = at * grid[place] + index[place]
+            elif isinstance(one, Axis):
+                at = index[one.of] if one.ranges is None else one.ranges[index[one.of]]
+            number = number * x.numblocks[axis] + at
+        rows.append(number)
+    return Listed(rows)
+
+
 def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
     """Divide the axes of two shapes into the smallest groups with equal products."""
     found: list[tuple[list[int], list[int]]] = []
@@ -160,7 +182,7 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], lis
     return found
 
 
-def _plan(x: Any, shape: tuple[int, ...], merge: bool, limit: Any) -> tuple[Any, Any, Any]:
+def _plan(x: Any, shape: tuple[int, ...], limit: Any) -> tuple[Any, Any, Any]:
     """Return the chunks with which the array is read, the chunks of the result, and the maps."""
     limit = parse_bytes(limit) if isinstance(limit, str) else limit
     inner = list(x.chunks)
@@ -180,54 +202,133 @@ def _plan(x: Any, shape: tuple[int, ...], merge: bool, limit: Any) -> tuple[Any,
             found[news[0]] = x.chunks[olds[0]]
             maps[olds[0]] = Axis(news[0])
             continue
-        # The blocks are runs of whole rows: an axis is divided, the ones before it have size 1, those after it are whole.
-        lead = next((at for at, axis in enumerate(olds) if x.shape[axis] > 1), len(olds) - 1)
-        first, rest = olds[lead], olds[lead + 1 :]
-        target = next((at for at, axis in enumerate(news) if shape[axis] > 1), len(news) - 1)
-        row_in = math.prod(x.shape[axis] for axis in rest)
-        row_out = math.prod(shape[axis] for axis in news[target + 1 :])
-        step = row_out // math.gcd(row_in, row_out)
-        sizes = _rows(x, first, rest, step, largest, merge, limit)
-        inner[first] = sizes
-        for axis in rest:
-            inner[axis] = (x.shape[axis],)
-        for axis in olds[:lead]:
-            inner[axis] = (1,)
+        target = math.prod(max(x.chunks[axis]) for axis in olds)
+        if limit is not None:
+            others = max(largest // max(target, 1), 1)
+            target = min(target, max(limit // max(x.dtype.itemsize * others, 1), 1))
+        sources, results = [axis for axis in olds if x.shape[axis] > 1], [axis for axis in news if shape[axis] > 1]
+        if len(results) == 1 and sources:
+            sizes, runs = _split(x.shape, sources, x.chunks, target)
+            found[results[0]] = runs
+            for axis, one, table in zip(sources, sizes, _tables(sizes)):
+                inner[axis] = one
+                maps[axis] = Axis(results[0], table)
+        elif len(sources) == 1:
+            sizes, runs = _split(shape, results, {}, target, x.chunks[sources[0]])
+            inner[sources[0]] = runs
+            for axis, one in zip(results, sizes):
+                found[axis] = one
+            maps[sources[0]] = results
+        else:
+            sizes, runs = _several(x, shape, sources, results)
+            inner[sources[0]], found[results[0]] = sizes, runs
+            maps[sources[0]] = Axis(results[0])
+            for axis in sources[1:]:
+                inner[axis] = (x.shape[axis],)
+            for axis in results[1:]:
+                found[axis] = (shape[axis],)
         for axis in olds:
-            maps[axis] = Axis(news[target]) if axis == first else At(0)
-        for at, axis in enumerate(news):
-            found[axis] = (1,) if at < target else (shape[axis],)
-        found[news[target]] = tuple([size * row_in // row_out for size in sizes])
+            inner[axis] = (1,) if axis not in sources else inner[axis]
+            maps[axis] = At(0) if maps[axis] is None else maps[axis]
+        for axis in news:
+            found[axis] = (1,) if found[axis] is None else found[axis]
     return tuple(inner), tuple(found), maps
 
 
-def _rows(x: Any, first: int, rest: list[int], step: int, largest: int, merge: bool, limit: Any) -> tuple[int, ...]:
-    """Return sizes of blocks along an axis that are multiples of a step."""
-    sizes = x.chunks[first]
-    size = x.shape[first]
-    wide = math.prod(max(x.chunks[axis]) for axis in rest)
-    whole = math.prod(x.shape[axis] for axis in rest)
-    most = size
-    if whole > wide:
-        # The rows become longer, so that a block has fewer of them.
-        most = max(max(sizes) * wide // whole, 1)
-    if limit is not None:
-        others = max(largest // max(max(sizes) * wide, 1), 1)
-        most = min(most, max(limit // max(x.dtype.itemsize * whole * others, 1), 1))
+def _split(
+    shape: Any, axes: list[int], chunks: Any, target: int, ends: Any = None
+) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+    """Divide some axes into runs of row-major items: an axis is divided, those before it have blocks of size 1.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    axes : list of int
+        The axes.
+    chunks : tuple
+        Present chunks of the axes.
+    target : int
+        The wanted number of items of a run.
+    ends : tuple of int, optional
+        Present sizes of the runs.
+
+    Returns
+    -------
+    list of tuple
+        Sizes of the blocks along each of the axes.
+    tuple of int
+        Sizes of the runs.
+    """
+    place = 0
+    while place < len(axes) - 1 and math.prod(shape[axis] for axis in axes[place + 1 :]) > target:
+        place += 1
+    row = math.prod(shape[axis] for axis in axes[place + 1 :])
+    size = shape[axes[place]]
+    if chunks and all(len(chunks[axis]) == shape[axis] for axis in axes[:-1]):
+        # Blocks are only moved.
+        place, row, parts = len(axes) - 1, 1, tuple(chunks[axes[-1]])
+    elif place == 0:
+        parts = _rows(chunks[axes[0]] if chunks else ends, size, row, target, is_row=bool(chunks))
+    else:
+        parts = _even(size, -(-size * row // target))
+    sizes = [(1,) * shape[axis] for axis in axes[:place]] + [parts] + [(shape[axis],) for axis in axes[place + 1 :]]
+    outer = math.prod(shape[axis] for axis in axes[:place])
+    return sizes, tuple([part * row for part in parts]) * outer
+
+
+def _even(size: int, count: int) -> tuple[int, ...]:
+    count = max(min(count, size), 1)
+    low, extra = divmod(size, count)
+    return (low,) * (count - extra) + (low + 1,) * extra
+
+
+def _tables(sizes: list[tuple[int, ...]]) -> list[list[int]]:
+    """Return the index along each axis of row-major blocks."""
+    index = list(itertools.product(*[range(len(one)) for one in sizes]))
+    return [[one[axis] for one in index] for axis in range(len(sizes))]
+
+
+def _rows(sizes: Sequence[int], size: int, row: int, target: int, is_row: bool) -> tuple[int, ...]:
+    """Return numbers of rows near the present ends of blocks, such that a block does not exceed a size.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Present sizes: numbers of rows, or of items if not `is_row`.
+    size : int
+        The number of rows.
+    row : int
+        The number of items of a row.
+    target : int
+        The wanted number of items of a block.
+    """
+    most = max(target // row, 1)
     ends: list[int] = []
     begin = 0
     for end in itertools.accumulate(sizes):
-        while end - begin > max(most, step):
-            cut = begin + max(most // step, 1) * step
-            ends.append(cut)
-            begin = cut
-        aligned = end if end == size else end // step * step
-        if aligned > begin:
-            ends.append(aligned)
-            begin = aligned
+        stop = end if is_row else size if end >= size * row else end // row
+        while stop - begin > most:
+            begin += most
+            ends.append(begin)
+        if stop > begin:
+            ends.append(stop)
+            begin = stop
     if not ends or ends[-1] != size:
         ends.append(size)
     return tuple([end - start for start, end in zip([0, *ends], ends)])
+
+
+def _several(x: Any, shape: Any, sources: list[int], results: list[int]) -> tuple[Any, Any]:
+    """Divide the first of several axes such that its blocks are whole rows of both shapes."""
+    row_in = math.prod(x.shape[axis] for axis in sources[1:])
+    row_out = math.prod(shape[axis] for axis in results[1:])
+    step = row_out // math.gcd(row_in, row_out)
+    first, size = sources[0], x.shape[sources[0]]
+    wide = math.prod(max(x.chunks[axis]) for axis in sources[1:])
+    most = max(max(x.chunks[first]) * wide // row_in // step, 1) * step
+    parts = (most,) * (size // most) + ((size % most,) if size % most else ())
+    return parts, tuple([part * row_in // row_out for part in parts])
 
 
 def ravel(array: Any) -> Any:
@@ -252,10 +353,14 @@ def reshape_blockwise(x: Any, shape: Any, chunks: Any = None) -> Any:
     if not isinstance(x, Array):
         raise TypeError("reshape_blockwise() needs an array of this package")
     shape = tuple([int(one) for one in (shape if np.iterable(shape) else (shape,))])
+    if is_unknown(x.shape):
+        raise ValueError(f"Array chunk size or shape is unknown. shape: {x.shape}; {UNKNOWN_REMEDY}")
     if math.prod(shape) != x.size:
         raise ValueError("reshape_blockwise: total size of new array must be unchanged")
     if len(shape) == x.ndim and shape == x.shape:
         return x
+    if chunks is not None and len(shape) <= x.ndim:
+        raise ValueError("Setting chunks is not allowed when reshaping to fewer dimensions")
     if len(shape) > x.ndim and chunks is None:
         raise TypeError("Need to specify chunks if expanding dimensions: pass chunks=")
     outputs: list[tuple[Any, ...]] = []
@@ -263,8 +368,8 @@ def reshape_blockwise(x: Any, shape: Any, chunks: Any = None) -> Any:
     if chunks is None:
         outputs = [()] * len(shape)
         for olds, news in groups:
-            if len(news) > 1 and len(olds) > 1:
-                raise NotImplementedError("reshape_blockwise: reshaping several axes to several axes is not supported")
+            if len(news) > 1:
+                raise NotImplementedError("reshape_blockwise not implemented for expanding dimensions without chunks")
             for axis in news:
                 outputs[axis] = tuple(
                     [math.prod(sizes) for sizes in itertools.product(*[x.chunks[old] for old in olds])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -476,6 +477,9 @@ class RandomState(_Distributions):
 
     def random_integers(self, low: Any, high: Any = None, size: Any = None, chunks: Any = "auto", **kwargs: Any) -> Any:
         """Draw random integers up to and including `high`, as NumPy's former function."""
+        warnings.warn(
+            "This function is deprecated. Please call randint(low, high + 1) instead", DeprecationWarning, stacklevel=2
+        )
         if high is None:
             low, high = 1, low
         return draw(self, "randint", low, high=high + 1, size=size, chunks=chunks, **kwargs)

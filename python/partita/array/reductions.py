@@ -537,6 +537,30 @@ def nanstd(
     return _moment("nanstd", a, axis, dtype, keepdims, ddof, split_every, out, skipna=True, root=True)
 
 
+def numel(x: Any, **kwargs: Any) -> Any:
+    """Return the number of items along axes, with the arguments of :func:`sum`, such as ``axis`` and ``keepdims``."""
+    return _numel(x, False, **kwargs)
+
+
+def nannumel(x: Any, **kwargs: Any) -> Any:
+    """Return the number of items that are not NaN, with the arguments of :func:`numel`."""
+    return _numel(x, True, **kwargs)
+
+
+def _numel(
+    x: Any, skipna: bool, axis: Any = None, keepdims: bool = False, dtype: Any = np.float64, split_every: Any = None
+) -> Any:
+    x = as_array(x)
+    return _reduce(
+        x, Chunk(count_chunk, skipna=skipna), np.sum, np.sum, axis, keepdims, np.dtype(np.intp), split_every, None, "numel"
+    ).astype(dtype)
+
+
+def count_chunk(block: Any, axis: Any = None, keepdims: bool = False, skipna: bool = False) -> Any:
+    """Return the number of items of a block along axes."""
+    return count_block(block, axis, skipna)
+
+
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     """Return the sum along the diagonal of two axes, as ``numpy.trace``."""
     from ._creation import diagonal

@@ -309,7 +309,6 @@ def argwhere(a: Any) -> Any:
     grid = indices(a.shape, dtype=np.intp, chunks=a.chunks)
     if grid.ndim > 1:
         rows = stack([grid[at].ravel() for at in range(len(grid))], axis=1)
-        rows = rows.rechunk({1: -1})
     else:
         rows = np.empty((1, 0), dtype=np.intp)
         rows = as_array(rows)
