@@ -187,7 +187,7 @@ impl Client {
         let work = addresses.into_iter().zip(partitions).zip(0..);
         stream::iter(work.map(Ok::<_, ClientError>))
             .try_for_each_concurrent(STREAMS_MAX, |((address, rows), index)| {
-                self.upload_partition(UploadCommand { job, index, address }, rows)
+                self.upload_partition(UploadCommand { job, stage: 0, index, address }, rows)
             })
             .await?;
         let schema = STANDARD.encode(schema_bytes(&schema)?);

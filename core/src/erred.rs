@@ -95,6 +95,28 @@ pub(crate) fn fail_with(
     release_inputs(core, id, failed, effects);
 }
 
+/// Fails uploaded partitions of an open job that nobody holds any more, and what depends on them.
+pub(crate) fn fail_lost_uploads(
+    core: &mut Core,
+    id: JobId,
+    lost: Vec<(usize, u32)>,
+    effects: &mut Vec<Effect>,
+) {
+    for (stage, index) in lost {
+        let Some(job) = core.jobs.get_mut(&id) else { return };
+        let at = (stage as u32, index);
+        let cause = match job.causes.contains_key(&at) {
+            true => job.causes_of(at.0, at.1),
+            false => "it was released or cancelled".to_string(),
+        };
+        let error = format!(
+            "the value was sent to a worker, and no worker holds it any more ({cause}); scatter it again"
+        );
+        let failure = Failure { kind: Some(FailureKind::Retry), ..Failure::outside(error) };
+        fail_task(core, id, (stage, index), failure, effects);
+    }
+}
+
 /// Tasks of an open job that ran, or had an output, wait again. What they read may have failed meanwhile: then they
 /// fail with it, since nothing else would end their wait.
 pub(crate) fn fail_with_inputs(

@@ -322,14 +322,26 @@ impl Job {
     }
 
     /// Has partitions computed, again if they were dropped or their tasks failed, with all that they
-    /// need.
-    pub(crate) fn compute(&mut self, mut tasks: Vec<(usize, u32)>) {
-        let mut waiting = Vec::new();
+    /// need. Returns those that were uploaded and are gone: they cannot be computed.
+    #[must_use]
+    pub(crate) fn compute(&mut self, mut tasks: Vec<(usize, u32)>) -> Vec<(usize, u32)> {
+        let (mut waiting, mut lost) = (Vec::new(), Vec::new());
         while let Some((stage, index)) = tasks.pop() {
             let at = &mut self.stages[stage];
             let task = &mut at.tasks[index as usize];
             let has_failed = task.state == TaskState::Failed;
-            if !task.is_gone() && !has_failed || at.origin != Origin::Tasks {
+            if !task.is_gone() && !has_failed {
+                continue;
+            }
+            if at.origin != Origin::Tasks {
+                if at.origin == Origin::Upload {
+                    lost.push((stage, index));
+                }
+                if at.origin == Origin::Upload && has_failed {
+                    // It fails again, with those that wait for it now.
+                    self.errors.remove(&(stage as u32, index));
+                    self.set_state(stage, index, TaskState::Done);
+                }
                 continue;
             }
             if has_failed {
@@ -344,6 +356,20 @@ impl Job {
         for (stage, index) in waiting {
             self.make_ready_if_it_can(stage, index);
         }
+        lost
+    }
+
+    /// Uploaded partitions that are wanted and held nowhere.
+    pub(crate) fn lost_uploads(&self) -> Vec<(usize, u32)> {
+        let uploads = self.stages.iter().enumerate().filter(|(_, at)| at.origin == Origin::Upload);
+        let tasks = uploads
+            .flat_map(|(stage, at)| (0..at.tasks.len() as u32).map(move |index| (stage, index)));
+        tasks
+            .filter(|(stage, index)| {
+                self.stages[*stage].tasks[*index as usize].is_gone()
+                    && self.is_wanted(*stage, *index)
+            })
+            .collect()
     }
 
     /// Requeues the tasks of partitions that are wanted and held nowhere, through the lineage. Returns these tasks.

@@ -96,8 +96,13 @@ fn check_growth(
         matches!(input.exchange, Exchange::Explicit(_)) && input.first + input.count == size
     };
     let origin = known.map(|stage| stage.origin).or(fresh.map(|stage| stage.origin));
-    let can_grow = origin == Some(Origin::Tasks)
-        && specs.iter().all(is_list)
+    let fits_origin = match origin {
+        Some(Origin::Tasks) => specs.iter().all(is_list),
+        // What a client uploads reads nothing.
+        Some(Origin::Upload) => grown.edges.is_empty() && grown.arguments.is_none(),
+        Some(Origin::Persisted(_)) | None => false,
+    };
+    let can_grow = fits_origin
         && !is_read_whole(job, growth, grown.stage)
         && tasks.checked_add(grown.count).is_some_and(|all| all <= limits::STAGE_TASKS_MAX);
     if !can_grow {

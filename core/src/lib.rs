@@ -110,7 +110,7 @@ impl Core {
             Event::TasksCancelled { job, tasks, reason } => {
                 open::on_cancelled(self, job, &tasks, &reason, effects);
             }
-            Event::TasksRetried { job, tasks } => open::on_retried(self, job, &tasks),
+            Event::TasksRetried { job, tasks } => open::on_retried(self, job, &tasks, effects),
             Event::JobClosed { job } => open::on_closed(self, job),
             Event::JobCancelled { job, reason } => self.end_job(job, JobState::Cancelled, reason),
             Event::JobReleased { job } => on_persisted::on_released(self, job),

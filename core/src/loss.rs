@@ -119,11 +119,11 @@ fn take_back(
                     job.lose_partition(stage, index);
                     if job.is_persisted_result(stage) {
                         of_result.push(index);
-                        let is_gone = job.stages[stage].tasks[index as usize].holder().is_none();
-                        if is_gone && job.stages[stage].origin == Origin::Upload {
-                            let at = (stage as u32, index);
-                            job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
-                        }
+                    }
+                    let is_gone = job.stages[stage].tasks[index as usize].holder().is_none();
+                    if is_gone && job.stages[stage].origin == Origin::Upload {
+                        let at = (stage as u32, index);
+                        job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
                     }
                 }
                 TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}

@@ -1,7 +1,7 @@
 //! The only place where a partition stops being held.
 
 use crate::delivery::deliver_next;
-use crate::erred::fail_with_inputs;
+use crate::erred::{fail_lost_uploads, fail_with_inputs};
 use crate::event::Effect;
 use crate::mirror::mirror;
 use crate::state::{Core, Job, NOBODY};
@@ -43,6 +43,8 @@ impl Job {
 pub(crate) fn recompute(core: &mut Core, id: JobId, of_result: &[u32], effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let restored = job.restore();
+    let lost = if job.spec.open { job.lost_uploads() } else { Vec::new() };
+    fail_lost_uploads(core, id, lost, effects);
     fail_with_inputs(core, id, &restored, effects);
     core.demand_changed = true;
     for index in of_result {

@@ -18,7 +18,7 @@ impl Requirement {
     }
 
     /// Whether a worker has all of it, if it runs nothing else.
-    fn is_met_by(&self, id: WorkerId, worker: &Worker) -> bool {
+    pub(crate) fn is_met_by(&self, id: WorkerId, worker: &Worker) -> bool {
         let registration = &worker.registration;
         let is_named = |name: &String| {
             *name == registration.name

@@ -1,6 +1,6 @@
 //! Queries that the caller asks of the core.
 
-use crate::event::Origin;
+use crate::event::{Origin, Requirement};
 use crate::state::{Core, Job, Task, Worker, task_id};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
@@ -71,6 +71,23 @@ impl Core {
     /// Where the data port of a connected worker is.
     pub fn data_address(&self, worker: WorkerId) -> Option<&Endpoint> {
         self.workers.get(&worker).map(|w| &w.registration.data_address)
+    }
+
+    /// The holder of a task's output in a job, and its bytes in memory, if it has at least `bytes_min`.
+    pub fn large_result(&self, task: TaskId, bytes_min: u64) -> Option<(Holder, u64)> {
+        let job = self.jobs.get(&task.stage.job)?;
+        let found = job.stages.get(task.stage.index as usize)?.tasks.get(task.index as usize)?;
+        let holder = found.holder().filter(|_| found.bytes >= bytes_min)?;
+        Some((holder, found.bytes))
+    }
+
+    /// Where the data ports are of the workers that stay and meet a requirement, by their numbers.
+    pub fn data_addresses(&self, requirement: &Requirement) -> Vec<Endpoint> {
+        let takes = |(id, worker): &(&WorkerId, &Worker)| {
+            worker.leaving.is_none() && requirement.is_met_by(**id, worker)
+        };
+        let found = self.workers.iter().filter(takes);
+        found.map(|(_, worker)| worker.registration.data_address.clone()).collect()
     }
 
     /// Where the data port at `host:port` is, if it is of a connected worker.

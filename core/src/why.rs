@@ -21,6 +21,7 @@ impl Core {
         let inputs = stage.inputs().iter().filter(|input| is_read(input, id.index));
         Some(TaskView {
             texts: Vec::new(),
+            stack: Vec::new(),
             row: task.row(id),
             stage_name: stage.name.clone(),
             attempts: Vec::new(),

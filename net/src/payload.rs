@@ -101,7 +101,7 @@ pub struct Payload {
 
 impl Header {
     /// The bytes that it says there are; none if they cannot be counted.
-    fn bytes(&self) -> Option<u64> {
+    pub fn bytes(&self) -> Option<u64> {
         match self {
             Header::Block { item_bytes, shape, .. } => {
                 let items = shape.iter().try_fold(1_u64, |items, axis| items.checked_mul(*axis));

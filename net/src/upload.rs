@@ -17,8 +17,11 @@ pub const TYPE_URL: &str = "type.googleapis.com/partita.Upload";
 /// Which partition it is, and who shall hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadCommand {
-    /// The job that stands for the table.
+    /// The job that stands for the table, or to which a value belongs.
     pub job: u32,
+    /// The stage of a value.
+    #[serde(default)]
+    pub stage: u32,
     /// The partition.
     pub index: u32,
     /// Where the worker is that shall hold it.
@@ -52,7 +55,7 @@ where
 impl UploadCommand {
     /// The task that stands for the partition.
     pub fn task(&self) -> TaskId {
-        TaskId { stage: StageId { job: JobId(self.job), index: 0 }, index: self.index }
+        TaskId { stage: StageId { job: JobId(self.job), index: self.stage }, index: self.index }
     }
 
     /// The command as the bytes of a Flight descriptor.

@@ -8,7 +8,7 @@ use crate::view::{AttemptView, EventRow};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{FailureKind, SlotTask, WorkerDetail, WorkerMetrics};
 use partita_shared::model::{
-    CallText, JobRow, JobState, OperatorRow, TaskCounts, WorkerRow, WorkerState,
+    CallText, JobRow, JobState, OperatorRow, Samples, TaskCounts, WorkerRow, WorkerState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,13 @@ pub enum Observation {
     },
     /// What calls of functions printed, and tracebacks of those that failed.
     CallTexts(Vec<CallText>),
+    /// Where calls of functions were when a worker looked at them.
+    Samples {
+        /// The worker.
+        worker: WorkerId,
+        /// What it saw since the last time.
+        samples: Samples,
+    },
     /// A worker is leaving, left or was lost; or the cause of that was learnt later.
     WorkerEnded {
         /// The worker.

@@ -6,15 +6,15 @@
 //! [`FRAMES_UNTAKEN_MAX`] are on their way.
 
 use crate::view::{
-    ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView, TableView,
-    TaskView, TimelineView, TimelineWindow, WorkerView,
+    AttemptView, ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView,
+    TableView, TaskView, TimelineView, TimelineWindow, WorkerView,
 };
 use partita_shared::ids::{JobId, TaskId, WorkerId};
-use partita_shared::model::{JobRow, TaskRow, TaskState, WorkerRow};
+use partita_shared::model::{JobRow, StageProfile, TaskRow, TaskState, WorkerRow};
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. A page of another one asks to be loaded again.
-pub const PAGE_PROTOCOL: u32 = 4;
+pub const PAGE_PROTOCOL: u32 = 5;
 
 /// Frames that were sent and not taken.
 pub const FRAMES_UNTAKEN_MAX: u64 = 2;
@@ -30,6 +30,9 @@ pub const UPDATE_ROWS_MAX: usize = 500;
 
 /// Tasks in one answer.
 pub const TASKS_PAGE_MAX: u32 = 200;
+
+/// Attempts in one answer.
+pub const ATTEMPTS_MAX: u32 = 10_000;
 
 /// Something that a page can follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -102,6 +105,20 @@ pub enum Question {
     },
     /// One task.
     Task(TaskId),
+    /// Where the calls of a job spend their time.
+    Profiles {
+        /// The job.
+        job: JobId,
+        /// Only this stage.
+        stage: Option<u32>,
+    },
+    /// The attempts of a job that ended last.
+    Attempts {
+        /// The job.
+        job: JobId,
+        /// How many at most; [`ATTEMPTS_MAX`] at most.
+        limit: u32,
+    },
 }
 
 /// An answer to a [`Question`].
@@ -116,6 +133,10 @@ pub enum Answer {
     },
     /// A task.
     Task(Box<TaskView>),
+    /// The profiles of stages, the one with the most samples first.
+    Profiles(Vec<StageProfile>),
+    /// Attempts, in the order in which they ended.
+    Attempts(Vec<AttemptView>),
     /// The answer does not exist: why.
     None(String),
 }

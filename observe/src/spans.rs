@@ -198,6 +198,19 @@ impl Spans {
         self.numbered().filter(|(_, span)| span.task == task).map(|(at, _)| self.view(at)).collect()
     }
 
+    /// The attempts of a job that ended last, at most `max`, in the order in which they ended.
+    pub fn latest(&self, job: JobId, max: usize) -> Vec<AttemptView> {
+        let all = (self.first..self.pushed()).rev();
+        let is_of = |number: &u64| {
+            let span = self.ring.get((number - self.first) as usize);
+            span.is_some_and(|span| span.task.stage.job == job)
+        };
+        let mut found: Vec<AttemptView> =
+            all.filter(is_of).take(max).map(|number| self.view(number)).collect();
+        found.reverse();
+        found
+    }
+
     /// All spans of a job, or of one stage of it.
     pub fn of_job(&self, job: JobId, stage: Option<u32>) -> impl Iterator<Item = &Span> {
         let is_of = move |id: StageId| id.job == job && stage.is_none_or(|stage| stage == id.index);

@@ -7,7 +7,9 @@
 use crate::event::{CoreFigures, Ending, InputFacts, Level, SchedulerFacts};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::SlotTask;
-use partita_shared::model::{CallText, ClusterRow, JobState, OperatorRow, TaskCounts, TaskRow};
+use partita_shared::model::{
+    CallText, ClusterRow, JobState, OperatorRow, StackFrame, TaskCounts, TaskRow,
+};
 use serde::{Deserialize, Serialize};
 
 /// A summary of the cluster.
@@ -528,6 +530,8 @@ pub struct TaskView {
     pub story: Vec<(u64, String)>,
     /// What its calls printed and how they failed, if it is a call of a function: by attempt, as far as it is remembered.
     pub texts: Vec<CallText>,
+    /// Where its call is that runs now, the outermost frame first; empty if that is not known.
+    pub stack: Vec<StackFrame>,
 }
 
 /// Reasons that a task's page lists.

@@ -15,11 +15,12 @@ from typing import Any
 
 from ._cluster_client import PAUSE_MAX_S, TIMEOUT_S, ClusterMethods, attempts
 from ._collection_client import CollectionMethods
-from ._connection import Connection, check_process
+from ._connection import Connection
 from ._coordination import Coordinator
 from ._dataset_client import DatasetMethods
 from ._durations import parse_seconds
 from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
+from ._flight import check_process
 from ._function_client import FunctionMethods
 from ._functions import Submitter
 from ._futures import Future, Futures
@@ -27,6 +28,7 @@ from ._inspection import InspectionMethods
 from ._joblib_import import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._log_forwarding import LoggingMethods
+from ._profiling import ProfilingMethods
 from ._replay_client import ReplayMethods
 from ._setup_client import SetupMethods
 from ._sharing_client import SharingMethods
@@ -61,6 +63,7 @@ class Client(
     FunctionMethods,
     CollectionMethods,
     InspectionMethods,
+    ProfilingMethods,
     SharingMethods,
     DatasetMethods,
     SetupMethods,
@@ -431,9 +434,6 @@ class _AsCurrent(contextlib.AbstractContextManager[Client]):
 #: Unsupported attributes of Dask's client, each with an alternative.
 _OF_DASK = {
     "run_on_scheduler": "use Client.run to call a function on each worker",
-    "get_task_stream": "the dashboard's timeline shows every task",
-    "profile": "the dashboard's page of a job shows where its time is spent",
-    "call_stack": "the dashboard shows the running tasks of each worker",
 }
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from ._awaiting import may_await
 from ._binary import find_program
-from ._connection import Connection, quote
+from ._connection import Connection
 from ._dashboard import Dashboard
 from ._durations import parse_seconds
 from ._errors import ClusterError
 from ._local import Link, LocalCluster
 from ._tls import page_token
+from ._wire import quote
 
 __all__ = ["JOBS_PAGE_MAX", "PAUSE_MAX_S", "TIMEOUT_S", "ClusterMethods", "attempts"]
 

@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow.flight as flight
 
 from ._awaiting import is_awaited, until_called
-from ._connection import check_process
 from ._errors import ClusterError
 from ._exchange import encode_message, read_message
+from ._flight import check_process
 from ._packing import pack_value
 from ._threads import join_threads, start_thread
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from ._awaiting import is_awaited, may_await
 from ._collection import is_frame
-from ._connection import Connection, quote
+from ._connection import Connection
 from ._coordination import Coordinator, Refused, run_steps
 from ._errors import ClusterError, trim_traceback
 from ._foreign import load_values
 from ._names import decode_name, encode_name
+from ._wire import quote
 
 __all__ = ["DatasetExists", "DatasetMethods", "Datasets"]
 

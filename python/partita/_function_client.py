@@ -12,6 +12,7 @@ from typing import Any
 
 from ._actors import create_actor
 from ._awaiting import Ready, in_event_loop, is_awaited
+from ._direct import is_large, join_parts
 from ._durations import parse_seconds
 from ._errors import Cancelled, ClusterError, remote_traceback, trim_traceback
 from ._foreign import loading
@@ -20,7 +21,6 @@ from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
 from ._options import call_options
 from ._packing import load_parts, unpack
-from ._pieces import is_too_large, join_pieces, split
 from ._session import RETRY, Session, State, wait_states
 from ._task_futures import TaskFuture, flat_futures, make_exception
 from ._tasks import identity
@@ -258,12 +258,14 @@ class FunctionMethods:
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
             given = list(values)
+            large = {at for at, value in enumerate(given) if is_large(value)}
             calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-            calls += [((value,), {}) for value in given if not is_too_large(value)]
+            calls += [((value,), {}) for at, value in enumerate(given) if at not in large]
             small = iter(self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name))
+            sent = iter(self._submitter.send_values([given[at] for at in sorted(large)], options, hash))
             made = []
-            for value in given:
-                future = self._send_pieces(value, options, hash) if is_too_large(value) else next(small)
+            for at, value in enumerate(given):
+                future = next(sent if at in large else small)
                 future._type = type(value)
                 made.append(future)
             return made
@@ -277,17 +279,6 @@ class FunctionMethods:
         else:
             found = send([data])[0]
         return self._awaitable(found) if asynchronous is not False else found
-
-    def _send_pieces(self, value: Any, options: dict[str, Any] | None, is_pure: bool) -> TaskFuture:
-        """Send a value that is too large for one message."""
-        lengths, pieces = split(value)
-        # A call for each, so that a piece can be freed when it has been sent.
-        parts = []
-        while pieces:
-            call: tuple[tuple[Any, ...], dict[str, Any]] = ((pieces.pop(0),), {})
-            parts += self._submitter.submit(identity, [call], options, name="piece", pure=is_pure)
-        calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((lengths, *parts), {})]
-        return self._submitter.submit(join_pieces, calls, options, name="scatter", pure=is_pure)[0]
 
     @trim_traceback
     def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: Any = None) -> Any:
@@ -350,9 +341,24 @@ class FunctionMethods:
         """Yield results from the workers, in order."""
         for first in range(0, len(states), FETCHED_MAX):
             part = states[first : first + FETCHED_MAX]
-            places = [(state.stage, state.index) for state in part]
-            frames = self._connection.gather(part[0].job, places)
-            yield from _objects(frames, part, self)
+            job = part[0].job
+            located = self._connection.locate_results(job, [(state.stage, state.index) for state in part])
+            places = {state: place for state, place in zip(part, located) if place is not None}
+            tables = dict(zip(places, self._connection.fetch_results(list(places.values())) if places else ()))
+            # The others come through the scheduler, which has those computed again that are lost.
+            rest = [state for state in part if tables.get(state) is None]
+            frames = self._connection.gather(job, [(state.stage, state.index) for state in rest]) if rest else ()
+            objects = _objects(frames, rest, self)
+            for state in part:
+                table = tables.pop(state, None)
+                if table is None:
+                    yield next(objects)
+                    continue
+                with loading(self):
+                    value = join_parts(table)
+                del table
+                yield value
+                del value
 
     @staticmethod
     def _own_call(state: State) -> State:

@@ -12,7 +12,8 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ._errors import Cancelled, ClusterError
+from ._direct import split_parts, to_table
+from ._errors import Cancelled, ClusterError, PartitaError
 from ._foreign import ForeignState, fetch_call, loading
 from ._frame_functions import PersistedPartitions
 from ._frame_inputs import FrameInput, frame_call
@@ -28,6 +29,10 @@ __all__ = ["Submitter", "function_name", "submit"]
 
 #: Arguments of at least this many bytes are sent once, however many calls of one submission have them.
 SHARED_BYTES_MIN = 64 << 10
+#: Maximum number of attempts to send a value: workers may be lost meanwhile.
+UPLOAD_ATTEMPTS_MAX = 4
+#: Time after which a value is sent again that the scheduler does not know to be there, in seconds.
+UPLOAD_SETTLE_S = 10.0
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -123,6 +128,11 @@ class Submitter:
                     self._client._follow_prints()
             return self._session
 
+    def sessions(self) -> list[Session]:
+        """Return the sessions that exist, the latest first."""
+        with self._lock:
+            return [*([] if self._session is None else [self._session]), *self._old]
+
     def close(self) -> None:
         """End the session."""
         with self._lock:
@@ -202,6 +212,69 @@ class Submitter:
             futures.append(TaskFuture(state, self._client))
         self._place(session, made.calls)
         return futures
+
+    def send_values(
+        self, values: Iterable[Any], options: dict[str, Any] | None, pure: bool, name: str = "scatter"
+    ) -> list[TaskFuture]:
+        """Send large values straight to workers and return futures of them. Equal values are sent once if `pure`.
+
+        Raises
+        ------
+        ClusterError
+            If no worker takes them.
+        """
+        session = self.session()
+        found: list[TaskFuture] = []
+        uploads: list[_Upload] = []
+        new: dict[str, State] = {}
+        for value in values:
+            parts = split_parts(value)
+            key = _value_key(type(value).__name__, parts, pure)
+            state = new.get(key) or session.find(key)
+            if state is None:
+                state = new[key] = State(session, key, name)
+                state.is_wanted = True
+                uploads.append(_Upload(state, parts))
+            elif not state.is_wanted:
+                session.want(state)
+            found.append(TaskFuture(state, self._client))
+        self._upload(session, uploads, stage_options(options).get("workers", ()), name)
+        return found
+
+    def _upload(self, session: Session, uploads: list[_Upload], workers: Sequence[str], name: str) -> None:
+        """Give values their places and send them. Returns when workers have them."""
+        if not uploads:
+            return
+        stage = session.stage(("upload", name), name, {"is_upload": True}, b"")
+        with session.placing([(one.state, stage) for one in uploads]):
+            pass
+        connection = self._client._connection
+
+        def send(work: tuple[_Upload, str]) -> tuple[_Upload, PartitaError] | None:
+            one, address = work
+            try:
+                connection.upload_value((session.job, stage, one.state.index), address, to_table(one.parts))
+            except PartitaError as error:
+                return one, error
+            return None
+
+        left = uploads
+        try:
+            for attempt in range(1, UPLOAD_ATTEMPTS_MAX + 1):
+                places = session.place_values(len(left), workers)
+                failed = [one for one in connection.each(list(zip(left, places)), send) if one is not None]
+                # A worker may be lost before the scheduler knows that it has a value.
+                unsent = [one for one, _ in failed]
+                session.wait([one.state for one in left if one not in unsent], UPLOAD_SETTLE_S)
+                left = [one for one in left if one.state.status == "pending"]
+                if not left:
+                    return
+                if attempt == UPLOAD_ATTEMPTS_MAX:
+                    cause = failed[-1][1] if failed else "it did not arrive there"
+                    raise ClusterError(f"cannot send {left[0].state.key} to a worker: {cause}")
+        except BaseException:
+            session.cancel([one.state for one in left], "it could not be sent to a worker")
+            raise
 
     def _place(self, session: Session, made: Sequence[Any]) -> None:
         with session.placing([(one.state, one.stage) for one in made]) as calls:
@@ -405,6 +478,27 @@ class _Unplaced:
         """Keep objects as long as somebody refers to the call."""
         if values:
             self.state.sources = tuple(dict.fromkeys((*self.state.sources, *values)))
+
+
+class _Upload:
+    """A value on its way to a worker."""
+
+    __slots__ = ("parts", "state")
+
+    def __init__(self, state: State, parts: list[memoryview]) -> None:
+        self.state = state
+        self.parts = parts
+
+
+def _value_key(name: str, parts: Sequence[memoryview], pure: bool) -> str:
+    """Return the key of a value."""
+    if not pure:
+        return f"{name}-{uuid.uuid4().hex}"
+    content = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        content.update(part.nbytes.to_bytes(8, "little"))
+        content.update(part)
+    return f"{name}-{content.hexdigest()}"
 
 
 class _Shared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import queue
@@ -30,6 +31,8 @@ from ._session_wire import (
     FOREIGN,
     OPEN,
     OPENED,
+    PLACE,
+    PLACED,
     REFUSED,
     RETRY,
     SETTLED,
@@ -70,10 +73,12 @@ _U32 = struct.Struct("<I")
 class _Stage:
     """A function with its options, as the scheduler knows it."""
 
-    __slots__ = ("calls", "inputs", "name")
+    __slots__ = ("calls", "inputs", "is_upload", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, is_upload: bool = False) -> None:
         self.name = name
+        #: Whether its results are values that the client sends to workers.
+        self.is_upload = is_upload
         #: The next index.
         self.calls = 0
         #: The stages that it reads, each with its number among the inputs.
@@ -143,6 +148,9 @@ class Session:
         #: Calls of other sessions whose results this one needs, by job, stage and index.
         self._foreign: weakref.WeakValueDictionary[tuple[int, int, int], State] = weakref.WeakValueDictionary()
         self._request = 0
+        #: Questions to the scheduler, by their numbers, and where their answers go.
+        self._asked: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._questions = itertools.count(1)
         #: Called before results are made known, if it is set.
         self.before_results: Callable[[], None] | None = None
         #: What can run once more in this process.
@@ -175,10 +183,40 @@ class Session:
             number = self._stages.get(key)
             if number is None:
                 number = self._stages[key] = len(self._all)
-                self._all.append(_Stage(name))
+                is_upload = bool(options.get("is_upload"))
+                self._all.append(_Stage(name, is_upload))
                 self._outbox.put(("stage", {"name": name, **options}, function))
-                self.records.add_function(number, function)
+                if not is_upload:
+                    self.records.add_function(number, function)
             return number
+
+    def stage_name(self, number: int) -> str:
+        """Return the name of the function of a stage."""
+        return self._all[number].name if number < len(self._all) else "call"
+
+    def place_values(self, count: int, workers: Sequence[str]) -> list[str]:
+        """Return the addresses of workers for values that this client sends for calls that it has submitted.
+
+        Raises
+        ------
+        ClusterError
+            If no worker connects in time, or the session has ended.
+        """
+        answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        number = next(self._questions)
+        self._asked[number] = answer
+        try:
+            # After it was added: a session that ends answers all questions.
+            if self.ended is not None:
+                raise ClusterError(f"the session of the client has ended: {self.ended}")
+            question = {"request": number, "count": count, "workers": list(workers)}
+            self._outbox.put(("tell", PLACE, question))
+            found = answer.get()
+        finally:
+            self._asked.pop(number, None)
+        if "error" in found:
+            raise ClusterError(f"cannot send a value to the workers: {found['error']}")
+        return list(found["addresses"])
 
     @property
     def has_room(self) -> bool:
@@ -374,6 +412,8 @@ class Session:
         with self.condition:
             if self.ended is None:
                 self.ended = text
+        for answer in list(self._asked.values()):
+            answer.put({"error": text})
         error = Error(-1, -1, kind, text)
         # The thread of the callbacks stays: futures may still get some.
         self._outbox.put(None)
@@ -532,6 +572,11 @@ def _listen(session: weakref.ref[Session], reader: Any) -> None:
                 alive._settle(header, body)
             elif kind == FOREIGN:
                 alive._settle(header, body, header["job"])
+            elif kind == PLACED:
+                answer = alive._asked.get(header["request"])
+                if answer is not None:
+                    answer.put(header)
+                del answer
             elif kind == REFUSED:
                 alive._refuse(header["request"], header["error"])
             elif kind == ENDED:

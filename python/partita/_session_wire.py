@@ -20,6 +20,8 @@ __all__ = [
     "FOREIGN",
     "OPEN",
     "OPENED",
+    "PLACE",
+    "PLACED",
     "REFUSED",
     "RELEASE",
     "RETRY",
@@ -30,8 +32,8 @@ __all__ = [
 ]
 
 #: Kinds of messages to the scheduler, and from it.
-OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT, ADOPT, DROP = range(8)
-OPENED, SETTLED, REFUSED, ENDED, FOREIGN = range(1, 6)
+OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT, ADOPT, DROP, PLACE = range(9)
+OPENED, SETTLED, REFUSED, ENDED, FOREIGN, PLACED = range(1, 7)
 
 #: Calls in one message, at most.
 MESSAGE_CALLS_MAX = 50_000
@@ -125,6 +127,9 @@ def _add_group(session: Session, calls: Sequence[Call], groups: list[dict[str, A
             if state.stage not in stage.inputs:
                 stage.inputs[state.stage] = len(stage.inputs)
                 new.append(state.stage)
+    if stage.is_upload:
+        groups.append({"stage": number, "count": len(calls)})
+        return
     offsets = [0]
     for call in calls:
         offsets.append(offsets[-1] + len(call.arguments))

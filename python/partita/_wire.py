@@ -6,7 +6,7 @@ defines the layout.
 
 from __future__ import annotations
 
-__all__ = ["command", "statement_query", "upload_command"]
+__all__ = ["command", "quote", "statement_query", "upload_command"]
 
 _PREFIX = "type.googleapis.com/"
 _LENGTH_DELIMITED = 2
@@ -39,3 +39,8 @@ def statement_query(sql: str) -> bytes:
 def upload_command(json: bytes) -> bytes:
     """Encode the command that precedes the rows of an uploaded partition."""
     return command("partita.Upload", json)
+
+
+def quote(name: str) -> str:
+    """Quote a name as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -906,20 +907,40 @@ def test_scatter_keeps_sets_and_tuples(client):
     assert client.gather(client.scatter({1, 2})) == {1, 2}
 
 
-def test_scatter_sends_large_values_in_pieces(client, monkeypatch):
-    """Arrays, frames and texts are equal on the workers, also if a piece ends within a buffer."""
-    from partita import _pieces
-
-    monkeypatch.setattr(_pieces, "SPLIT_BYTES_MIN", 1000)
-    monkeypatch.setattr(_pieces, "PIECE_BYTES", 700)
-    array = np.arange(3000.0).reshape(50, 60)
-    frame = pd.DataFrame({"a": range(500), "b": [f"text {number}" for number in range(500)]})
-    futures = client.scatter({"array": array, "frame": frame, "text": "x" * 5000, "small": 1})
+def test_scatter_sends_large_values_to_the_workers(client):
+    """Arrays, frames and texts are equal on the workers and when they come back."""
+    array = np.arange(1_000_000.0).reshape(1000, 1000)
+    frame = pd.DataFrame({"a": range(300_000), "b": np.arange(300_000.0), "c": ["x", "yz", None] * 100_000})
+    text = "x" * (5 << 20)
+    futures = client.scatter({"array": array, "frame": frame, "text": text, "small": 1})
     got = client.gather(futures)
     assert (got["array"] == array).all() and got["frame"].equals(frame)
-    assert got["text"] == "x" * 5000 and got["small"] == 1
+    assert got["text"] == text and got["small"] == 1
+    assert got["array"].flags.writeable and got["array"].flags.aligned
     assert client.submit(np.sum, futures["array"]).result(LONG_S) == array.sum()
     assert client.scatter(array).key == futures["array"].key != client.scatter(array, hash=False).key
+
+
+def test_large_scattered_values_are_on_the_named_workers(client):
+    array = np.zeros(1 << 20)
+    names = list(client.scheduler_info()["workers"])
+    for name in names:
+        future = client.scatter(array, workers=[name], hash=False)
+        assert client.submit(len, future).result(LONG_S) == 1 << 20
+        assert list(client.who_has([future])[future.key]) == [name]
+
+
+def test_a_large_scattered_value_is_dropped_with_its_future(client):
+    """Its bytes are freed on the worker."""
+
+    def stored():
+        return sum(row["stored_bytes"] for row in client._workers())
+
+    before = stored()
+    future = client.scatter(np.zeros(4 << 20))
+    until(lambda: stored() >= before + (32 << 20), "the value to be stored")
+    del future
+    until(lambda: stored() < before + (1 << 20), "the value to be dropped")
 
 
 def test_scatter_shares_equal_values(client):
@@ -932,6 +953,15 @@ def test_gather_raises_as_soon_as_one_call_has_failed(client, gate):
     with pytest.raises(ValueError, match="at once"):
         client.gather([waiting, client.submit(fail, "at once")])
     assert waiting.status == "pending"
+
+
+def fill_memory(path, size):
+    """Take MiB of memory bit by bit, beside another call at first."""
+    parts = []
+    for _ in range(size // 20):
+        parts.append(np.ones(20 << 17))
+        time.sleep(0.02)
+    return size
 
 
 def wait_and_fail(path):
@@ -1294,3 +1324,31 @@ def test_futures_show_their_state(client, gate):
     gate.open()
     wait(future, LONG_S)
     assert "finished, type: int" in repr(future)
+
+
+# Workers that are lost, and memory.
+
+
+def test_a_large_scattered_value_that_is_lost_is_an_error():
+    """Calls that need it fail with an error that says what to do, instead of waiting for it."""
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1)
+    with cluster, Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        future = client.scatter(np.zeros(1 << 20))
+        (holder,) = client.who_has([future])[future.key]
+        (pid,) = [row["pid"] for row in client._workers() if f"tcp://{row['address']}" == holder]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: future.status == "error", "the loss to be noticed")
+        with pytest.raises(KilledWorker, match="scatter it again"):
+            client.submit(len, future).result(LONG_S)
+        assert client.submit(len, client.scatter(np.zeros(1 << 20))).result(LONG_S) == 1 << 20
+
+
+def test_a_call_that_runs_out_of_memory_runs_once_more_alone(tmp_path):
+    """Two calls that fit only one after the other both end well."""
+    cluster = LocalCluster(n_workers=1, threads_per_worker=2, memory_limit="700MiB")
+    with cluster, Client(cluster, set_as_default=False) as client:
+        futures = client.map(fill_memory, [str(tmp_path / name) for name in "ab"], [400] * 2, pure=False)
+        assert client.gather(futures) == [400] * 2
+        with pytest.raises(MemoryError, match="nothing else ran on the worker"):
+            client.submit(fill_memory, str(tmp_path / "c"), 2000).result(LONG_S)

@@ -60,6 +60,24 @@ pub const CALL_TEXTS_BYTES_MAX: usize = 256 << 10;
 /// Bytes of one text about a call.
 pub const CALL_TEXT_BYTES_MAX: usize = 64 << 10;
 
+/// Time from one sample of a running call to the next, in milliseconds.
+pub const SAMPLE_INTERVAL_MS: u64 = 10;
+
+/// Frames of a sampled call stack: those behind them are left out.
+pub const STACK_FRAMES_MAX: usize = 100;
+
+/// Bytes of the name of a function and of that of its file in a call stack, each.
+pub const FRAME_TEXT_BYTES_MAX: usize = 256;
+
+/// Nodes of the tree of the call stacks of one stage.
+pub const PROFILE_NODES_MAX: usize = 2048;
+
+/// Stages in one message about call stacks.
+pub const SAMPLED_STAGES_MAX: usize = 32;
+
+/// Running calls in one message about call stacks.
+pub const SAMPLED_CALLS_MAX: usize = 256;
+
 /// Other workers in one message about traffic.
 pub const TRAFFIC_PEERS_MAX: usize = 1024;
 

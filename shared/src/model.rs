@@ -350,6 +350,57 @@ pub struct CallText {
     pub text: String,
 }
 
+/// A line of Python code at which a call was, or from which it had called another function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StackFrame {
+    /// The function.
+    pub function: String,
+    /// The file of its code.
+    pub file: String,
+    /// The line there; 0 if it is not known.
+    pub line: u32,
+}
+
+/// Where a call was when it was looked at last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallStack {
+    /// The task.
+    pub task: TaskId,
+    /// Which start of it.
+    pub attempt: Attempt,
+    /// The frames, the outermost first, at most [`crate::limits::STACK_FRAMES_MAX`].
+    pub frames: Vec<StackFrame>,
+}
+
+/// A node of a tree of call stacks: a frame below those of its parents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileNode {
+    /// The index of the frame that called this one, which comes before it; none for the outermost.
+    pub parent: Option<u32>,
+    /// The index of the frame.
+    pub frame: u32,
+    /// Samples in which this was the innermost frame.
+    pub samples: u64,
+}
+
+/// Sampled call stacks of the calls of one stage, as a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The frames, each once.
+    pub frames: Vec<StackFrame>,
+    /// The nodes, each behind its parent; at most [`crate::limits::PROFILE_NODES_MAX`].
+    pub nodes: Vec<ProfileNode>,
+}
+
+/// What a worker saw of running calls since it told last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Samples {
+    /// The stacks that were sampled, by stage.
+    pub profiles: Vec<(StageId, Profile)>,
+    /// Where the calls are that run now, as far as they have run for a while.
+    pub stacks: Vec<CallStack>,
+}
+
 /// The end of the log of a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerLog {
@@ -382,6 +433,16 @@ pub struct AttemptRow {
     pub error: String,
 }
 
+/// An attempt with its task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptOfTask {
+    /// The task.
+    pub task: TaskId,
+    /// The attempt.
+    #[serde(flatten)]
+    pub attempt: AttemptRow,
+}
+
 /// All that is known of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskDetail {
@@ -395,6 +456,24 @@ pub struct TaskDetail {
     pub why: Vec<String>,
     /// What calls printed and how they failed, by attempt.
     pub texts: Vec<CallText>,
+    /// Where the call is that runs now, the outermost frame first; empty if that is not known.
+    pub stack: Vec<StackFrame>,
+    /// What became of it, the first first: when, in milliseconds since the epoch, and what.
+    pub story: Vec<(u64, String)>,
+}
+
+/// Where the calls of a stage spend their time, as `partita profile` and the REST API show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageProfile {
+    /// The stage.
+    pub stage: StageId,
+    /// Its name: that of the function.
+    pub name: String,
+    /// Time from one sample of a running call to the next, in milliseconds.
+    pub interval_ms: u64,
+    /// The stacks that were sampled, of all workers.
+    #[serde(flatten)]
+    pub profile: Profile,
 }
 
 /// Figures of one operator of a plan.

@@ -15,7 +15,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use partita_shared::endpoint::{Endpoint, Fingerprint};
 use partita_shared::ids::JobId;
 use partita_shared::message::FromWorker;
-use partita_shared::model::CallText;
+use partita_shared::model::{CallText, Samples};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -123,6 +123,11 @@ impl Engine {
     /// What calls printed and how they failed, since it was last asked for.
     pub(crate) fn call_texts(&self) -> Vec<CallText> {
         self.pools.texts().take()
+    }
+
+    /// Where calls were when they were looked at, if it is time to tell.
+    pub(crate) fn samples(&self) -> Option<Samples> {
+        self.pools.profiler().take()
     }
 
     /// Sets the cluster that functions find.

@@ -193,6 +193,8 @@ pub(crate) enum Command {
     Task(TaskArgs),
     /// Print the last lines of workers' logs, with what functions printed
     Logs(LogsArgs),
+    /// Show where the Python functions of a job spend their time
+    Profile(ProfileArgs),
     /// Cancel a job
     Cancel(CancelArgs),
     /// Retire workers: migrate their partitions, then stop them
@@ -533,6 +535,30 @@ pub(crate) struct LogsArgs {
     /// Output format
     #[arg(long, default_value = "table")]
     pub(crate) output: ListFormat,
+}
+
+/// `partita profile`
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ProfileArgs {
+    /// Job id, e.g. job-3 or 3
+    pub(crate) job: JobId,
+    /// Show only this stage of the job
+    #[arg(long)]
+    pub(crate) stage: Option<u32>,
+    /// Leave out lines with less than this part of the samples of their function
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
+    pub(crate) min_percent: f64,
+    /// The cluster to use
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Output format
+    #[arg(long, default_value = "table")]
+    pub(crate) output: ListFormat,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let found = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    found.ok_or_else(|| "expected a number from 0 to 100".to_string())
 }
 
 /// `partita retire`

@@ -4,7 +4,7 @@ use crate::args::{ListFormat, LogsArgs, TaskArgs};
 use crate::commands::listing::{ask, json};
 use anyhow::{Result, bail};
 use partita_shared::message::{Reply, Request};
-use partita_shared::model::{AttemptRow, CallTextKind, TaskDetail};
+use partita_shared::model::{AttemptRow, CallTextKind, StackFrame, TaskDetail};
 use partita_shared::units::{format_bytes, format_count, format_duration};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) async fn task(args: TaskArgs) -> Result<u8> {
 }
 
 fn show(detail: &TaskDetail) {
-    let TaskDetail { task: row, stage_name, attempts, why, texts } = detail;
+    let TaskDetail { task: row, stage_name, attempts, why, texts, stack, .. } = detail;
     say!("task       {}, {}", row.id, row.state.as_str());
     say!("stage      {stage_name}");
     if row.bytes > 0 || row.rows > 0 {
@@ -35,6 +35,13 @@ fn show(detail: &TaskDetail) {
     }
     for attempt in attempts {
         say!("attempt    {}", described(attempt));
+    }
+    if !stack.is_empty() {
+        say!("runs in");
+    }
+    // As in a traceback: the innermost frame is the last.
+    for StackFrame { function, file, line } in stack {
+        say!("  {function}, {file}:{line}");
     }
     for text in texts {
         let heading = match text.kind {

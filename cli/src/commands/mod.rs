@@ -5,6 +5,7 @@ mod journals;
 mod links;
 mod listing;
 mod net;
+mod profile;
 mod run;
 mod scheduler;
 mod signals;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: Args) -> Result<u8> {
         Command::Access(args) => access(&args),
         Command::Task(args) => asking()?.block_on(details::task(args)),
         Command::Logs(args) => asking()?.block_on(details::logs(args)),
+        Command::Profile(args) => asking()?.block_on(profile::profile(args)),
         Command::Cancel(args) => asking()?.block_on(listing::cancel(args)),
         Command::Retire(args) => asking()?.block_on(listing::retire(args)),
         Command::Shutdown(target) => asking()?.block_on(listing::shutdown(target)),

@@ -1,6 +1,6 @@
 //! Events about open jobs: they grow, and their client wants outputs, cancels and retries tasks.
 
-use crate::erred::{Failure, fail_task, fail_with, tell_settled};
+use crate::erred::{Failure, fail_lost_uploads, fail_task, fail_with, tell_settled};
 use crate::event::{Effect, Growth, Order, TaskRange};
 use crate::exchange::is_whole;
 use crate::growth::{append, check, is_inside, sizes};
@@ -64,7 +64,7 @@ pub(crate) fn begin(
             }
         });
     }
-    job.compute(missing);
+    let lost = job.compute(missing);
     for range in ranges {
         let stage = &job.stages[range.stage as usize];
         let reads_whole = stage.inputs().iter().any(|input| is_whole(&input.exchange));
@@ -75,6 +75,7 @@ pub(crate) fn begin(
     for (stage, index) in ranges.iter().flat_map(tasks_of) {
         job.make_ready_if_it_can(stage, index);
     }
+    fail_lost_uploads(core, id, lost, effects);
     for (task, input) in erred {
         let error = core.jobs.get(&id).and_then(|job| job.errors.get(&input).cloned());
         if let Some(error) = error {
@@ -116,7 +117,8 @@ pub(crate) fn on_want_changed(
     let is_gone =
         |(stage, index): &&(usize, u32)| job.stages[*stage].tasks[*index as usize].is_gone();
     let gone: Vec<(usize, u32)> = tasks.iter().filter(is_gone).copied().collect();
-    job.compute(gone);
+    let lost = job.compute(gone);
+    fail_lost_uploads(core, id, lost, effects);
     tasks.into_iter().for_each(|(stage, index)| tell_settled(core, id, stage, index));
 }
 
@@ -150,13 +152,19 @@ pub(crate) fn on_cancelled(
     }
 }
 
-pub(crate) fn on_retried(core: &mut Core, id: JobId, ranges: &[TaskRange]) {
+pub(crate) fn on_retried(
+    core: &mut Core,
+    id: JobId,
+    ranges: &[TaskRange],
+    effects: &mut Vec<Effect>,
+) {
     let mut tasks = known_tasks(core, id, ranges);
     let Some(job) = core.jobs.get_mut(&id) else { return };
     tasks.retain(|(stage, index)| {
         job.stages[*stage].tasks[*index as usize].state == TaskState::Failed
     });
-    job.compute(tasks);
+    let lost = job.compute(tasks);
+    fail_lost_uploads(core, id, lost, effects);
 }
 
 pub(crate) fn on_closed(core: &mut Core, id: JobId) {

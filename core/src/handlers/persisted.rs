@@ -1,5 +1,6 @@
 //! Events about results that are persisted.
 
+use crate::erred::tell_settled;
 use crate::event::{Effect, Origin};
 use crate::mirror::mirror;
 use crate::state::{Core, Job};
@@ -64,17 +65,22 @@ pub(crate) fn on_stored(
         job.started = Some(core.now);
     }
     job.touched.insert(worker);
-    let result = job.result();
-    let at = &mut job.stages[result];
+    let stage = task.stage.index as usize;
+    let at = &mut job.stages[stage];
     at.rows += rows;
     at.bytes += bytes;
     let found = &mut at.tasks[task.index as usize];
     (found.rows, found.bytes) = (rows, bytes);
     (found.worker, found.attempt) = (worker.0, 1);
-    job.set_state(result, task.index, TaskState::Done);
-    job.became_held(result, task.index);
+    job.set_state(stage, task.index, TaskState::Done);
+    job.became_held(stage, task.index);
+    let is_persisted_result = job.is_persisted_result(stage);
     core.add_held(worker.0, 1);
-    on_partition_persisted(core, id, task.index, effects);
+    match is_persisted_result {
+        true => on_partition_persisted(core, id, task.index, effects),
+        // A value that a client of an open job has sent.
+        false => tell_settled(core, id, stage, task.index),
+    }
 }
 
 /// The creator of a persisted result does not want it any more.

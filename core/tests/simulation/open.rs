@@ -6,7 +6,7 @@ use super::rng::{Rng, mix};
 use super::settings::{MS, Settings};
 use super::world::{Happening, World};
 use partita_core::{
-    Arguments, Event, Growth, JobSpec, SettledTask, StageGrowth, StageSpec, TaskRange,
+    Arguments, Event, Growth, JobSpec, Origin, SettledTask, StageGrowth, StageSpec, TaskRange,
 };
 use partita_shared::edges::EdgeList;
 use partita_shared::ids::{JobId, StageId, TaskId};
@@ -31,6 +31,8 @@ struct GraphTask {
     index: u32,
     /// The numbers of the tasks that it reads.
     reads: Vec<u32>,
+    /// Whether it is a value that the client uploads.
+    is_upload: bool,
 }
 
 /// The tasks of an open job, each of which reads up to three earlier ones, of any stage.
@@ -63,6 +65,8 @@ pub(crate) fn draw_graph(settings: &Settings, rng: &mut Rng) -> (Graph, Vec<Stag
     let max = TASKS_MAX[usize::from(settings.tasks_max >= 50)];
     let count = rng.range(1, settings.tasks_max.saturating_mul(4).min(max)) as u32;
     let limit = rng.range(1, STAGES_MAX) as usize;
+    // Not the first one, with which the job may begin.
+    let upload = rng.chance(400).then(|| rng.range(1, STAGES_MAX) as usize);
     let mut graph = Graph { tasks: Vec::new(), numbers: BTreeMap::new() };
     let mut sizes: Vec<u32> = Vec::new();
     let mut stage = 0;
@@ -73,18 +77,28 @@ pub(crate) fn draw_graph(settings: &Settings, rng: &mut Rng) -> (Graph, Vec<Stag
         if stage == sizes.len() {
             sizes.push(0);
         }
-        let inputs = if number == 0 { 0 } else { rng.below(4) };
+        let is_upload = upload == Some(stage);
+        let inputs = if number == 0 || is_upload { 0 } else { rng.below(4) };
         let reads = (0..inputs).map(|_| rng.below(u64::from(number)) as u32).collect();
         graph.numbers.insert((stage as u32, sizes[stage]), number);
-        graph.tasks.push(GraphTask { stage: stage as u32, index: sizes[stage], reads });
+        let index = sizes[stage];
+        graph.tasks.push(GraphTask { stage: stage as u32, index, reads, is_upload });
         sizes[stage] += 1;
     }
-    let stages = sizes.into_iter().map(|tasks| StageSpec {
-        name: "calls".into(),
-        tasks,
-        retries: rng.below(3) as u8,
-        requirement: draw_requirement(rng),
-        ..StageSpec::default()
+    let stages = sizes.into_iter().enumerate().map(|(number, tasks)| match upload {
+        Some(upload) if upload == number => StageSpec {
+            name: "values".into(),
+            tasks,
+            origin: Origin::Upload,
+            ..StageSpec::default()
+        },
+        _ => StageSpec {
+            name: "calls".into(),
+            tasks,
+            retries: rng.below(3) as u8,
+            requirement: draw_requirement(rng),
+            ..StageSpec::default()
+        },
     });
     (graph, stages.collect())
 }
@@ -156,7 +170,8 @@ impl World {
         let graph = self.graph(number).clone();
         let mut client = OpenClient::default();
         let all = std::mem::take(&mut spec.stages);
-        let stages = self.rng.index(all.len() + 1);
+        let upload = all.iter().position(|stage| stage.origin == Origin::Upload);
+        let stages = self.rng.index(all.len() + 1).min(upload.unwrap_or(usize::MAX));
         spec.stages =
             all.into_iter().take(stages).map(|stage| StageSpec { tasks: 0, ..stage }).collect();
         client.inputs = vec![Vec::new(); stages];
@@ -269,6 +284,11 @@ impl World {
             from = end;
         }
         *self.incidents.faults.entry("open, entries").or_default() += tasks.len() as u32 - 1;
+        for task in (first..to).map(|number| graph.task(number)).filter(|task| task.is_upload) {
+            let task = TaskId { stage: StageId { job, index: task.stage }, index: task.index };
+            let after = self.rng.scaled(0, 50 * MS);
+            self.plan_in(after, Happening::Upload { task });
+        }
         let wanted = self.draw_wanted(graph, first, to, open);
         let growth = Box::new(Growth { tasks, stages: fresh, wanted });
         Event::JobGrown { request: GROWTH, job, growth }
@@ -283,6 +303,10 @@ impl World {
         open: &mut OpenClient,
     ) -> StageGrowth {
         let stage = graph.task(tasks.start).stage;
+        if graph.task(tasks.start).is_upload {
+            let count = tasks.end - tasks.start;
+            return StageGrowth { stage, count, ..StageGrowth::default() };
+        }
         let stages = open.inputs.len();
         let known = &mut open.inputs[stage as usize];
         let before = known.len();
@@ -393,9 +417,13 @@ impl World {
                     assert!(graph.depends(index, cause), "{index} does not depend on {cause}");
                     let cancelled = self.open[&number].cancelled.contains(&cause);
                     let hazard = self.jobs[number].hazards.contains_key(&at);
+                    // Uploaded values are lost with their worker, or when nobody wants them.
+                    let is_upload = graph.task(cause).is_upload;
+                    *self.incidents.faults.entry("open, lost uploads").or_default() +=
+                        u32::from(is_upload);
                     let explained = match error.kind {
                         None => cancelled,
-                        Some(_) => hazard || self.incidents.deaths >= 3,
+                        Some(_) => hazard || is_upload || self.incidents.deaths >= 3,
                     };
                     assert!(explained, "{job}: {index} failed: {error:?}");
                 }

@@ -6,7 +6,7 @@ use super::world::{Happening, World};
 use partita_core::{Event, Origin, PlanningEnd, StatementSpec};
 use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::FromWorker;
-use partita_shared::model::JobState;
+use partita_shared::model::{JobState, TaskState};
 use std::ops::Bound;
 
 /// The expected reason when a statement's job was refused.
@@ -123,28 +123,42 @@ impl World {
         }
         for index in 0..self.jobs[number].expected.len() as u32 {
             let after = self.rng.scaled(0, 50 * MS);
-            self.plan_in(after, Happening::Upload { job, index });
+            let task = TaskId { stage: StageId { job, index: 0 }, index };
+            self.plan_in(after, Happening::Upload { task });
         }
         let bound = self.settings.horizon + 2000 * MS;
         self.plan_in(bound, Happening::GiveUp { job });
     }
 
-    /// A client uploads a partition to some worker.
-    pub(crate) fn upload(&mut self, job: JobId, index: u32) {
+    /// A client uploads a partition or a value to some worker. A value is sent again if it does not arrive.
+    pub(crate) fn upload(&mut self, task: TaskId) {
+        let job = task.stage.job;
         let client = &self.clients[&job];
         if client.ended.is_some() {
             return;
         }
         let number = client.number;
+        let is_value = self.open.contains_key(&number);
+        if is_value {
+            let state = self.core.task_view(task).map(|view| view.row.state);
+            match state {
+                Some(TaskState::Waiting) => self.plan_in(400 * MS, Happening::Upload { task }),
+                // Its growth was not handled yet.
+                None => return self.plan_in(20 * MS, Happening::Upload { task }),
+                Some(_) => return,
+            }
+        }
         let there: Vec<usize> = (0..self.processes.len())
             .filter(|p| self.processes[*p].alive && self.processes[*p].session.id.is_some())
             .collect();
         if there.is_empty() {
-            return self.plan_in(20 * MS, Happening::Upload { job, index });
+            if !is_value {
+                self.plan_in(20 * MS, Happening::Upload { task });
+            }
+            return;
         }
         let process = there[self.rng.index(there.len())];
-        let task = TaskId { stage: StageId { job, index: 0 }, index };
-        let made = value(self.jobs[number].salt, 0, index, &[]);
+        let made = value(self.jobs[number].salt, task.stage.index, task.index, &[]);
         let session = &mut self.processes[process].session;
         session.store.insert(task, (1, made));
         session.uploaded.insert(task);

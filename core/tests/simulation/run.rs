@@ -63,7 +63,7 @@ impl World {
             Happening::Spawn { anchor } => self.spawn(anchor),
             Happening::Begin { number } => self.begin_planning(number),
             Happening::Submit { number } => self.submit(number),
-            Happening::Upload { job, index } => self.upload(job, index),
+            Happening::Upload { task } => self.upload(task),
             Happening::Act { job } => self.act(job),
             Happening::GiveUp { job } => self.give_up(job),
             Happening::Take { job, index, holder } => self.client_takes(job, index, holder),

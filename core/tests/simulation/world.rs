@@ -47,7 +47,7 @@ pub(crate) enum Happening {
     /// A client submits a job.
     Submit { number: usize },
     /// A client uploads a partition to a worker.
-    Upload { job: JobId, index: u32 },
+    Upload { task: TaskId },
     /// The client of an open job does something.
     Act { job: JobId },
     /// A client gives up a result that is not complete yet.
@@ -428,7 +428,10 @@ pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
             Event::Migrated { worker, task, attempt, error }
         }
         FromWorker::Stored { task, rows, bytes } => Event::Stored { worker, task, rows, bytes },
-        FromWorker::Traffic(_) | FromWorker::Detail(_) | FromWorker::CallTexts(_) => {
+        FromWorker::Traffic(_)
+        | FromWorker::Detail(_)
+        | FromWorker::CallTexts(_)
+        | FromWorker::Samples(_) => {
             panic!("{worker} was not asked for it")
         }
         FromWorker::Reports(reports) => Event::Reports { worker, reports },

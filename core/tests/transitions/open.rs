@@ -1,7 +1,7 @@
 //! Open jobs: they grow while they run, keep what their client wants, and go on when tasks fail.
 
 use super::fixture::{Cluster, JobBuilder, SECOND, at, explicit, gather, job, parse};
-use partita_core::{Event, Growth, Order, StageGrowth, StageSpec, TaskRange};
+use partita_core::{Event, Growth, Order, Origin, StageGrowth, StageSpec, TaskRange};
 use partita_shared::ids::JobId;
 use partita_shared::message::{Exchange, FailureKind, InputSpec};
 use partita_shared::model::TaskState;
@@ -229,4 +229,92 @@ fn bad_growth_is_refused() {
     let tasks = vec![StageGrowth { stage: 7, count: 1, edges, ..StageGrowth::default() }];
     grown(&mut t, Growth { tasks, ..Growth::default() });
     t.check(&["refused: stage 7 does not exist"]);
+}
+
+/// A stage of values that the client uploads, `count` of them wanted, and a stage of calls behind it.
+fn uploads(count: u32) -> Growth {
+    let upload = StageSpec { origin: Origin::Upload, ..StageSpec::default() };
+    let calls = StageSpec { inputs: vec![explicit(1, &[])], ..StageSpec::default() };
+    Growth {
+        stages: vec![upload, calls],
+        tasks: vec![StageGrowth { stage: 1, count, ..StageGrowth::default() }],
+        wanted: vec![TaskRange { stage: 1, first: 0, count }],
+    }
+}
+
+fn stored(t: &mut Cluster, task: &str, name: &str) {
+    let worker = t.id(name);
+    t.tell(Event::Stored { worker, task: parse(task), rows: 1, bytes: 8 });
+}
+
+/// Appends calls behind the uploads, each of which reads the values that its list names.
+fn call(t: &mut Cluster, lists: &[&[u32]], first: u32) {
+    let edges = lists.iter().map(|list| list.iter().copied()).collect();
+    let count = lists.len() as u32;
+    let tasks = vec![StageGrowth { stage: 2, count, edges: vec![edges], ..StageGrowth::default() }];
+    let wanted = vec![TaskRange { stage: 2, first, count }];
+    grown(t, Growth { tasks, wanted, ..Growth::default() });
+}
+
+/// Calls wait for values that their client uploads, which are dropped when nobody wants them.
+#[test]
+fn calls_read_uploaded_values() {
+    let mut t = Cluster::with_workers(&["a", "b"]);
+    t.submit_quietly(graph(&[], &[]));
+    grown(&mut t, uploads(2));
+    call(&mut t, &[&[0]], 0);
+    t.check(&["job-1 accepted", "job-1 accepted"]);
+    stored(&mut t, "1.1.0", "b");
+    t.check(&["settled 1.1.0", "b: fragment 1.2", "b: run 1.2.0#1(b#1)"]);
+    // One that comes twice, or that nobody wants any more, is not kept.
+    stored(&mut t, "1.1.0", "a");
+    t.check(&["a: drop 1.1.0"]);
+    t.tell(Event::WantChanged {
+        job: JOB,
+        tasks: vec![TaskRange { stage: 1, first: 0, count: 2 }],
+        wanted: false,
+    });
+    stored(&mut t, "1.1.1", "a");
+    t.check(&["a: drop 1.1.1"]);
+    t.finish("1.2.0");
+    t.check(&["b: drop 1.1.0", "settled 1.2.0"]);
+}
+
+/// An uploaded value that is lost fails, with what depends on it: nobody can compute it again.
+#[test]
+fn lost_uploads_fail() {
+    let mut t = Cluster::with_workers(&["a", "b"]);
+    t.submit_quietly(graph(&[], &[]));
+    grown(&mut t, uploads(2));
+    stored(&mut t, "1.1.0", "b");
+    stored(&mut t, "1.1.1", "a");
+    t.take();
+    t.lose("b", "killed");
+    let error = "1.1.0: the value was sent to a worker, and no worker holds it any more (b on host-b: killed); scatter it again";
+    let (lost, also) = (format!("settled 1.1.0: {error}"), format!("settled 1.2.0: {error}"));
+    t.check(&[&lost]);
+    call(&mut t, &[&[0], &[1]], 0);
+    t.check(&["job-1 accepted", &also, "a: fragment 1.2", "a: run 1.2.1#1(a#1)"]);
+    // Asking again gives the same answer.
+    let tasks = vec![TaskRange { stage: 1, first: 0, count: 1 }];
+    t.tell(Event::TasksRetried { job: JOB, tasks });
+    t.check(&[&lost]);
+}
+
+/// Stages of uploads have no inputs and no arguments.
+#[test]
+fn uploads_read_nothing() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(graph(&[&[]], &[]));
+    let mut growth = uploads(0);
+    growth.tasks = vec![StageGrowth {
+        stage: 1,
+        count: 1,
+        inputs: vec![0],
+        edges: vec![[[0_u32]].into_iter().collect()],
+        ..StageGrowth::default()
+    }];
+    growth.wanted.clear();
+    grown(&mut t, growth);
+    t.check(&["refused: stage 1 cannot grow"]);
 }

@@ -7,6 +7,7 @@ mod call_texts;
 mod eta;
 mod failures;
 mod jobs;
+mod profiles;
 mod snapshot;
 mod tables;
 mod tasks;
@@ -27,6 +28,7 @@ pub(crate) use jobs::{JobRecord, StageRecord};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::WorkerMetrics;
 use partita_shared::model::{JobRow, WorkerRow};
+use profiles::Profiles;
 use std::collections::{BTreeMap, VecDeque};
 pub(crate) use workers::WorkerRecord;
 
@@ -106,6 +108,8 @@ pub struct Model {
     logs: VecDeque<WorkerId>,
     /// What calls of functions printed, and how they failed.
     call_texts: CallTexts,
+    /// Where calls spend their time.
+    profiles: Profiles,
     pub(crate) jobs: Table<JobId, JobRow>,
     pub(crate) job_records: BTreeMap<JobId, JobRecord>,
     /// Jobs that ended, the first first.
@@ -178,6 +182,7 @@ impl Model {
             traffic_pairs: 0,
             logs: VecDeque::new(),
             call_texts: CallTexts::default(),
+            profiles: Profiles::default(),
             jobs: Table::starting_at(first_revision, limits.tombstones),
             job_records: BTreeMap::new(),
             ended: VecDeque::new(),
@@ -239,6 +244,7 @@ impl Model {
             Observation::Job(facts) => self.on_job(*facts),
             Observation::Counters(counters) => self.on_counters(*counters),
             Observation::CallTexts(texts) => self.call_texts.add(texts),
+            Observation::Samples { worker, samples } => self.profiles.add(worker, samples),
             Observation::Attempt(end) => self.on_attempt(&end),
             Observation::JobEnded { row, operators } => self.on_job_ended(*row, operators),
             Observation::Note(note) => self.note(Happening::from(*note)),

@@ -2,11 +2,13 @@
 
 use super::{JobRecord, Model, StageRecord};
 use crate::event::Ending;
-use crate::frame::{Answer, Question, TASKS_PAGE_MAX};
+use crate::frame::{ATTEMPTS_MAX, Answer, Question, TASKS_PAGE_MAX};
 use crate::view::{AttemptView, InputView, Reason, TaskView};
 use partita_shared::ids::{JobId, TaskId};
+use partita_shared::limits::SAMPLE_INTERVAL_MS;
 use partita_shared::message::SlotTask;
-use partita_shared::model::{TaskRow, TaskState};
+use partita_shared::model::{StackFrame, StageProfile, TaskRow, TaskState};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 impl Model {
@@ -17,6 +19,11 @@ impl Model {
                 self.tasks(*job, *stage, *state, *after, *limit)
             }
             Question::Task(task) => self.task(*task),
+            Question::Attempts { job, limit } => {
+                let max = (*limit).min(ATTEMPTS_MAX) as usize;
+                Answer::Attempts(self.spans.latest(*job, max))
+            }
+            Question::Profiles { job, stage } => self.profiles(*job, *stage),
         }
     }
 
@@ -104,12 +111,40 @@ impl Model {
         Answer::Task(Box::new(TaskView {
             story: self.story(&attempts),
             texts: self.call_texts.of(task),
+            stack: attempts.last().map_or(Vec::new(), |last| self.stack_of(last)),
             why: why(state, stage, record),
             inputs: inputs(stage, record),
             stage_name: stage.name.clone(),
             row,
             attempts,
         }))
+    }
+
+    /// Where an attempt is that runs.
+    fn stack_of(&self, attempt: &AttemptView) -> Vec<StackFrame> {
+        let found = self.profiles.stack(attempt.worker, attempt.task, attempt.attempt);
+        found.filter(|_| attempt.ending.is_none()).map_or(Vec::new(), <[_]>::to_vec)
+    }
+
+    fn profiles(&self, job: JobId, stage: Option<u32>) -> Answer {
+        let Some(record) = self.job_records.get(&job) else {
+            return Answer::None(format!("{job} is unknown or its history was discarded"));
+        };
+        let known = |index: u32| record.stages.get(index as usize).map(|stage| stage.name.clone());
+        if let Some(stage) = stage.filter(|stage| known(*stage).is_none()) {
+            return Answer::None(format!("{job} has no stage {stage}"));
+        }
+        let found = self.profiles.of(job).filter(|(id, _)| stage.is_none_or(|one| one == id.index));
+        let mut found: Vec<StageProfile> = found
+            .map(|(stage, profile)| StageProfile {
+                stage,
+                name: known(stage.index).unwrap_or_default(),
+                interval_ms: SAMPLE_INTERVAL_MS,
+                profile: profile.clone(),
+            })
+            .collect();
+        found.sort_by_key(|found| Reverse(found.profile.samples()));
+        Answer::Profiles(found)
     }
 
     /// The attempts of a task that are remembered, the first first; one that runs is the last.

@@ -184,6 +184,9 @@ impl Model {
     pub(super) fn on_worker_ended(&mut self, id: WorkerId, state: WorkerState, cause: String) {
         let Some(row) = self.workers.get(id) else { return };
         let (was, name) = (row.state, format!("{} on {}", row.name, row.host));
+        if !is_there(state) {
+            self.profiles.forget_worker(id);
+        }
         self.workers.edit(id, |row| {
             let is_new = row.state != state || row.cause != cause;
             row.state = state;

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from .._connection import quote
+from .._wire import quote
 
 __all__ = [
     "INDEX",

@@ -8,17 +8,33 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 /// Messages of one topic that are kept.
 const TOPIC_MESSAGES_MAX: usize = 1_000;
 
-/// Values by name.
+/// Values by name, each with the stream of the client that put it, as long as that lasts.
 #[derive(Debug, Default)]
-pub(super) struct Values(BTreeMap<String, Value>);
+pub(super) struct Values(BTreeMap<String, (Value, Option<u64>)>);
 
 impl Values {
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// Does what a client asks for. Gives the answer, and the value that is not kept any more.
-    pub(super) fn act(&mut self, what: &Kept, value: Value) -> (Answer, Option<Value>) {
+    /// The stream of a client has ended. The client may come again, or have crashed.
+    pub(super) fn leave(&mut self, stream: u64) {
+        self.0.values_mut().for_each(|(_, by)| *by = by.filter(|by| *by != stream));
+    }
+
+    /// Takes out the values of clients that have not come again.
+    pub(super) fn take_orphans(&mut self) -> Vec<Value> {
+        let gone = self.0.extract_if(.., |_, (_, by)| by.is_none());
+        gone.map(|(_, (value, _))| value).collect()
+    }
+
+    /// Does what a client asks for on its stream. Gives the answer, and the value that is not kept any more.
+    pub(super) fn act(
+        &mut self,
+        what: &Kept,
+        value: Value,
+        stream: u64,
+    ) -> (Answer, Option<Value>) {
         let name = &what.name;
         let is_known = self.0.contains_key(name);
         let failed = |kind, text: String| Answer::Failed(kind, text);
@@ -27,12 +43,15 @@ impl Values {
                 let text = format!("{name} exists; use override=True to replace it");
                 (failed(Failure::Exists, text), Some(value))
             }
-            KeptAct::Put => (said(true), self.0.insert(name.clone(), value)),
+            KeptAct::Put => {
+                let replaced = self.0.insert(name.clone(), (value, Some(stream)));
+                (said(true), replaced.map(|(value, _)| value))
+            }
             KeptAct::Get => match self.0.get(name) {
-                Some(value) => (one(value.clone()), None),
+                Some((value, _)) => (one(value.clone()), None),
                 None => (failed(Failure::Gone, format!("{name} does not exist")), None),
             },
-            KeptAct::Delete => (said(is_known), self.0.remove(name)),
+            KeptAct::Delete => (said(is_known), self.0.remove(name).map(|(value, _)| value)),
             KeptAct::List => (said(self.0.keys().cloned().collect::<Vec<_>>()), None),
         }
     }
@@ -160,6 +179,23 @@ mod tests {
 
     fn path(keys: &[&str]) -> Vec<String> {
         keys.iter().map(ToString::to_string).collect()
+    }
+
+    /// Values of clients that have gone can be taken out.
+    #[test]
+    fn values_outlast_their_client_until_they_are_taken_out() {
+        let mut values = Values::default();
+        let what = |act, name: &str| Kept { act, name: name.to_string(), replaces: true };
+        let mut put =
+            |name: &str, byte, stream| values.act(&what(KeptAct::Put, name), value(byte), stream).1;
+        assert_eq!((put("a", 1, 1), put("b", 2, 1), put("c", 3, 2)), (None, None, None));
+        assert_eq!(put("b", 4, 2), Some(value(2)));
+        assert_eq!(values.take_orphans(), []);
+        values.leave(1);
+        assert_eq!(values.act(&what(KeptAct::Get, "a"), value(0), 2).0, one(value(1)));
+        assert_eq!(values.take_orphans(), [value(1)]);
+        assert_eq!(values.act(&what(KeptAct::Get, "b"), value(0), 1).0, one(value(4)));
+        assert_eq!(values.count(), 2);
     }
 
     /// A value of metadata takes the place of what lies below it and above it, and a path gives all that lies below.

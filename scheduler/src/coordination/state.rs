@@ -126,6 +126,7 @@ impl Coordination {
         let gone = state.queues.leave(stream, &mut effects.answers);
         state.drop_values(gone, &mut effects);
         state.topics.leave(stream);
+        state.setup.leave(stream);
         self.perform(state, effects);
     }
 
@@ -134,6 +135,11 @@ impl Coordination {
         let by = (stream, request.number);
         let mut state = self.state();
         let mut effects = Effects::default();
+        if state.is_full(&request) {
+            // What clients left that have crashed.
+            let gone = state.setup.take_orphans();
+            state.drop_values(gone, &mut effects);
+        }
         match self.take_in(&state, by, &request) {
             Err((kind, text)) => effects.answers.push((by, Answer::Failed(kind, text))),
             Ok(()) => {
@@ -260,6 +266,13 @@ impl State {
     }
 
     /// Values are not kept any more.
+    /// Whether what a request adds would be too much.
+    fn is_full(&self, request: &Request) -> bool {
+        let names = request.op.names().len();
+        self.bytes + request.value.body.len() > VALUES_BYTES_MAX
+            || request.op.creates() && self.objects() + names > OBJECTS_MAX
+    }
+
     fn drop_values(&mut self, values: impl IntoIterator<Item = Value>, effects: &mut Effects) {
         for value in values {
             self.bytes = self.bytes.saturating_sub(value.body.len());
@@ -325,11 +338,11 @@ impl State {
                 answers.push((by, said(true)));
             }
             Op::Publish(what) => {
-                let told = self.published.act(&what, value);
+                let told = self.published.act(&what, value, by.0);
                 self.tell_kept(by, told, effects);
             }
             Op::Setup(what) => {
-                let told = self.setup.act(&what, value);
+                let told = self.setup.act(&what, value, by.0);
                 self.tell_kept(by, told, effects);
             }
         }

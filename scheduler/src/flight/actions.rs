@@ -2,6 +2,7 @@
 //! the tables that they upload and persist. Bodies and answers are JSON.
 
 use crate::flight::{DataStream, FlightSql, status};
+use crate::functions;
 use crate::hub::Hub;
 use crate::query::{self, Catalog, RequestContext, UploadedTable, Uploads};
 use arrow_flight::{FlightData, PutResult};
@@ -31,7 +32,7 @@ use tokio::sync::mpsc;
 use tonic::{Response, Status};
 
 /// The actions, and what each does.
-pub(crate) const ACTIONS: [(&str, &str); 10] = [
+pub(crate) const ACTIONS: [(&str, &str); 11] = [
     (
         "partita.attend",
         "Keep the session while the answer is read; its tables are dropped when it ends",
@@ -46,6 +47,7 @@ pub(crate) const ACTIONS: [(&str, &str); 10] = [
     ),
     ("partita.upload_end", "Finish an upload and name the table: job, name, public, schema"),
     ("partita.locate", "List the workers that hold the partitions of a table: name"),
+    ("partita.locate_results", "List the workers that hold large results of functions: job, tasks"),
     (
         "partita.register_function",
         "Let statements of the session call a Python function: name, pickle, environment, types",
@@ -163,6 +165,7 @@ pub(crate) async fn answer(
         "partita.upload_begin" => upload_begin(uploads, &request_context, body).await,
         "partita.upload_end" => upload_end(uploads, catalog, &request_context, body).await,
         "partita.locate" => locate(hub, catalog, &request_context, body).await,
+        "partita.locate_results" => functions::locate_results(hub, body).await,
         "partita.register_function" => register_function(catalog, &request_context, body).await,
         "partita.unregister_function" => unregister_function(catalog, &request_context, body).await,
         _ => return None,

@@ -5,6 +5,8 @@ use crate::hub::Hub;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, SchemaAsIpc};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
@@ -16,7 +18,8 @@ use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::Holder;
 use partita_shared::model::TaskState;
-use serde::Deserialize;
+use partita_shared::wire;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tonic::{Response, Status};
@@ -31,12 +34,66 @@ const RESULTS_MAX: usize = 100_000;
 /// How often a result that cannot be read is looked for at another worker.
 const ATTEMPTS_MAX: usize = 20;
 
+/// The smallest result that a client fetches from its worker, in bytes in memory. A smaller one is there sooner through
+/// the scheduler.
+const DIRECT_BYTES_MIN: u64 = 1 << 20;
+
 /// An object begins: which one, and how many bytes it has.
 const HEAD: u8 = 1;
 /// The next bytes of the object.
 const PIECE: u8 = 2;
 /// The object has no value any more, or the task failed.
 const GONE: u8 = 3;
+
+/// Where a large result is, for a client that fetches it itself.
+#[derive(Serialize)]
+struct Located {
+    /// The worker.
+    address: Endpoint,
+    /// What to ask there by `DoGet`, in base64.
+    ticket: String,
+    /// Its size in memory.
+    bytes: u64,
+}
+
+/// Where results are, as JSON: null for those that are small, or not there.
+///
+/// # Errors
+/// If the question cannot be read.
+pub(crate) async fn locate_results(hub: &Hub, text: &[u8]) -> Result<Vec<u8>, Status> {
+    let Wanted { job, tasks } = read_wanted(text)?;
+    let found = hub.query(move |core| {
+        let place = |(stage, index)| {
+            let task = TaskId { stage: StageId { job: JobId(job), index: stage }, index };
+            let (holder, bytes) = core.large_result(task, DIRECT_BYTES_MIN)?;
+            let address = core.data_address(holder.worker)?.clone();
+            Some((task, holder, address, bytes))
+        };
+        tasks.into_iter().map(place).collect::<Vec<_>>()
+    });
+    let mut located = Vec::new();
+    for place in found.await.unwrap_or_default() {
+        let Some((task, holder, address, bytes)) = place else {
+            located.push(None);
+            continue;
+        };
+        let tasks = vec![(task.index, holder.attempt)];
+        let ticket = FetchTicket { stage: task.stage, part: Part::All, tasks };
+        let ticket = wire::encode(&ticket).map_err(|error| Status::internal(error.to_string()))?;
+        located.push(Some(Located { address, ticket: STANDARD.encode(ticket), bytes }));
+    }
+    serde_json::to_vec(&located).map_err(|error| Status::internal(error.to_string()))
+}
+
+fn read_wanted(text: &[u8]) -> Result<Wanted, Status> {
+    let wanted: Wanted = serde_json::from_slice(text)
+        .map_err(|error| Status::invalid_argument(format!("invalid ticket: {error}")))?;
+    if wanted.tasks.len() > RESULTS_MAX {
+        let error = format!("a ticket may name {RESULTS_MAX} results");
+        return Err(Status::invalid_argument(error));
+    }
+    Ok(wanted)
+}
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -62,12 +119,7 @@ pub(crate) fn gather(
     plane: &Arc<dyn DataPlane>,
     text: &[u8],
 ) -> Result<Response<DataStream>, Status> {
-    let wanted: Wanted = serde_json::from_slice(text)
-        .map_err(|error| Status::invalid_argument(format!("invalid ticket: {error}")))?;
-    if wanted.tasks.len() > RESULTS_MAX {
-        let error = format!("a ticket may name {RESULTS_MAX} results");
-        return Err(Status::invalid_argument(error));
-    }
+    let wanted = read_wanted(text)?;
     let (client, messages) = mpsc::channel(MESSAGES_MAX);
     let (hub, plane) = (hub.clone(), Arc::clone(plane));
     tokio::spawn(async move {

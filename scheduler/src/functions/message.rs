@@ -3,13 +3,13 @@
 use crate::flight::exchange::{Parts, header};
 use crate::functions::sharing::Place;
 use bytes::Bytes;
-use partita_core::{Arguments, Growth, Requirement, StageGrowth, StageSpec, TaskRange};
+use partita_core::{Arguments, Growth, Origin, Requirement, StageGrowth, StageSpec, TaskRange};
 use partita_shared::edges::EdgeList;
 use partita_shared::limits::FUNCTION_BYTES_MAX;
 use partita_shared::message::{FunctionSpec, Work};
 use partita_shared::units::format_bytes;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Messages of clients.
@@ -22,6 +22,7 @@ mod kind {
     pub(super) const WANT: u8 = 5;
     pub(super) const ADOPT: u8 = 6;
     pub(super) const DROP: u8 = 7;
+    pub(super) const PLACE: u8 = 8;
 }
 
 /// Messages to clients.
@@ -31,6 +32,7 @@ pub(super) mod answer {
     pub(crate) const REFUSED: u8 = 3;
     pub(crate) const ENDED: u8 = 4;
     pub(crate) const FOREIGN: u8 = 5;
+    pub(crate) const PLACED: u8 = 6;
 }
 
 /// What a client says.
@@ -52,6 +54,20 @@ pub(super) enum FromClient {
     Adopt(Vec<Place>),
     /// It does not need these any more, once for each time that it needed them.
     Drop(Vec<Place>),
+    /// It asks which workers take the values that it will upload for calls that it has submitted.
+    Place(PlaceValues),
+}
+
+/// A question for workers that take values.
+#[derive(Debug, Deserialize)]
+pub(super) struct PlaceValues {
+    /// The number of the question, which the answer has too.
+    pub(super) request: u64,
+    /// The values.
+    pub(super) count: u32,
+    /// The names of the workers that may take them; empty for all.
+    #[serde(default)]
+    pub(super) workers: BTreeSet<String>,
 }
 
 /// The first message of a client.
@@ -84,6 +100,9 @@ struct NewStage {
     workers: Vec<String>,
     #[serde(default)]
     or_others: bool,
+    /// Whether its results are values that the client uploads.
+    #[serde(default)]
+    is_upload: bool,
 }
 
 /// Calls of one function.
@@ -94,8 +113,8 @@ struct Group {
     /// New stages that it reads.
     #[serde(default)]
     inputs: Vec<u32>,
-    /// Bytes of the arguments of all calls.
-    arguments: usize,
+    /// Bytes of the arguments of all calls; none for values that are uploaded.
+    arguments: Option<usize>,
     /// For each input of the stage, the number of edges.
     #[serde(default)]
     edges: Vec<usize>,
@@ -137,6 +156,7 @@ impl FromClient {
             kind::WANT => FromClient::Want(ranges(header::<Ranges>(&text)?.ranges)),
             kind::ADOPT => FromClient::Adopt(header::<Foreign>(&text)?.futures),
             kind::DROP => FromClient::Drop(header::<Foreign>(&text)?.futures),
+            kind::PLACE => FromClient::Place(header(&text)?),
             other => return Err(format!("kind {other} is not known")),
         })
     }
@@ -149,9 +169,8 @@ fn submit(submit: Submit, mut parts: Parts, environment: &Arc<str>) -> Result<Fr
         growth.stages.push(new_stage(stage, &pickle, environment)?);
     }
     for group in submit.groups {
-        let offsets = parts.numbers((group.count as usize).saturating_add(1))?;
-        let bytes: Arc<[u8]> = parts.take(group.arguments)?.as_ref().into();
-        let arguments = Arguments::new(offsets, bytes).ok_or("its arguments do not fit")?;
+        let arguments = group.arguments.map(|length| arguments(&mut parts, group.count, length));
+        let arguments = arguments.transpose()?;
         let mut edges = Vec::with_capacity(group.edges.len());
         for count in group.edges {
             let offsets = parts.numbers((group.count as usize).saturating_add(1))?;
@@ -164,10 +183,17 @@ fn submit(submit: Submit, mut parts: Parts, environment: &Arc<str>) -> Result<Fr
             count: group.count,
             inputs: group.inputs,
             edges,
-            arguments: Some(arguments),
+            arguments,
         });
     }
     Ok(FromClient::Submit { request: submit.request, growth })
+}
+
+/// The arguments of a group of calls, which take this number of bytes.
+fn arguments(parts: &mut Parts, calls: u32, length: usize) -> Result<Arguments, String> {
+    let offsets = parts.numbers((calls as usize).saturating_add(1))?;
+    let bytes: Arc<[u8]> = parts.take(length)?.as_ref().into();
+    Arguments::new(offsets, bytes).ok_or_else(|| "its arguments do not fit".to_string())
 }
 
 fn new_stage(stage: NewStage, pickle: &[u8], environment: &Arc<str>) -> Result<StageSpec, String> {
@@ -178,6 +204,14 @@ fn new_stage(stage: NewStage, pickle: &[u8], environment: &Arc<str>) -> Result<S
             format_bytes(pickle.len() as u64),
             format_bytes(FUNCTION_BYTES_MAX as u64)
         ));
+    }
+    if stage.is_upload {
+        return Ok(StageSpec {
+            name: stage.name,
+            plan: "sent by the client".to_string(),
+            origin: Origin::Upload,
+            ..StageSpec::default()
+        });
     }
     let mut resources = BTreeMap::new();
     for (name, amount) in stage.resources {

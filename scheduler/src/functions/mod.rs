@@ -10,7 +10,7 @@ mod session;
 mod settled;
 mod sharing;
 
-pub(crate) use gather::{GATHER_PREFIX, gather};
+pub(crate) use gather::{GATHER_PREFIX, gather, locate_results};
 pub(crate) use session::serve;
 pub(crate) use settled::Mailbox;
 pub(crate) use sharing::{Place, Sharing};

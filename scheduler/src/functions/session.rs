@@ -2,16 +2,18 @@
 
 use crate::flight::DataStream;
 use crate::flight::exchange::{Messages, message};
-use crate::functions::message::{FromClient, answer};
+use crate::functions::message::{FromClient, PlaceValues, answer};
 use crate::functions::settled::{self, Mailbox};
 use crate::functions::sharing::{Place, Sharing};
 use crate::hub::{Hub, JobNotice};
-use crate::query::RequestContext;
+use crate::query::{RequestContext, workers_for};
 use arrow_flight::FlightData;
 use futures::stream::{self, StreamExt};
-use partita_core::{Event, Growth, JobSpec, Order};
+use partita_core::{Event, Growth, JobSpec, Order, Requirement};
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::JobId;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -28,6 +30,8 @@ struct Client {
     mailbox: Arc<Mailbox>,
     /// Results of other jobs that are pinned for it, and how often; none after it has gone.
     adopted: Mutex<Option<HashMap<Place, usize>>>,
+    /// Values for which it has asked for workers. Clients begin with different workers.
+    placed: AtomicUsize,
 }
 
 /// Ends the job when the client has gone, whatever ended its stream.
@@ -68,7 +72,8 @@ pub(crate) async fn serve(
     let (job, notices) = opened.map_err(Status::resource_exhausted)?;
     sharing.opened(job, &mailbox);
     let adopted = Mutex::new(Some(HashMap::new()));
-    let client = Arc::new(Client { hub, sharing, job, mailbox, adopted });
+    let placed = AtomicUsize::new(job.0 as usize);
+    let client = Arc::new(Client { hub, sharing, job, mailbox, adopted, placed });
     let close = CloseOnDrop(Arc::clone(&client));
     let (answers, answered) = mpsc::channel(ANSWERS_MAX);
     let opened = message(answer::OPENED, &serde_json::json!({"job": job.0}), &[]);
@@ -76,6 +81,23 @@ pub(crate) async fn serve(
     tokio::spawn(client.read(environment, messages, answers));
     let told = Told { answered, notices, is_over: false, close };
     Ok(stream::unfold(told, next).boxed())
+}
+
+/// Tells a client which workers take its values.
+async fn place_values(client: Arc<Client>, wanted: PlaceValues, answers: mpsc::Sender<FlightData>) {
+    let PlaceValues { request, count, workers } = wanted;
+    let requirement = Requirement { workers, ..Requirement::default() };
+    let first = client.placed.fetch_add(count as usize, Ordering::Relaxed);
+    let header = match workers_for(&client.hub, requirement).await {
+        Ok(found) => {
+            // One after the other, also over several questions.
+            let turn = found.iter().cycle().skip(first % found.len().max(1));
+            let addresses: Vec<&Endpoint> = turn.take(count as usize).collect();
+            serde_json::json!({"request": request, "addresses": addresses})
+        }
+        Err(error) => serde_json::json!({"request": request, "error": error.to_string()}),
+    };
+    let _ = answers.send(message(answer::PLACED, &header, &[])).await;
 }
 
 /// What a client is told from.
@@ -119,10 +141,17 @@ impl Client {
         // ones would name others.
         let mut is_refused = false;
         while let Some(Ok(data)) = messages.next().await {
-            let said = FromClient::read(data.app_metadata, &environment);
-            let Ok(FromClient::Submit { request, growth }) = said else {
-                self.obey(said).await;
-                continue;
+            let (request, growth) = match FromClient::read(data.app_metadata, &environment) {
+                Ok(FromClient::Submit { request, growth }) => (request, growth),
+                // The answer may have to wait for workers; what the client submitted before is known by now.
+                Ok(FromClient::Place(wanted)) => {
+                    tokio::spawn(place_values(Arc::clone(&self), wanted, answers.clone()));
+                    continue;
+                }
+                said => {
+                    self.obey(said).await;
+                    continue;
+                }
             };
             let grown = match is_refused {
                 true => Err("an earlier message of this session was refused".to_string()),
@@ -159,7 +188,7 @@ impl Client {
             Ok(FromClient::Retry(tasks)) => Event::TasksRetried { job, tasks },
             Ok(FromClient::Adopt(places)) => return self.adopt(places).await,
             Ok(FromClient::Drop(places)) => return self.drop_adopted(&places),
-            Ok(FromClient::Open(_) | FromClient::Submit { .. }) => return,
+            Ok(FromClient::Open(_) | FromClient::Submit { .. } | FromClient::Place(_)) => return,
             Err(error) => {
                 let reason = format!("its client sent an invalid message: {error}");
                 Event::JobCancelled { job, reason }

@@ -398,6 +398,7 @@ impl Hub {
                 self.show(Observation::Detail { worker, detail });
             }
             FromWorker::CallTexts(texts) => self.show(Observation::CallTexts(texts)),
+            FromWorker::Samples(samples) => self.show(Observation::Samples { worker, samples }),
             FromWorker::Leaving { reason } => {
                 self.tell(Event::WorkerLeaving { worker, reason }).await;
             }

@@ -154,6 +154,7 @@ fn must_arrive(what: &Observation) -> bool {
         | Observation::Detail { .. }
         | Observation::Traffic { .. }
         | Observation::CallTexts(_)
+        | Observation::Samples { .. }
         | Observation::Core(_) => false,
         Observation::Started(_)
         | Observation::Worker(_)

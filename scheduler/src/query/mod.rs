@@ -31,7 +31,7 @@ pub(crate) use runner::JobRunner;
 pub(crate) use statement::{CLIENT_GONE, CurrentJob, Statement};
 pub(crate) use text::{describe, prepare, prepare_with};
 pub(crate) use types::run;
-pub(crate) use uploads::{UploadedTable, Uploads};
+pub(crate) use uploads::{UploadedTable, Uploads, workers_for};
 
 use arrow_flight::FlightData;
 use datafusion::arrow::datatypes::SchemaRef;

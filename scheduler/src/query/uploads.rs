@@ -7,7 +7,7 @@
 use crate::hub::{Hub, JobNotice};
 use crate::query::{Catalog, QueryError, RequestContext};
 use datafusion::arrow::datatypes::SchemaRef;
-use partita_core::{Core, Event, JobSpec, Origin, StageSpec};
+use partita_core::{Core, Event, JobSpec, Origin, Requirement, StageSpec};
 use partita_plan::persisted::Sorted;
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::JobId;
@@ -180,23 +180,46 @@ fn slots_that_take(core: &Core) -> Vec<Endpoint> {
 
 /// The addresses of the workers that take partitions, one entry for each slot.
 async fn workers(hub: &Hub) -> Result<Vec<Endpoint>, QueryError> {
+    wait_for_workers(hub, slots_that_take).await.map_err(|waited| {
+        let text =
+            format!("no worker connected within {waited} s; start one with `partita worker`");
+        QueryError::Failed(text)
+    })?
+}
+
+/// The addresses of the workers that take values, as far as a requirement allows.
+///
+/// # Errors
+/// If no worker does, for a while.
+pub(crate) async fn workers_for(
+    hub: &Hub,
+    requirement: Requirement,
+) -> Result<Vec<Endpoint>, QueryError> {
+    let names = requirement.workers.iter().cloned().collect::<Vec<_>>().join(", ");
+    let find = move |core: &Core| core.data_addresses(&requirement);
+    wait_for_workers(hub, find).await.map_err(|waited| {
+        let which = if names.is_empty() { String::new() } else { format!(" of {names}") };
+        QueryError::Failed(format!("no worker{which} connected within {waited} s"))
+    })?
+}
+
+/// Waits for workers. The outer error is the time in seconds after which none had connected.
+async fn wait_for_workers(
+    hub: &Hub,
+    find: impl Fn(&Core) -> Vec<Endpoint> + Clone + Send + 'static,
+) -> Result<Result<Vec<Endpoint>, QueryError>, u64> {
     let mut changes = hub.changes();
     let found = async {
         loop {
             changes.mark_unchanged();
-            let slots = hub.query(slots_that_take).await.ok_or(QueryError::Ending)?;
-            if !slots.is_empty() {
-                return Ok(slots);
+            let found = hub.query(find.clone()).await.ok_or(QueryError::Ending)?;
+            if !found.is_empty() {
+                return Ok(found);
             }
             changes.changed().await.map_err(|_| QueryError::Ending)?;
         }
     };
-    timeout(WORKERS_WAIT, found).await.unwrap_or_else(|_| {
-        let waited = WORKERS_WAIT.as_secs();
-        let text =
-            format!("no worker connected within {waited} s; start one with `partita worker`");
-        Err(QueryError::Failed(text))
-    })
+    timeout(WORKERS_WAIT, found).await.map_err(|_| WORKERS_WAIT.as_secs())
 }
 
 /// Waits until a table has the copies that were asked for.

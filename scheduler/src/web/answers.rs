@@ -35,6 +35,7 @@ impl Answers {
                 })
             }
             Question::Task(task) => live_task(hub, observer, *task).await,
+            Question::Profiles { .. } | Question::Attempts { .. } => None,
         };
         match live {
             Some(answer) => answer,
@@ -47,8 +48,8 @@ impl Answers {
 async fn live_task(hub: &Hub, observer: &Observer, task: TaskId) -> Option<Answer> {
     let mut view = hub.query(move |core| core.task_view(task)).await??;
     if let Answer::Task(remembered) = observer.ask(Question::Task(task)).await {
-        let TaskView { attempts, story, texts, .. } = *remembered;
-        (view.attempts, view.story, view.texts) = (attempts, story, texts);
+        let TaskView { attempts, story, texts, stack, .. } = *remembered;
+        (view.attempts, view.story, view.texts, view.stack) = (attempts, story, texts, stack);
     }
     Some(Answer::Task(Box::new(view)))
 }

@@ -126,6 +126,10 @@ async fn answer(link: &ClientLink, request: Request) -> Reply {
             let logs = details::logs(hub, workers).await;
             logs.map(|logs| logs.map_or_else(Reply::Error, Reply::Logs))
         }
+        Request::Profiles { job, stage } => {
+            let found = details::profiles(telemetry, job, stage).await;
+            Some(found.map_or_else(Reply::Error, Reply::Profiles))
+        }
         Request::Watch(_) => None,
     };
     found.unwrap_or_else(|| Reply::Error("the scheduler is shutting down".to_string()))

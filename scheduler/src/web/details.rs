@@ -7,13 +7,19 @@ use futures::StreamExt;
 use partita_observe::event::Ending;
 use partita_observe::frame::{Answer, Question};
 use partita_observe::view::{AttemptView, TaskView};
-use partita_shared::ids::{TaskId, WorkerId};
-use partita_shared::model::{AttemptRow, TaskDetail, WorkerLog, WorkerRow, WorkerState};
+use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_shared::model::{
+    AttemptOfTask, AttemptRow, StageProfile, TaskDetail, WorkerLog, WorkerRow, WorkerState,
+};
 
 /// Workers that are asked for their logs at once.
 const LOGS_AT_ONCE: usize = 32;
 /// Workers whose logs one answer has at most.
 pub(crate) const LOGS_MAX: usize = 200;
+
+/// Why nothing is remembered.
+const HEADLESS: &str = "the scheduler runs with --headless and remembers nothing of this";
+const UNEXPECTED: &str = "internal error: an unexpected answer of the observer";
 
 /// All that is known of a task.
 ///
@@ -30,7 +36,7 @@ pub(crate) async fn task_detail(
             match answers.answer(observer, Question::Task(task)).await {
                 Answer::Task(view) => *view,
                 Answer::None(reason) => return Some(Err(reason)),
-                Answer::Tasks { .. } => return Some(Err("an unexpected answer".to_string())),
+                _ => return Some(Err(UNEXPECTED.to_string())),
             }
         }
         None => match hub.query(move |core| core.task_view(task)).await? {
@@ -42,15 +48,34 @@ pub(crate) async fn task_detail(
     Some(Ok(detail_of(view, &workers)))
 }
 
-fn detail_of(view: TaskView, workers: &[WorkerRow]) -> TaskDetail {
-    let TaskView { row, stage_name, attempts, why, texts, .. } = view;
-    let name = |id: WorkerId| {
-        let row = workers.iter().find(|row| row.id == id);
-        row.map_or_else(|| id.to_string(), |row| row.name.clone())
-    };
-    let attempt = |attempt: AttemptView| AttemptRow {
+/// Where the calls of a job spend their time, by stage.
+///
+/// # Errors
+/// If the job or the stage is unknown, or nothing is observed.
+pub(crate) async fn profiles(
+    telemetry: &Telemetry,
+    job: JobId,
+    stage: Option<u32>,
+) -> Result<Vec<StageProfile>, String> {
+    let observer = telemetry.observer();
+    let observer =
+        observer.ok_or("the scheduler runs with --headless and remembers no profiles")?;
+    match observer.ask(Question::Profiles { job, stage }).await {
+        Answer::Profiles(found) => Ok(found),
+        Answer::None(reason) => Err(reason),
+        _ => Err(UNEXPECTED.to_string()),
+    }
+}
+
+fn name_of(id: WorkerId, workers: &[WorkerRow]) -> String {
+    let row = workers.iter().find(|row| row.id == id);
+    row.map_or_else(|| id.to_string(), |row| row.name.clone())
+}
+
+fn row_of(attempt: AttemptView, workers: &[WorkerRow]) -> AttemptRow {
+    AttemptRow {
         attempt: attempt.attempt,
-        worker: name(attempt.worker),
+        worker: name_of(attempt.worker, workers),
         slot: attempt.slot,
         state: match attempt.ending {
             None => "running",
@@ -64,14 +89,39 @@ fn detail_of(view: TaskView, workers: &[WorkerRow]) -> TaskDetail {
         queued_us: attempt.queued_us,
         busy_us: attempt.busy_us,
         error: attempt.error,
+    }
+}
+
+/// The attempts of a job that ended last.
+///
+/// # Errors
+/// If nothing is observed. None if the scheduler is shutting down.
+pub(crate) async fn attempts(
+    hub: &Hub,
+    telemetry: &Telemetry,
+    job: JobId,
+    limit: u32,
+) -> Option<Result<Vec<AttemptOfTask>, String>> {
+    let Some(observer) = telemetry.observer() else { return Some(Err(HEADLESS.to_string())) };
+    let workers = hub.query(|core| core.workers(true)).await?;
+    let Answer::Attempts(found) = observer.ask(Question::Attempts { job, limit }).await else {
+        return Some(Err(UNEXPECTED.to_string()));
     };
+    let row =
+        |view: AttemptView| AttemptOfTask { task: view.task, attempt: row_of(view, &workers) };
+    Some(Ok(found.into_iter().map(row).collect()))
+}
+
+fn detail_of(view: TaskView, workers: &[WorkerRow]) -> TaskDetail {
+    let TaskView { row, stage_name, attempts, why, texts, stack, story, .. } = view;
+    let name = |id| name_of(id, workers);
     let why = why.into_iter().map(|reason| match reason.worker {
         Some(worker) => format!("{}: {}", name(worker), reason.text),
         None => reason.text,
     });
     let why = why.collect();
-    let attempts = attempts.into_iter().map(attempt).collect();
-    TaskDetail { task: row, stage_name, attempts, why, texts }
+    let attempts = attempts.into_iter().map(|attempt| row_of(attempt, workers)).collect();
+    TaskDetail { task: row, stage_name, attempts, why, texts, stack, story }
 }
 
 /// The ends of the logs of workers; of all that are connected if none is named.

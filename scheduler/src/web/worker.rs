@@ -219,6 +219,7 @@ fn is_possible(message: &FromWorker) -> bool {
             texts.iter().all(|text| text.text.len() <= CALL_TEXT_BYTES_MAX)
                 && texts.iter().map(|text| text.text.len()).sum::<usize>() <= CALL_TEXTS_BYTES_MAX
         }
+        FromWorker::Samples(samples) => samples.is_valid(),
         FromWorker::Recalled(attempts) => attempts.len() <= TASKS_PER_MESSAGE_MAX,
         FromWorker::Stored { rows, bytes, .. } => small(&[*rows, *bytes]),
         FromWorker::Leaving { reason } => short(&[reason]),

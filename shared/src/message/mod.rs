@@ -12,7 +12,8 @@ use crate::edges::EdgeList;
 use crate::endpoint::Endpoint;
 use crate::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use crate::model::{
-    CallText, ClusterRow, JobRow, StageRow, TableRow, TaskDetail, WorkerLog, WorkerRow,
+    CallText, ClusterRow, JobRow, Samples, StageProfile, StageRow, TableRow, TaskDetail, WorkerLog,
+    WorkerRow,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -389,6 +390,8 @@ pub enum FromWorker {
     Detail(WorkerDetail),
     /// Texts about calls of functions, at most [`crate::limits::CALL_TEXTS_BYTES_MAX`] bytes of them.
     CallTexts(Vec<CallText>),
+    /// Where calls of functions were when they were looked at.
+    Samples(Samples),
     /// It takes no new tasks and will leave when those it has are done and its partitions are not
     /// wanted any more, or when its time is over.
     Leaving {
@@ -469,6 +472,13 @@ pub enum Request {
     Task(TaskId),
     /// The ends of the logs of these workers; of all that are up if none is named.
     Logs(Vec<WorkerId>),
+    /// Where the calls of a job spend their time.
+    Profiles {
+        /// The job.
+        job: JobId,
+        /// Only this stage.
+        stage: Option<u32>,
+    },
 }
 
 /// An answer to a [`Request`].
@@ -494,4 +504,6 @@ pub enum Reply {
     Task(Box<TaskDetail>),
     /// The logs, by worker.
     Logs(Vec<WorkerLog>),
+    /// The profiles of stages, the one with the most samples first.
+    Profiles(Vec<StageProfile>),
 }

@@ -227,6 +227,11 @@ async fn session<S: Future<Output = Stop>>(
                 if !texts.is_empty() && is_closed(sender.try_send(FromWorker::CallTexts(texts))) {
                     break End::Cut;
                 }
+                if let Some(samples) = engine.samples()
+                    && is_closed(sender.try_send(FromWorker::Samples(samples)))
+                {
+                    break End::Cut;
+                }
             }
             _ = look.tick() => {
                 if let Some(traffic) = detail.traffic(engine)

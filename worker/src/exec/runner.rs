@@ -208,6 +208,13 @@ impl TaskRunner {
     pub(crate) fn fill_slots(self: &Arc<Self>) {
         let count = self.policy.slots() as usize;
         let mut slots = self.slots();
+        if let Some(first) = slots.take_alone() {
+            let stage = self.stages().get(&first.0.task.stage).cloned();
+            self.start(&mut slots, stage, first, Vec::new());
+        }
+        if slots.is_reserved() {
+            return;
+        }
         slots.take_back(count);
         while slots.used() < count {
             let is_short = self.waiting.load(Ordering::Relaxed) && slots.is_any_alive();
@@ -247,9 +254,7 @@ impl TaskRunner {
                 Some(stage) if !is_single => runner.attempts(stage, runs).await,
                 stage => {
                     for (run, waits, memory) in runs {
-                        let key = (run.task, run.attempt);
-                        let outcome = runner.attempt(stage.clone(), run, waits, memory).await;
-                        runner.finished(key, outcome, stage.as_deref()).await;
+                        runner.attempt_and_tell(stage.clone(), run, waits, memory).await;
                     }
                 }
             }
@@ -266,6 +271,31 @@ impl TaskRunner {
         let inputs = self.inputs.for_task(stage, &task, waits);
         let slot = OwnSlot { runner: Arc::downgrade(self), key: (task.task, task.attempt) };
         TaskRun { stage: Arc::clone(stage), task, inputs, memory, slot }
+    }
+
+    /// Runs an attempt, and tells how it went. A call that ran out of memory beside others runs once more alone.
+    async fn attempt_and_tell(
+        self: &Arc<Self>,
+        stage: Option<Arc<Stage>>,
+        run: RunTask,
+        waits: Waits,
+        memory: TaskMemory,
+    ) {
+        let key = (run.task, run.attempt);
+        let is_call = |stage: &Arc<Stage>| matches!(stage.fragment.work, Work::Function(_));
+        let again = stage.as_ref().is_some_and(is_call).then(|| run.clone());
+        let mut outcome = self.attempt(stage.clone(), run, waits, memory).await;
+        if let (Some(run), Outcome::Failed { kind: FailureKind::Memory, error, .. }) =
+            (again, &mut outcome)
+        {
+            if self.slots().retry_alone(run) {
+                return self.fill_slots();
+            }
+            if self.slots().runs_alone(&key) {
+                error.push_str("; nothing else ran on the worker meanwhile");
+            }
+        }
+        self.finished(key, outcome, stage.as_deref()).await;
     }
 
     /// Runs an attempt and says how it went.
@@ -346,6 +376,7 @@ impl TaskRunner {
         {
             let mut slots = self.slots();
             slots.queue.retain(|(run, _)| !attempts.contains(&(run.task, run.attempt)));
+            slots.forget_alone(|run| attempts.contains(&(run.task, run.attempt)));
             for key in attempts {
                 if let Some(slot) = slots.stop(key) {
                     self.stop_late(slot, *key);
@@ -387,6 +418,7 @@ impl TaskRunner {
         {
             let mut slots = self.slots();
             slots.queue.retain(|(run, _)| run.task.stage.job != job);
+            slots.forget_alone(|run| run.task.stage.job == job);
             for key in slots.of_job(job) {
                 if let Some(slot) = slots.stop(&key) {
                     self.stop_late(slot, key);

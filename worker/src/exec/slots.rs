@@ -71,6 +71,10 @@ pub(crate) struct Slots {
     pub(crate) running: HashMap<Key, OnSlot>,
     /// What runs on each slot that is not free.
     lanes: HashMap<u16, Lane>,
+    /// Calls that ran out of memory beside others: each runs once more when nothing else does.
+    alone: VecDeque<(RunTask, Instant)>,
+    /// The one of them that has the worker to itself now.
+    is_alone: Option<Key>,
     /// Attempts that gave their slot back, since they wait for other tasks.
     seceded: HashMap<Key, (OnSlot, AbortHandle)>,
     /// Those of them that want a slot again, in this order.
@@ -130,6 +134,43 @@ impl Slots {
             alike.push(next);
         }
         alike
+    }
+
+    /// A call ran out of memory: if others ran beside it, it leaves its slot, to run once more when nothing else does.
+    /// False if it was alone, or nobody wants it any more.
+    pub(crate) fn retry_alone(&mut self, run: RunTask) -> bool {
+        let key = (run.task, run.attempt);
+        if self.used() < 2 || self.is_alone == Some(key) || !self.running.contains_key(&key) {
+            return false;
+        }
+        self.leave(&key);
+        self.alone.push_back((run, Instant::now()));
+        true
+    }
+
+    /// Whether a call waits for the worker to be free, or has it to itself: nothing else begins.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.is_alone.is_some() || !self.alone.is_empty()
+    }
+
+    /// The next call that runs alone, if nothing runs.
+    pub(crate) fn take_alone(&mut self) -> Option<(RunTask, Instant)> {
+        if self.used() > 0 || self.is_alone.is_some() {
+            return None;
+        }
+        let next = self.alone.pop_front()?;
+        self.is_alone = Some((next.0.task, next.0.attempt));
+        Some(next)
+    }
+
+    /// Whether a call has the worker to itself.
+    pub(crate) fn runs_alone(&self, key: &Key) -> bool {
+        self.is_alone.as_ref() == Some(key)
+    }
+
+    /// Forgets calls that wait to run alone.
+    pub(crate) fn forget_alone(&mut self, is_unwanted: impl Fn(&RunTask) -> bool) {
+        self.alone.retain(|(run, _)| !is_unwanted(run));
     }
 
     /// Puts attempts on a free slot, one after the other.
@@ -274,6 +315,8 @@ impl Slots {
     /// Stops and forgets everything.
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
+        self.alone.clear();
+        self.is_alone = None;
         self.rejoining.clear();
         self.running.clear();
         let lanes = self.lanes.drain().map(|(_, lane)| lane.handle);
@@ -284,6 +327,7 @@ impl Slots {
 
     /// An attempt is over, and the next one on its slot begins. None if nobody wants it any more.
     pub(crate) fn leave(&mut self, key: &Key) -> Option<OnSlot> {
+        self.is_alone.take_if(|alone| alone == key);
         if let Some((seceded, _)) = self.seceded.remove(key) {
             return Some(seceded);
         }
@@ -411,6 +455,26 @@ mod tests {
         slots.stop_lane(slot, &key(&runs[0]));
         assert_eq!((slots.used(), indices(&slots)), (0, vec![1, 2]));
         assert!(handle.await.unwrap_err().is_cancelled());
+    }
+
+    /// A call that ran out of memory beside another runs once more when that has ended, and nothing begins before.
+    #[tokio::test]
+    async fn a_call_runs_alone_after_it_ran_out_of_memory() {
+        let (large, other) = (run(0, 0), run(1, 0));
+        let (_handle, mut slots) = with_batch(std::slice::from_ref(&other));
+        let handle = tokio::spawn(std::future::pending::<()>());
+        let on_slot = || OnSlot::new(Instant::now(), Waits::default(), TaskMemory::default());
+        slots.start(handle.abort_handle(), vec![(key(&large), on_slot())]);
+        assert!(slots.retry_alone(large.clone()));
+        assert!(slots.is_reserved() && slots.take_alone().is_none());
+        slots.leave(&key(&other));
+        let (again, _) = slots.take_alone().unwrap();
+        slots.start(handle.abort_handle(), vec![(key(&again), on_slot())]);
+        assert!(slots.is_reserved() && slots.runs_alone(&key(&large)));
+        // Once is enough.
+        assert!(!slots.retry_alone(again));
+        slots.leave(&key(&large));
+        assert!(!slots.is_reserved());
     }
 
     /// One that waits for others gives those after it back, and then its slot.

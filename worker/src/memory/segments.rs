@@ -73,6 +73,39 @@ impl AsRef<[u8]> for Held {
     }
 }
 
+/// A segment that is being written.
+#[derive(Debug)]
+pub(crate) struct SegmentWriter {
+    file: File,
+    bytes: u64,
+    all: Arc<Segments>,
+}
+
+impl SegmentWriter {
+    /// What was written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// If the system has no memory for them.
+    pub(crate) fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.bytes += piece.len() as u64;
+        self.file.write_all(piece)
+    }
+
+    /// Seals the segment.
+    ///
+    /// # Errors
+    /// If it cannot be mapped.
+    pub(crate) fn finish(self) -> io::Result<Buffer> {
+        fcntl(&self.file, FcntlArg::F_ADD_SEALS(seals()))?;
+        self.all.map(self.file)
+    }
+}
+
 /// The segments of a worker.
 #[derive(Debug)]
 pub(crate) struct Segments {
@@ -112,19 +145,21 @@ impl Segments {
     /// Copies bytes, piece after piece, into a new segment. None if there are too many, or the system has no such memory:
     /// the bytes are used where they are then.
     pub(crate) fn copy(self: &Arc<Self>, pieces: &[Buffer]) -> Option<Buffer> {
+        let mut segment = self.create()?;
+        let written = pieces.iter().try_for_each(|piece| segment.write(piece));
+        let made = written.and_then(|()| segment.finish());
+        made.inspect_err(|error| tracing::debug!(%error, "cannot make a segment")).ok()
+    }
+
+    /// Begins a segment. None if there are too many, or the system has no such memory.
+    pub(crate) fn create(self: &Arc<Self>) -> Option<SegmentWriter> {
         if self.lock().len() >= self.count_max {
             return None;
         }
-        let written = || -> io::Result<Buffer> {
-            let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-            let mut file = File::from(memfd_create(NAME, flags)?);
-            for piece in pieces {
-                file.write_all(piece)?;
-            }
-            fcntl(&file, FcntlArg::F_ADD_SEALS(seals()))?;
-            self.map(file)
-        };
-        written().inspect_err(|error| tracing::debug!(%error, "cannot make a segment")).ok()
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let made = memfd_create(NAME, flags);
+        let made = made.inspect_err(|error| tracing::debug!(%error, "cannot make a segment"));
+        Some(SegmentWriter { file: File::from(made.ok()?), bytes: 0, all: Arc::clone(self) })
     }
 
     /// Takes over what a Python process wrote.

@@ -118,6 +118,7 @@ impl FunctionExecutor {
         };
         left.reverse();
         while let Some((run, _)) = left.pop() {
+            lease.begin(run.stage.fragment.stage, Some(key(&run)));
             let answer = match lease.runner() {
                 Ok(runner) => {
                     let alone = || {
@@ -130,6 +131,15 @@ impl FunctionExecutor {
                 Err(error) => Err(error),
             };
             let is_broken = !matches!(answer, Ok(_) | Err(PythonError::Raised { .. }));
+            if matches!(answer, Err(PythonError::Memory(_))) {
+                // It is tried once more, as the others, with a process of its own.
+                run.stage.call_singly();
+                lease.is_busy = true;
+                left.push((run, Vec::new()));
+                left.reverse();
+                batch.give_back(&keys(&left));
+                return;
+            }
             if is_broken {
                 // The next ones have not begun. Which one it was is known when each has a process of its own.
                 run.stage.call_singly();
@@ -153,6 +163,9 @@ impl Executor for FunctionExecutor {
         let left = vec![(run, inputs)];
         let mut lease = self.send(&spec, &left).await.map_err(external)?;
         let first = left.first().map(|(run, _)| run);
+        if let Some(run) = first {
+            lease.begin(run.stage.fragment.stage, Some(key(run)));
+        }
         let slot = first.map(|run| &run.slot);
         let answer = lease.runner().map_err(external)?.answer(slot, || {}).await;
         lease.is_busy = !matches!(answer, Ok(_) | Err(PythonError::Raised { .. }));

@@ -12,6 +12,7 @@ mod find;
 mod frames;
 mod log;
 mod pool;
+mod profiler;
 mod query;
 mod runner;
 mod texts;

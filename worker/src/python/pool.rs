@@ -2,10 +2,11 @@
 
 use crate::memory::{MemoryPolicy, Segments, cpu_ticks, resident_bytes, status_bytes};
 use crate::python::PythonError;
+use crate::python::profiler::{Profiler, Sampled};
 use crate::python::runner::Runner;
 use crate::python::texts::CallTexts;
-use crate::python::zygote::Zygote;
-use partita_shared::ids::{JobId, StageId};
+use crate::python::zygote::{RUNNER_FILE, Zygote};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::units::format_bytes;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ pub(crate) struct Pools {
     segments: Arc<Segments>,
     /// What calls print and how they fail, until the scheduler is told.
     texts: Arc<CallTexts>,
+    profiler: Arc<Profiler>,
     /// The ends of jobs whose queries call functions.
     ends: Mutex<HashMap<JobId, CancellationToken>>,
     /// Environment variables by which functions find the cluster.
@@ -116,7 +118,20 @@ impl Pools {
         let segments = Arc::clone(segments);
         let (contact, pools, watched) = (Mutex::default(), Mutex::default(), Arc::default());
         let (texts, ends) = (Arc::default(), Mutex::default());
-        Pools { chosen, scratch, policy, data, segments, texts, ends, contact, pools, watched }
+        let profiler = Profiler::new(RUNNER_FILE);
+        Pools {
+            chosen,
+            scratch,
+            policy,
+            data,
+            segments,
+            texts,
+            profiler,
+            ends,
+            contact,
+            pools,
+            watched,
+        }
     }
 
     /// Sets the cluster that functions find: the scheduler's address, its token, and the name of this worker.
@@ -133,6 +148,11 @@ impl Pools {
     /// What calls print and how they fail, until the scheduler is told.
     pub(crate) fn texts(&self) -> &Arc<CallTexts> {
         &self.texts
+    }
+
+    /// Samples the calls that run.
+    pub(crate) fn profiler(&self) -> &Arc<Profiler> {
+        &self.profiler
     }
 
     /// By how much the runners grew, in bytes, and the processor time that they took, in clock ticks.
@@ -214,6 +234,7 @@ impl Pools {
             pools: Arc::clone(self),
             pool: Arc::clone(&pool),
             runner: None,
+            sampled: None,
             is_busy: false,
         };
         if let Some(runner) = pool.take_idle(stage.job) {
@@ -383,6 +404,7 @@ pub(super) struct Lease {
     pools: Arc<Pools>,
     pool: Arc<Pool>,
     runner: Option<Runner>,
+    sampled: Option<Sampled>,
     /// Whether a call was sent, and its answer has not been read.
     pub(super) is_busy: bool,
 }
@@ -392,6 +414,16 @@ impl Lease {
     pub(super) fn runner(&mut self) -> Result<&mut Runner, PythonError> {
         let gone = || PythonError::Ended { cause: "the Python process is gone".to_string() };
         self.runner.as_mut().ok_or_else(gone)
+    }
+
+    /// The runner is at work on calls of a stage; of a task, if one is given.
+    pub(super) fn begin(&mut self, stage: StageId, attempt: Option<(TaskId, Attempt)>) {
+        let Some(runner) = &self.runner else { return };
+        let sample = || self.pools.profiler.sample(runner.pid, stage);
+        let sampled = self.sampled.get_or_insert_with(sample);
+        if let Some(attempt) = attempt {
+            sampled.begin(attempt);
+        }
     }
 }
 
@@ -414,6 +446,8 @@ fn give_back(pools: &Pools, pool: &Pool, runner: Runner) {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        // Before somebody else gets the runner.
+        drop(self.sampled.take());
         let Some(mut runner) = self.runner.take() else {
             self.pool.leased.fetch_sub(1, Ordering::Relaxed);
             return;

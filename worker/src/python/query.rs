@@ -49,6 +49,7 @@ impl QueryFunctions {
             let called = async {
                 let name = Some(spec.name.as_str());
                 let (mut lease, function) = pools.lease(&spec.environment, stage, name).await?;
+                lease.begin(stage, None);
                 let called = call(&mut lease, function, &spec, &arguments).await;
                 lease.is_busy = !matches!(called, Ok(_) | Err(PythonError::Raised { .. }));
                 called

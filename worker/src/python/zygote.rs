@@ -28,7 +28,7 @@ const ORDERS_MAX: usize = 64;
 /// Sockets of a runner: for frames, for what it prints, and for descriptors.
 pub(super) const RUNNER_SOCKETS: usize = 3;
 /// The name of the Python side in the scratch folder.
-const RUNNER_FILE: &str = "partita-runner.py";
+pub(super) const RUNNER_FILE: &str = "partita-runner.py";
 
 /// How a process ended, as `waitpid` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

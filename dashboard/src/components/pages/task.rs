@@ -10,7 +10,7 @@ use crate::route::task_key;
 use partita_observe::frame::{Answer, Question};
 use partita_observe::view::{AttemptView, InputView, TaskView};
 use partita_shared::ids::{StageId, TaskId};
-use partita_shared::model::{CallText, CallTextKind, TaskRow, TaskState};
+use partita_shared::model::{CallText, CallTextKind, StackFrame, TaskRow, TaskState};
 use yew::prelude::*;
 
 /// How often the page asks again, in milliseconds.
@@ -34,7 +34,7 @@ pub fn Task(props: &Props) -> Html {
         None => title(id, html! { <p class="empty loading" role="status">{ "Loading…" }</p> }),
         Some(Answer::Task(task)) => whole(live, task),
         Some(Answer::None(why)) => title(id, html! { <p class="empty">{ why.clone() }</p> }),
-        Some(Answer::Tasks { .. }) => Html::default(),
+        Some(Answer::Tasks { .. } | Answer::Profiles(_) | Answer::Attempts(_)) => Html::default(),
     }
 }
 
@@ -56,6 +56,9 @@ fn whole(live: &Live, task: &TaskView) -> Html {
                 { why(live, task) }
             }
             { attempts(live, &task.attempts) }
+            if !task.stack.is_empty() {
+                { stack(&task.stack) }
+            }
             if !task.texts.is_empty() {
                 { texts(&task.texts) }
             }
@@ -182,6 +185,23 @@ fn attempt_row(live: &Live, attempt: &AttemptView) -> Html {
             <td class="number">{ bytes(attempt.fetched_bytes) }</td>
             <td class="cause">{ attempt.error.clone() }</td>
         </tr>
+    }
+}
+
+/// Where the call is that runs now.
+fn stack(frames: &[StackFrame]) -> Html {
+    html! {
+        <Panel title="Where the function is" id="stack" status={Status::Ready}
+            note="the innermost function is the last">
+            <ol class="story">
+                { for frames.iter().enumerate().map(|(at, frame)| html! {
+                    <li key={at}>
+                        <code>{ frame.function.clone() }</code>{ " " }
+                        <span class="details">{ format!("{}:{}", frame.file, frame.line) }</span>
+                    </li>
+                }) }
+            </ol>
+        </Panel>
     }
 }
 

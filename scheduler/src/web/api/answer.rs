@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use partita_shared::ids::JobId;
-use partita_shared::model::{JobRow, StageRow, TaskRow, WorkerRow};
+use partita_shared::model::{AttemptOfTask, JobRow, StageProfile, StageRow, TaskRow, WorkerRow};
 use serde::Serialize;
 
 /// An answer is true for a moment: nobody on the way may keep it.
@@ -40,6 +40,18 @@ pub(super) struct Workers {
 pub(super) struct Jobs {
     pub(super) jobs: Vec<Named<JobRow>>,
     pub(super) next: Option<String>,
+}
+
+/// Attempts of a job.
+#[derive(Debug, Serialize)]
+pub(super) struct Attempts {
+    pub(super) attempts: Vec<AttemptOfTask>,
+}
+
+/// Where the calls of a job spend their time.
+#[derive(Debug, Serialize)]
+pub(super) struct Profiles {
+    pub(super) profiles: Vec<StageProfile>,
 }
 
 /// The stages of a job.

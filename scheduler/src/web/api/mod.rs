@@ -12,13 +12,16 @@ use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::telemetry::Telemetry;
 use crate::web::{client, details};
-use answer::{Answer, ApiError, Jobs, Named, Stages, Tasks, Workers, split_page};
+use answer::{
+    Answer, ApiError, Attempts, Jobs, Named, Profiles, Stages, Tasks, Workers, split_page,
+};
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use parameters::{JOB_STATES, Parameters, TASK_STATES, WORKER_STATES};
 use partita_core::Event;
+use partita_observe::frame::ATTEMPTS_MAX;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::Reply;
 use partita_shared::model::{
@@ -42,6 +45,8 @@ pub(crate) fn routes() -> Router<Parts> {
         .route("/api/v2/jobs/{id}/stages", get(stages))
         .route("/api/v2/jobs/{id}/tasks", get(tasks))
         .route("/api/v2/jobs/{id}/tasks/{task}", get(task))
+        .route("/api/v2/jobs/{id}/attempts", get(attempts))
+        .route("/api/v2/jobs/{id}/profile", get(profile))
         .route("/api/v2/workers/{id}/log", get(log))
         .route("/api/{*rest}", any(nothing_here))
         .method_not_allowed_fallback(wrong_method)
@@ -162,6 +167,35 @@ async fn task(
     let detail = details::task_detail(&hub, &telemetry, id).await.ok_or_else(ApiError::ending)?;
     let unknown = |reason| ApiError::new(StatusCode::NOT_FOUND, reason);
     detail.map(|row| Answer(Named { name: id.to_string(), row })).map_err(unknown)
+}
+
+/// The attempts of a job that ended last.
+async fn attempts(
+    State(hub): State<Hub>,
+    State(telemetry): State<Arc<Telemetry>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answered<Attempts> {
+    let parameters = Parameters::read(query.as_deref(), &["limit"])?;
+    let (job, limit) = (parameters::job_id(&id)?, parameters.limit(ATTEMPTS_MAX as usize)?);
+    let found = details::attempts(&hub, &telemetry, job, limit as u32).await;
+    let unknown = |reason| ApiError::new(StatusCode::NOT_FOUND, reason);
+    let attempts = found.ok_or_else(ApiError::ending)?.map_err(unknown)?;
+    Ok(Answer(Attempts { attempts }))
+}
+
+/// Where the calls of a job spend their time.
+async fn profile(
+    State(telemetry): State<Arc<Telemetry>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answered<Profiles> {
+    let parameters = Parameters::read(query.as_deref(), &["stage"])?;
+    let (job, stage) =
+        (parameters::job_id(&id)?, parameters.id("stage", "the number of a stage, from 0")?);
+    let unknown = |reason| ApiError::new(StatusCode::NOT_FOUND, reason);
+    let profiles = details::profiles(&telemetry, job, stage).await.map_err(unknown)?;
+    Ok(Answer(Profiles { profiles }))
 }
 
 /// The end of the log of a worker.

@@ -5,6 +5,7 @@ mod graph;
 mod head;
 mod layout;
 mod plan;
+mod profile;
 mod spent;
 mod stages;
 
@@ -17,6 +18,7 @@ use head::Head;
 use partita_observe::frame::Topic;
 use partita_shared::ids::JobId;
 use plan::Plan;
+use profile::Profile;
 use spent::Spent;
 use stages::Stages;
 use yew::prelude::*;
@@ -45,6 +47,7 @@ pub fn Job(props: &Props) -> Html {
                 <Text live={live.clone()} {id} />
                 <Spent live={live.clone()} {id} />
             </div>
+            <Profile live={live.clone()} {id} />
             <Graph live={live.clone()} {id} />
             <Stages live={live.clone()} {id} />
             <Failures live={live.clone()} {id} />

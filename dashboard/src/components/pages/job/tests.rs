@@ -1,5 +1,6 @@
 //! What users must see of a job.
 
+use crate::fixtures::work::profiles_answer;
 use crate::fixtures::{busy, busy_updates, follower, live, told};
 use crate::live::Health;
 use crate::route::Route;
@@ -38,6 +39,24 @@ fn a_running_job_is_told_whole() {
             || html.contains("#/tasks?job=7&stage=3")
     );
     assert_hides(&html, &["Loading…"]);
+}
+
+/// A job that calls functions shows where they spend their time.
+#[test]
+fn functions_have_a_flame_graph() {
+    let (topics, updates) = busy_updates();
+    let answers = vec![profiles_answer(7)];
+    let shown = live(follower(Source::Live, topics, updates), Health::Live, answers);
+    let html = draw_page("job-profile", &shown, &Route::Job(JobId(7)));
+    assert_shows(
+        &html,
+        &[
+            "Where the functions spend their time 41 s of running calls, 4 100 samples",
+            "simulate (/home/jonas/job.py:14): 100 %, 4 100 samples",
+            "solve (/home/jonas/numerics.py:31): 59 %, 2 410 samples",
+        ],
+    );
+    assert_hides(&draw_page("job-no-profile", &busy(), &Route::Job(JobId(7))), &["samples"]);
 }
 
 /// An ended job cannot be cancelled, and its error is the first thing to read.

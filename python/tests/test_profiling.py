@@ -1,0 +1,85 @@
+"""Where calls are, and where they spend their time."""
+
+import time
+
+import pytest
+from function_samples import inc
+from polling import until
+
+
+def inner(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1000))
+
+
+def outer(seconds):
+    inner(seconds)
+    return seconds
+
+
+def names(node):
+    """Return the functions of a profile."""
+    return {node["description"]["name"]}.union(*map(names, node["children"].values()))
+
+
+def test_a_profile_has_the_functions_of_calls(client):
+    client.submit(outer, 1.5, pure=False).result(60)
+    until(lambda: "inner" in names(client.profile("outer")), "the samples to be told")
+    profile = client.profile("outer")
+    assert {"outer", "inner"} <= names(profile) and "submit" not in names(profile)
+    (first,) = profile["children"].values()
+    assert first["description"]["name"] == "outer" and first["description"]["filename"].endswith("test_profiling.py")
+    assert first["count"] == profile["count"] >= sum(child["count"] for child in first["children"].values())
+
+
+def test_a_profile_is_drawn(client, tmp_path):
+    client.submit(outer, 1.2, pure=False).result(60)
+    until(lambda: client.profile("outer")["count"], "the samples to be told")
+    profile, drawing = client.profile("outer", plot=True, filename=tmp_path / "profile.html")
+    assert profile["count"] and "inner" in drawing._repr_svg_()
+    assert "<svg" in (tmp_path / "profile.html").read_text()
+    with pytest.raises(NotImplementedError, match="start"):
+        client.profile(start=1)
+
+
+def test_call_stack_tells_where_a_call_is(client):
+    future = client.submit(outer, 6, pure=False)
+    found = client.call_stack(future)
+    by_keys = client.call_stack(keys=[future.key])
+    future.cancel()
+    for one in (found, by_keys):
+        ((address, stacks),) = one.items()
+        assert address in client.scheduler_info()["workers"]
+        assert [line.rpartition(" ")[2] for line in stacks[future.key]][:2] == ["outer", "inner"]
+
+
+def test_call_stack_of_a_call_that_has_ended_is_empty(client):
+    future = client.submit(inc, 1)
+    future.result(60)
+    assert client.call_stack(future) == {}
+
+
+def test_get_task_stream_tells_when_calls_ran(client):
+    before = time.time()
+    futures = client.map(outer, [0.01, 0.02], pure=False)
+    client.gather(futures)
+    keys = {future.key for future in futures}
+    until(lambda: keys <= {one["key"] for one in client.get_task_stream(start=before - 1)}, "the calls to be listed")
+    found = {one["key"]: one for one in client.get_task_stream(start=before - 1)}
+    for future in futures:
+        one = found[future.key]
+        (span,) = one["startstops"]
+        assert (one["name"], one["status"]) == ("outer", "OK") and one["worker"] in client.scheduler_info()["workers"]
+        assert before - 1 < span["start"] < span["stop"] < time.time() + 1
+    assert len(client.get_task_stream(count=1)) == 1
+    assert client.get_task_stream(stop=1) == []
+
+
+def test_story_tells_what_became_of_a_call(client):
+    future = client.submit(inc, 1, pure=False)
+    future.result(60)
+    until(lambda: len(client.story(future)) > 1, "the end of the call to be told")
+    story = client.story(future)
+    assert {key for key, _, _ in story} == {future.key}
+    assert [at for _, at, _ in story] == sorted(at for _, at, _ in story)
