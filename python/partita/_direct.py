@@ -59,7 +59,7 @@ def to_table(parts: Sequence[memoryview]) -> pa.Table:
 def join_parts(table: pa.Table) -> Any:
     """Return the value of a table of bytes. Each of its buffers is in memory of its own, which can be written to."""
     lengths = json.loads(table.schema.metadata[_HEADER])["Pickle"]["parts"]
-    views = [memoryview(_bytes_of(chunk)) for chunk in table.column(0).chunks]
+    views = [memoryview(_bytes_of(chunk)).cast("B") for chunk in table.column(0).chunks]
     parts = _divide(views, lengths)
     return pickle.loads(parts[0], buffers=parts[1:])
 
