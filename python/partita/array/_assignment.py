@@ -158,6 +158,7 @@ def _entries(one: Any, sizes: Any, is_scalar: bool) -> list[Any]:
         offset = 0
         for number, at, box in zip(numbers, blocks, boxes):
             if number:
+                box = slice(None) if box is None else box
                 found[at] = (box, slice(None) if is_scalar else slice(offset, offset + number))
             offset += number
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,9 @@ __all__ = [
 #: Size of blocks that are chosen automatically.
 CHUNK_SIZE = "128MiB"
 
+#: How much larger than wanted present blocks may be when they are joined.
+TOLERANCE = 1.25
+
 UNKNOWN_REMEDY = "call x.compute_chunk_sizes() first, which computes them"
 
 
@@ -36,6 +40,10 @@ class PerformanceWarning(Warning):
 
 def is_unknown(sizes: Iterable[Any]) -> bool:
     """Whether a size is unknown, that is NaN."""
+    if isinstance(sizes, tuple):
+        # One pass in C, since an axis may have a million blocks.
+        total = sum(sizes)
+        return isinstance(total, float) and math.isnan(total)
     return any(isinstance(one, float) and math.isnan(one) for one in sizes)
 
 
@@ -188,7 +196,8 @@ def _check(chunks: tuple[Any, ...], shape: Any) -> tuple[tuple[Any, ...], ...]:
                 sizes = _split(_as_size(size), _as_size(one))
         else:
             try:
-                sizes = tuple([_as_size(block) for block in one])
+                one = tuple(one)
+                sizes = one if set(map(type, one)) == {int} else tuple([_as_size(block) for block in one])
             except TypeError:
                 raise TypeError(f"chunks must be sizes or tuples of sizes, not {one!r} for axis {axis}") from None
             if not sizes:
@@ -196,7 +205,7 @@ def _check(chunks: tuple[Any, ...], shape: Any) -> tuple[tuple[Any, ...], ...]:
                     "Empty tuples are not allowed in chunks. Express zero length dimensions with 0(s) in chunks"
                 )
             total = sum(sizes)
-            if any(block < 0 for block in sizes):
+            if min(sizes) < 0:
                 raise ValueError(f"chunk sizes must not be negative: {one!r}")
             if size is not None and total != size and not math.isnan(total) and not math.isnan(size):
                 raise ValueError(f"Chunks do not add up to shape. Got chunks={chunks}, shape={tuple(shape)}")
@@ -259,6 +268,7 @@ def _follow(free: list[int], shape: tuple[Any, ...], budget: float, models: list
     """Return sizes of blocks near a budget that follow the boundaries of others."""
     found: dict[int, Any] = {}
     free = list(free)
+    factor = 1.0
     medians = {axis: max(float(np.median(models[axis])), 1.0) for axis in free}
     while free:
         factor = (budget / math.prod(medians[axis] for axis in free)) ** (1 / len(free))
@@ -269,17 +279,16 @@ def _follow(free: list[int], shape: tuple[Any, ...], budget: float, models: list
             found[axis] = shape[axis]
             budget /= max(shape[axis], 1)
             free.remove(axis)
+    shrinks = factor < 1 if free else False
     for axis in free:
         wanted = medians[axis] * factor
-        largest = max(models[axis])
-        if largest <= wanted * 1.25 ** (1 / len(free)):
+        if not shrinks and max(models[axis]) <= wanted * TOLERANCE ** (1 / len(free)):
             found[axis] = _merged(models[axis], wanted)
-        else:
-            # Whole parts of the former blocks, if that is near the budget.
-            parts = math.ceil(largest / max(wanted, 1))
-            found[axis] = max(1, min(int(wanted), math.ceil(largest / parts)))
-            if largest % found[axis] and wanted >= 1:
-                found[axis] = max(1, int(wanted))
+            continue
+        mode, count = collections.Counter(models[axis]).most_common(1)[0]
+        # Multiples of the size that most blocks have.
+        unit = mode if mode > 1 and count >= len(models[axis]) / 2 else shape[axis]
+        found[axis] = max(1, int(wanted)) if wanted <= unit else int(wanted // unit * unit)
     return found
 
 
@@ -341,19 +350,17 @@ def common_blockdim(blockdims: Iterable[Any]) -> tuple[Any, ...]:
     unique = list(dict.fromkeys(tuple(one) for one in blockdims))
     if not unique:
         return ()
-    # NaN differs from itself.
-    shown = {repr(one): one for one in unique}
-    if len(shown) == 1:
-        return next(iter(shown.values()))
-    others = {text: one for text, one in shown.items() if tuple(one) != (1,)}
+    if len(unique) == 1:
+        return unique[0]
+    others = [one for one in unique if one != (1,)]
     if len(others) == 1:
-        return next(iter(others.values()))
-    if any(is_unknown(one) for one in others.values()):
-        raise ValueError(f"Arrays' chunk sizes {tuple(others.values())} are unknown and differ; {UNKNOWN_REMEDY}")
-    totals = {sum(one) for one in others.values()}
+        return others[0]
+    if any(is_unknown(one) for one in others):
+        raise ValueError(f"Arrays' chunk sizes {tuple(others)} are unknown and differ; {UNKNOWN_REMEDY}")
+    totals = {sum(one) for one in others}
     if len(totals) > 1:
         raise ValueError(f"Chunks do not align: sizes {sorted(totals)} of one axis differ")
-    ends = sorted(set(itertools.chain.from_iterable(itertools.accumulate(one) for one in others.values())))
+    ends = sorted(set(itertools.chain.from_iterable(itertools.accumulate(one) for one in others)))
     return tuple([end - begin for begin, end in zip([0, *ends], ends)])
 
 
@@ -372,7 +379,7 @@ def broadcast_chunks(*chunkss: Any) -> tuple[tuple[Any, ...], ...]:
     found = []
     for sizes in itertools.zip_longest(*[tuple(reversed(one)) for one in chunkss], fillvalue=None):
         given = [tuple(one) for one in sizes if one is not None]
-        others = list({repr(one): one for one in given if one != (1,)}.values())
+        others = list(dict.fromkeys(one for one in given if one != (1,)))
         if len(others) > 1:
             raise ValueError(f"Chunks do not align: {others}")
         found.append(others[0] if others else (1,))

@@ -92,7 +92,7 @@ class Array(Methods, Collection):
     @property
     def shape(self) -> tuple[Any, ...]:
         """The size along each axis."""
-        return tuple([sum(sizes) for sizes in self._node.chunks])
+        return self._node.shape
 
     @property
     def dtype(self) -> Any:

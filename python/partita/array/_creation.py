@@ -86,7 +86,7 @@ def _create(
     kind = function(0, *args, dtype=kind).dtype
     found = normalize_chunks("auto" if chunks is None else chunks, shape, dtype=kind)
     model = like._meta if isinstance(like, Array) else like
-    if is_unknown(itertools.chain.from_iterable(found)):
+    if any(map(is_unknown, found)):
         raise ValueError(f"cannot create an array with unknown chunk sizes {found}")
     made = make_meta(meta if meta is not None else model, kind, len(found))
     kwargs: dict[str, Any] = {"dtype": kind, "order": order or "C"}

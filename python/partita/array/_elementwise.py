@@ -332,7 +332,7 @@ def unify_chunks(*args: Any, **kwargs: Any) -> tuple[dict[Any, Any], list[Any]]:
                 for label, dim in zip(labels, one.chunks)
             ]
         )
-        if chunks != one.chunks and repr(chunks) != repr(one.chunks):
+        if chunks != one.chunks:
             one = one.rechunk(chunks)
         found.append(one)
     return known, found

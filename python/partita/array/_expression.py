@@ -55,7 +55,7 @@ class Node:
     name : str, optional
         The identity of the array: nodes with equal names have equal blocks.
     token : object, optional
-        Stands for the function and all its arguments in the name.
+        Stands for the function, all its arguments, the maps and the chunks in the name.
     """
 
     __slots__ = (
@@ -69,6 +69,7 @@ class Node:
         "options",
         "params",
         "reads",
+        "shape",
         "tables",
         "user",
         "values",
@@ -91,6 +92,7 @@ class Node:
         token: Any = None,
     ) -> None:
         self.chunks = chunks
+        self.shape = tuple([sum(sizes) for sizes in chunks])
         self.meta = meta
         self.function = function
         self.reads = tuple(reads)
@@ -101,8 +103,17 @@ class Node:
         self.cheap = cheap
         self.user = user
         if name is None:
-            parts = (function, self.tables, values, self.params) if token is None else token
-            name = f"{label}-{tokenize(parts, self.reads, chunks, str(getattr(meta, 'dtype', None)))}"
+            dtype = str(getattr(meta, "dtype", None))
+            if token is None:
+                known = [sizes_token(one) for one in chunks]
+                tables = [
+                    (axis, known[axis] if entries is chunks[axis] else entries) if axis < len(chunks) else (axis, entries)
+                    for axis, entries in self.tables
+                ]
+                parts: Any = (function, tables, values, self.params, self.reads, known)
+            else:
+                parts = (token, [read.source.name for read in self.reads])
+            name = f"{label}-{tokenize(parts, dtype)}"
         self.name = name
         self.options = current_options()
 
@@ -147,6 +158,11 @@ class Node:
         return self.name
 
 
+def sizes_token(sizes: tuple[Any, ...]) -> Any:
+    """Return what stands for the sizes of the blocks along an axis in a name."""
+    return sizes if len(sizes) < 64 else ("sizes", len(sizes), np.asarray(sizes).tobytes())
+
+
 def _load_node(kind: type, state: dict[str, Any]) -> Any:
     made: Any = object.__new__(kind)
     for name, value in state.items():
@@ -182,7 +198,7 @@ class Constant(Node):
 
     def __init__(self, label: str, chunks: Chunks, meta: Any, array: Any, name: str | None = None) -> None:
         if name is None:
-            name = f"{label}-{tokenize(array, chunks)}"
+            name = f"{label}-{tokenize(array, [sizes_token(one) for one in chunks])}"
         super().__init__(label, chunks, meta, identity, name=name, cheap=True)
         self.array = array
 
@@ -223,8 +239,7 @@ def sorted_nodes(wanted: Iterable[Node]) -> list[Node]:
 
 def _bytes(node: Node) -> float:
     size = 1.0
-    for sizes in node.chunks:
-        known = sum(sizes)
+    for known in node.shape:
         # An unknown size is at most that of what it was selected from, which is counted as well.
         size *= 1 if math.isnan(known) else known
     return size * getattr(node.dtype, "itemsize", 8)

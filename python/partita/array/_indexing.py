@@ -220,22 +220,26 @@ def _checked(one: Any, axis: int, size: Any) -> Any:
 # Slices and integers.
 
 
-def slice_axis(sizes: Any, part: slice) -> tuple[tuple[int, ...], list[int], list[slice]]:
-    """Return the sizes of the blocks of a slice, which block each reads, and which part of it.
+def slice_axis(sizes: Any, part: slice) -> tuple[tuple[int, ...], list[int], list[Any]]:
+    """Return the sizes of the blocks of a slice, which block each reads, and which part of it; None for the whole block.
 
     Examples
     --------
+    >>> slice_axis((3, 3, 3), slice(1, 8, 1))
+    ((2, 3, 2), [0, 1, 2], [slice(1, 3, None), None, slice(0, 2, None)])
     >>> slice_axis((3, 3), slice(1, 6, 2))
     ((1, 2), [0, 1], [slice(1, 3, 2), slice(0, 3, 2)])
     """
     start, stop, step = part.start, part.stop, part.step
     found: list[int] = []
     blocks: list[int] = []
-    boxes: list[slice] = []
+    boxes: list[Any] = []
     begins = starts(sizes)
     count = len(range(start, stop, step))
     if not count:
         return (0,), [0], [slice(0, 0)]
+    if step == 1 and 0 not in sizes:
+        return _slice_run(sizes, begins, start, stop)
     last = start + (count - 1) * step
     order: Any = range(len(sizes)) if step > 0 else range(len(sizes) - 1, -1, -1)
     for at in order:
@@ -259,6 +263,20 @@ def slice_axis(sizes: Any, part: slice) -> tuple[tuple[int, ...], list[int], lis
         found.append(number)
         blocks.append(at)
     return tuple(found), blocks, boxes
+
+
+def _slice_run(
+    sizes: Any, begins: list[int], start: int, stop: int
+) -> tuple[tuple[int, ...], list[int], list[Any]]:
+    """Return the blocks of neighbouring items: those between the first and the last one are whole."""
+    first, last = bisect.bisect_right(begins, start) - 1, bisect.bisect_left(begins, stop) - 1
+    found, boxes = list(sizes[first : last + 1]), [None] * (last + 1 - first)
+    for at in {first, last}:
+        low, high = max(start - begins[at], 0), min(stop - begins[at], sizes[at])
+        if (low, high) != (0, sizes[at]):
+            found[at - first] = high - low
+            boxes[at - first] = slice(low, high)  # type: ignore[call-overload]
+    return tuple(found), list(range(first, last + 1)), boxes
 
 
 def _basic(x: Any, parts: list[Any]) -> Any:
@@ -296,9 +314,9 @@ def _basic(x: Any, parts: list[Any]) -> Any:
     for at in new_axes:
         index[at] = None
     if not new_axes:
-        return array_of(Node("getitem", tuple(chunks), meta, identity, [Read(x._node, maps)]))
+        return array_of(Node("getitem", tuple(chunks), meta, identity, [Read(x._node, maps)], token=("getitem", parts)))
     params = {"index": tuple(index)}
-    return array_of(Node("getitem", tuple(chunks), meta, index_block, [Read(x._node, maps)], params=params))
+    return array_of(Node("getitem", tuple(chunks), meta, index_block, [Read(x._node, maps)], params=params, token=("getitem", parts)))
 
 
 def _is_whole(one: slice, size: Any) -> bool:

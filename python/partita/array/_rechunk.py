@@ -14,7 +14,7 @@ from .._tasks import identity
 from ._axis_maps import Axis, Read
 from ._chunks import UNKNOWN_REMEDY, is_unknown, normalize_chunks, starts
 from ._core import array_of
-from ._expression import Constant, Node
+from ._expression import Constant, Node, sizes_token
 
 __all__ = ["overlap_maps", "rechunk", "spans"]
 
@@ -65,7 +65,7 @@ def rechunk(
         chunks = tuple([old if one is None else one for one, old in zip(chunks, x.chunks)])
     chunks = _with_unknown(chunks, x)
     found = normalize_chunks(chunks, x.shape, limit=block_size_limit, dtype=x.dtype, previous_chunks=x.chunks)
-    if repr(found) == repr(x.chunks):
+    if found == x.chunks:
         if not balance:
             return x
     elif not x.ndim:
@@ -73,7 +73,7 @@ def rechunk(
     if balance:
         found = tuple([_balanced(sizes) for sizes in found])
     for old, new in zip(x.chunks, found):
-        if (is_unknown(old) or is_unknown(new)) and repr(old) != repr(new):
+        if (is_unknown(old) or is_unknown(new)) and old != new:
             raise ValueError(
                 f"Chunks must be unchanging along dimensions with missing values: cannot rechunk {old} to {new}; "
                 f"{UNKNOWN_REMEDY}"
@@ -86,7 +86,8 @@ def rechunk(
         return array_of(Constant("rechunk", found, x._meta, x._node.array, name=f"rechunk-{_token(x, found)}"))
     axes = overlap_maps(x.chunks, found)
     is_whole = all(one.is_single and one.boxes is None for one in axes)
-    node = Node("rechunk-merge", found, x._meta, identity, [Read(x._node, axes, join=not is_whole)])
+    token = ("rechunk", [sizes_token(one) for one in found])
+    node = Node("rechunk-merge", found, x._meta, identity, [Read(x._node, axes, join=not is_whole)], token=token)
     return array_of(node)
 
 
@@ -159,7 +160,7 @@ def overlap_maps(old: Any, new: Any) -> list[Axis]:
     """Return the maps of an array of chunks `new` over one of chunks `old`."""
     axes = []
     for axis, (before, after) in enumerate(zip(old, new)):
-        if repr(before) == repr(after):
+        if before == after:
             axes.append(Axis(axis))
             continue
         ranges, boxes = spans(before, after)

@@ -253,7 +253,7 @@ class _Distributions:
             if isinstance(a, (list, tuple)):
                 a = np.asarray(a)
             if a.ndim != 1:
-                raise NotImplementedError("choice() supports only arrays with one dimension; index with choice(len(a))")
+                raise ValueError("a must be one dimensional: choice() supports no other arrays; index with choice(len(a))")
             dtype, length = a.dtype, len(a)
             if not length:
                 raise ValueError("a must be non-empty")
