@@ -107,7 +107,9 @@ class Node:
             if token is None:
                 known = [sizes_token(one) for one in chunks]
                 tables = [
-                    (axis, known[axis] if entries is chunks[axis] else entries) if axis < len(chunks) else (axis, entries)
+                    (axis, known[axis] if entries is chunks[axis] else entries)
+                    if axis < len(chunks)
+                    else (axis, entries)
                     for axis, entries in self.tables
                 ]
                 parts: Any = (function, tables, values, self.params, self.reads, known)

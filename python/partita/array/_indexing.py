@@ -265,9 +265,7 @@ def slice_axis(sizes: Any, part: slice) -> tuple[tuple[int, ...], list[int], lis
     return tuple(found), blocks, boxes
 
 
-def _slice_run(
-    sizes: Any, begins: list[int], start: int, stop: int
-) -> tuple[tuple[int, ...], list[int], list[Any]]:
+def _slice_run(sizes: Any, begins: list[int], start: int, stop: int) -> tuple[tuple[int, ...], list[int], list[Any]]:
     """Return the blocks of neighbouring items: those between the first and the last one are whole."""
     first, last = bisect.bisect_right(begins, start) - 1, bisect.bisect_left(begins, stop) - 1
     found, boxes = list(sizes[first : last + 1]), [None] * (last + 1 - first)
@@ -316,7 +314,11 @@ def _basic(x: Any, parts: list[Any]) -> Any:
     if not new_axes:
         return array_of(Node("getitem", tuple(chunks), meta, identity, [Read(x._node, maps)], token=("getitem", parts)))
     params = {"index": tuple(index)}
-    return array_of(Node("getitem", tuple(chunks), meta, index_block, [Read(x._node, maps)], params=params, token=("getitem", parts)))
+    return array_of(
+        Node(
+            "getitem", tuple(chunks), meta, index_block, [Read(x._node, maps)], params=params, token=("getitem", parts)
+        )
+    )
 
 
 def _is_whole(one: slice, size: Any) -> bool:

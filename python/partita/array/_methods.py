@@ -157,7 +157,7 @@ class Methods:
     flatten = _delegate("_reshape", "ravel")
     squeeze = _delegate("_shape", "squeeze")
     swapaxes = _delegate("_shape", "swapaxes")
-    repeat = _delegate("_creation", "repeat")
+    repeat = _delegate("_repeats", "repeat")
     choose = _delegate("routines", "choose")
     nonzero = _delegate("routines", "nonzero")
     dot = _delegate("_products", "dot")

@@ -148,7 +148,7 @@ def cov(
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
     """Return the correlation coefficients of variables, as ``numpy.corrcoef``."""
-    from ._creation import diag
+    from ._sequences import diag
     from .ufunc import sqrt  # type: ignore[attr-defined]
 
     c = cov(x, y, rowvar)

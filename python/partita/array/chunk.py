@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .routines import coarsen_block
+from ._coarsen import coarsen_block
 
 __all__ = ["coarsen"]
 

@@ -179,7 +179,7 @@ def frequency_block(block: Any, n: int, d: float) -> Any:
 
 def fftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Any:
     """Return the frequencies of a transform, as ``numpy.fft.fftfreq``."""
-    from ._creation import arange
+    from ._sequences import arange
 
     n, d = int(n), float(d)
     x = arange(n, dtype=float, chunks=chunks)
@@ -189,7 +189,7 @@ def fftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Any:
 
 def rfftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Any:
     """Return the frequencies of a real transform, as ``numpy.fft.rfftfreq``."""
-    from ._creation import arange
+    from ._sequences import arange
 
     n, d = int(n), float(d)
     return arange(n // 2 + 1, dtype=float, chunks=chunks) / (n * d)

@@ -139,7 +139,7 @@ def reflect(x: Any, axis: int, depth: int) -> Any:
 
 def nearest(x: Any, axis: int, depth: int) -> Any:
     """Add the last items at both ends of an axis, repeated."""
-    from ._creation import repeat
+    from ._repeats import repeat
 
     size = x.shape[axis]
     left = repeat(x[_along(axis, slice(0, 1))], depth, axis=axis)

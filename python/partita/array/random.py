@@ -231,7 +231,7 @@ class _Distributions:
 
     def permutation(self, x: Any) -> Any:
         """Return the items along the first axis in random order, as NumPy."""
-        from ._creation import arange
+        from ._sequences import arange
 
         if isinstance(x, (int, np.integer)):
             x = arange(int(x), chunks="auto")
@@ -253,7 +253,9 @@ class _Distributions:
             if isinstance(a, (list, tuple)):
                 a = np.asarray(a)
             if a.ndim != 1:
-                raise ValueError("a must be one dimensional: choice() supports no other arrays; index with choice(len(a))")
+                raise ValueError(
+                    "a must be one dimensional: choice() supports no other arrays; index with choice(len(a))"
+                )
             dtype, length = a.dtype, len(a)
             if not length:
                 raise ValueError("a must be non-empty")
