@@ -16,6 +16,7 @@ from ._axis_maps import All, At, Axis, Read
 from ._chunks import UNKNOWN_REMEDY, is_unknown, starts
 from ._core import Array, array_of, make_meta
 from ._expression import Constant, Node
+from ._pushdown import push_slices
 from ._shape import index_block
 
 __all__ = ["getitem", "normalize_index", "take"]
@@ -285,6 +286,9 @@ def _basic(x: Any, parts: list[Any]) -> Any:
         return x
     if isinstance(x._node, Constant) and not is_unknown(x.shape):
         return _constant(x, parts)
+    pushed = push_slices(x, parts, slice_axis)
+    if pushed is not None:
+        return pushed
     chunks: list[Any] = []
     maps: list[Any] = []
     new_axes = []

@@ -14,7 +14,9 @@ from .._tasks import identity
 from ._axis_maps import Axis, Read
 from ._chunks import UNKNOWN_REMEDY, is_unknown, normalize_chunks, starts
 from ._core import array_of
+from ._creation import fill_block
 from ._expression import Constant, Node, sizes_token
+from ._pushdown import with_chunks_of_fill
 
 __all__ = ["overlap_maps", "rechunk", "spans"]
 
@@ -84,6 +86,8 @@ def rechunk(
         return x
     if isinstance(x._node, Constant):
         return array_of(Constant("rechunk", found, x._meta, x._node.array, name=f"rechunk-{_token(x, found)}"))
+    if x._node.function is fill_block:
+        return with_chunks_of_fill(x._node, found)
     axes = overlap_maps(x.chunks, found)
     is_whole = all(one.is_single and one.boxes is None for one in axes)
     token = ("rechunk", [sizes_token(one) for one in found])
