@@ -75,3 +75,27 @@ def test_arrays_inside_of_functions(on_cluster):
         return partita.array.ones(10, chunks=5).sum().compute()
 
     assert on_cluster.submit(total).result() == 10
+
+
+def test_large_blocks_are_sent_once(on_cluster, monkeypatch):
+    a = np.ones((2000, 1000))
+    x = da.from_array(a, chunks=(1000, 1000))
+    sent = []
+    scatter = on_cluster.scatter
+    monkeypatch.setattr(
+        on_cluster, "scatter", lambda values, **options: sent.append(len(values)) or scatter(values, **options)
+    )
+    assert (x.sum() + x.max()).compute() == 2e6 + 1
+    assert sent == [2]
+
+
+def test_frames_and_arrays(on_cluster):
+    pd = pytest.importorskip("pandas")
+    from partita import dataframe as dd
+
+    frame = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3], "b": [1.0, 2.0, 3.0]}), npartitions=2)
+    x = frame.to_dask_array(lengths=True)
+    np.testing.assert_array_equal(x.compute(), [[1, 1], [2, 2], [3, 3]])
+    assert frame.a.values.sum().compute() == 6
+    again = dd.from_dask_array(x, columns=["a", "b"])
+    assert again.b.sum().compute() == 6

@@ -173,7 +173,7 @@ def assign_block(block: Any, value: Any, *entries: Any, kept: tuple[int, ...]) -
     """Return a block with the items of a value where the entries of all axes say so."""
     if any(one is None for one in entries):
         return block
-    if not isinstance(block, np.ndarray):
+    if not isinstance(block, (np.ndarray, np.generic)):
         return _assign_other(block, value, entries, kept)
     found = np.array(block, subok=True, copy=True)
     if isinstance(value, np.ma.MaskedArray) and not isinstance(found, np.ma.MaskedArray):

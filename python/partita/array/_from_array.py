@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._collection import is_collection
+from .._collection import is_collection, is_frame
 from .._tokens import tokenize
 from ..utils import SerializableLock
 from ._chunks import normalize_chunks, starts
@@ -200,6 +200,10 @@ def _convert(a: Any, dtype: Any, order: Any, like: Any, convert: Callable[..., A
         return _with_dtype(a, dtype)
     elif hasattr(a, "to_dask_array"):
         return _with_dtype(a.to_dask_array(), dtype)
+    elif is_frame(a) and hasattr(a, "to_delayed"):
+        from ._interchange import from_frame
+
+        return _with_dtype(from_frame(a), dtype)
     elif type(a).__module__.partition(".")[0] == "xarray" and hasattr(a, "data"):
         return _with_dtype(_convert(a.data, None, order, None, convert, **kwargs), dtype)
     elif type(a).__module__.startswith("dask.array") and hasattr(a, "__dask_graph__"):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .._direct import UPLOAD_BYTES_MIN
 from .._tasks import Task, identity
 from ..utils import key_split
 from ._axis_maps import All, At, Axis, Read
@@ -61,7 +62,10 @@ def _as_task(node: Node, at: int, block: Any) -> Any:
 
 def _constants(node: Constant, wanted: bool) -> list[Any]:
     blocks = [node.array[index] for index in itertools.product(*node.starts())]
-    return [_as_task(node, at, block) for at, block in enumerate(blocks)] if wanted else blocks
+    if not wanted and not any(block.nbytes >= UPLOAD_BYTES_MIN for block in blocks):
+        return blocks
+    # Large blocks are tasks of their own, so that they are sent once.
+    return [_as_task(node, at, block) for at, block in enumerate(blocks)]
 
 
 def _aliases(node: Node, made: dict[str, list[Any]]) -> list[Any]:

@@ -312,7 +312,8 @@ def _method(name: str, module: str) -> Callable[..., Any]:
         f"Draw samples of ``{name}``, as NumPy.\n\n"
         "        Parameters\n        ----------\n        *args\n            The parameters, as in NumPy: numbers or arrays.\n"
         "        size : int or tuple of int, optional\n            Shape of the array.\n"
-        "        chunks : tuple or str\n            The chunks.\n        "
+        "        chunks : tuple or str\n            The chunks.\n\n        "
+        f"The documentation of NumPy follows:\n\n{getattr(np.random.RandomState, name).__doc__}"
     )
     return method
 
