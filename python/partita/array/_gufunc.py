@@ -12,6 +12,7 @@ from ..utils import funcname
 from ._axis_maps import At, Axis, Read
 from ._blockwise import bind
 from ._core import Array, array_of, make_meta
+from ._documentation import documentation_of
 from ._elementwise import _is_user, as_array, infer_dtype, unify_chunks
 from ._expression import Node
 
@@ -427,7 +428,7 @@ class gufunc:
         self.__name__ = funcname(pyfunc)
         self.__doc__ = (
             f"Bound ``dask.array.gufunc``\nfunc: ``{self.__name__}``\nsignature: ``'{signature}'``\n\nParameters\n----------\n"
-            f"*args : numpy/dask arrays or scalars\n    Arrays to which to apply ``func``.\n\n{pyfunc.__doc__}"
+            f"*args : numpy/dask arrays or scalars\n    Arrays to which to apply ``func``.\n\n{documentation_of(pyfunc)}"
         )
 
     def __call__(self, *args: Any, allow_rechunk: bool = False, **kwargs: Any) -> Any:

@@ -229,7 +229,7 @@ def slice_axis(sizes: Any, part: slice) -> tuple[tuple[int, ...], list[int], lis
     >>> slice_axis((3, 3, 3), slice(1, 8, 1))
     ((2, 3, 2), [0, 1, 2], [slice(1, 3, None), None, slice(0, 2, None)])
     >>> slice_axis((3, 3), slice(1, 6, 2))
-    ((1, 2), [0, 1], [slice(1, 3, 2), slice(0, 3, 2)])
+    ((1, 2), [0, 1], [slice(1, 2, 2), slice(0, 3, 2)])
     """
     start, stop, step = part.start, part.stop, part.step
     found: list[int] = []

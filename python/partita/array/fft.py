@@ -11,6 +11,7 @@ import numpy as np
 
 from ._axis_maps import Axis, Read
 from ._core import array_of
+from ._documentation import documentation_of
 from ._elementwise import as_array
 from ._expression import Node
 from ._shape import along
@@ -150,7 +151,7 @@ def fft_wrap(
     where = getattr(importlib.import_module(module), "__name__", module) if module else module
     function.__doc__ = (
         f"Wrapping of {where}.{fft_func.__name__}\n\nThe axis along which the transform is applied must have only one chunk. To "
-        f"change the array's chunking use ``rechunk``.\n\nThe numpy.fft docstring follows below:\n\n{fft_func.__doc__}"
+        f"change the array's chunking use ``rechunk``.\n\nThe numpy.fft docstring follows below:\n\n{documentation_of(fft_func)}"
     )
     return function
 

@@ -12,6 +12,7 @@ import numpy as np
 from ._axis_maps import Axis, Read
 from ._chunks import broadcast_shapes, normalize_chunks
 from ._core import Array, array_of
+from ._documentation import documentation_of
 from ._expression import Node
 from ._shape import broadcast_to
 
@@ -313,7 +314,7 @@ def _method(name: str, module: str) -> Callable[..., Any]:
         "        Parameters\n        ----------\n        *args\n            The parameters, as in NumPy: numbers or arrays.\n"
         "        size : int or tuple of int, optional\n            Shape of the array.\n"
         "        chunks : tuple or str\n            The chunks.\n\n        "
-        f"The documentation of NumPy follows:\n\n{getattr(np.random.RandomState, name).__doc__}"
+        f"The documentation of NumPy follows:\n\n{documentation_of(getattr(np.random.RandomState, name))}"
     )
     return method
 

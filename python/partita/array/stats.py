@@ -6,8 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.special
-from scipy.stats import distributions
 
 from ..delayed import delayed
 from . import reductions
@@ -73,16 +71,22 @@ def _check_policy(nan_policy: str) -> None:
 
 def two_sided(t: Any, df: Any) -> Any:
     """Return the probability of a value of Student's t on both sides."""
+    from scipy.stats import distributions
+
     return distributions.t.sf(np.abs(t), df) * 2
 
 
 def chi_squared(value: Any, df: Any) -> Any:
     """Return the probability of a larger value of chi-squared."""
+    from scipy.stats import distributions
+
     return distributions.chi2.sf(value, df)
 
 
 def normal(value: Any) -> Any:
     """Return the probability of a value of the normal distribution on both sides."""
+    from scipy.stats import distributions
+
     return 2 * distributions.norm.sf(np.abs(value))
 
 
@@ -134,6 +138,8 @@ def power_divergence(f_obs: Any, f_exp: Any = None, ddof: int = 0, axis: int | N
                 f"invalid string for lambda_: {lambda_!r}. Valid strings are {', '.join(map(repr, _POWERS))}"
             )
         lambda_ = _POWERS[lambda_]
+    import scipy.special
+
     lambda_ = 1 if lambda_ is None else lambda_
     if f_exp is None:
         f_exp = f_obs.mean(axis=axis, keepdims=True)
@@ -229,6 +235,8 @@ def normaltest(a: Any, axis: int = 0, nan_policy: str = "propagate") -> Any:
 
 def f_oneway(*args: Any) -> Any:
     """Test whether groups have equal means, as ``scipy.stats.f_oneway``."""
+    import scipy.special
+
     groups = len(args)
     whole = concatenate(args)
     count = len(whole)
