@@ -261,6 +261,13 @@ def test_collections():
     same(da.concatenate([da.from_delayed(one, (2,), dtype="i8") for one in delayed]), np.arange(6))
 
 
+def test_long_chains():
+    x = da.ones(4, chunks=2)
+    for _ in range(3000):
+        x = x + 1
+    same(pickle.loads(pickle.dumps(x)), np.full(4, 3001.0))
+
+
 def test_results_do_not_share_memory():
     x = da.from_array(np.arange(4), chunks=4)
     x.compute()[0] = 9

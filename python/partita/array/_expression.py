@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._options import current_options
-from .._tasks import Task, find_inputs, identity
+from .._tasks import Task, find_inputs, flatten, identity, unflatten
 from .._tokens import tokenize
 from ._axis_maps import Read
 
@@ -146,15 +146,19 @@ class Node:
         )
 
     def __reduce__(self) -> Any:
-        return _load_node, (
-            type(self),
-            {
-                name: getattr(self, name)
-                for kind in type(self).__mro__
-                for name in getattr(kind, "__slots__", ())
-                if name != "__weakref__"
-            },
-        )
+        # As a flat list, since chains may be long.
+        order = sorted_nodes([self])
+        places = {node.name: at for at, node in enumerate(order)}
+        return _load_nodes, ([node._state(places) for node in order],)
+
+    def _state(self, places: dict[str, int]) -> tuple[Any, ...]:
+        """Return the type and the attributes, with the numbers of the sources in the place of these."""
+        names = [
+            name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ()) if name != "__weakref__"
+        ]
+        state = {name: getattr(self, name) for name in names if name != "reads"}
+        reads = [(places[read.source.name], read.listed or read.axes, read.join, read.domain) for read in self.reads]
+        return type(self), state, reads
 
     def __dask_tokenize__(self) -> Any:
         return self.name
@@ -165,11 +169,16 @@ def sizes_token(sizes: tuple[Any, ...]) -> Any:
     return sizes if len(sizes) < 64 else ("sizes", len(sizes), np.asarray(sizes).tobytes())
 
 
-def _load_node(kind: type, state: dict[str, Any]) -> Any:
-    made: Any = object.__new__(kind)
-    for name, value in state.items():
-        setattr(made, name, value)
-    return made
+def _load_nodes(states: list[tuple[Any, ...]]) -> Any:
+    """Return the last of the nodes of a flat list."""
+    nodes: list[Any] = []
+    for kind, state, reads in states:
+        made: Any = object.__new__(kind)
+        for name, value in state.items():
+            setattr(made, name, value)
+        made.reads = tuple([Read(nodes[at], axes, join, domain) for at, axes, join, domain in reads])
+        nodes.append(made)
+    return nodes[-1]
 
 
 class Parts(Node):
@@ -181,16 +190,19 @@ class Parts(Node):
         super().__init__("parts", chunks, meta, identity, name=name, user=user)
         self.parts = parts
 
+    def _state(self, places: dict[str, int]) -> tuple[Any, ...]:
+        kind, state, reads = super()._state(places)
+        return kind, {**state, "parts": _FlatTasks(list(self.parts))}, reads
+
+
+class _FlatTasks:
+    """Tasks that are pickled as values, and not as inputs of another task."""
+
+    def __init__(self, tasks: list[Any]) -> None:
+        self.tasks = tasks
+
     def __reduce__(self) -> Any:
-        from .._tasks import flatten
-
-        return _load_parts, (self.name, self.chunks, self.meta, flatten(list(self.parts)), self.user)
-
-
-def _load_parts(name: str, chunks: Chunks, meta: Any, flat: Any, user: bool) -> Parts:
-    from .._tasks import unflatten
-
-    return Parts(name, chunks, meta, unflatten(*flat), user)
+        return unflatten, flatten(self.tasks)
 
 
 class Constant(Node):
