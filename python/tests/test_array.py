@@ -261,6 +261,13 @@ def test_collections():
     same(da.concatenate([da.from_delayed(one, (2,), dtype="i8") for one in delayed]), np.arange(6))
 
 
+def test_items_that_are_objects():
+    a = np.array(["x", None, 3], dtype=object)
+    same(da.from_array(a, chunks=2)[::-1], a[::-1])
+    assert da.from_array(np.array("word", dtype=object)).compute() == "word"
+    same(da.asarray(3) + da.arange(2), np.arange(2) + 3)
+
+
 def test_long_chains():
     x = da.ones(4, chunks=2)
     for _ in range(3000):

@@ -61,7 +61,7 @@ def _as_task(node: Node, at: int, block: Any) -> Any:
 
 
 def _constants(node: Constant, wanted: bool) -> list[Any]:
-    blocks = [node.array[index] for index in itertools.product(*node.starts())]
+    blocks = [node.array[index] if index else node.array for index in itertools.product(*node.starts())]
     if not wanted and not any(block.nbytes >= UPLOAD_BYTES_MIN for block in blocks):
         return blocks
     # Large blocks are tasks of their own, so that they are sent once.
