@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -232,20 +231,25 @@ def moment_aggregate(
     order: int = 2,
     ddof: Any = 0,
     root: bool = False,
+    skipna: bool = False,
     dtype: Any = None,
 ) -> Any:
     """Return the moment of an order."""
     found = _combined(parts, axis, order)
     n = found["n"] - ddof
     with np.errstate(divide="ignore", invalid="ignore"):
-        result = found[f"M{order}"] / np.where(n <= 0, np.nan, n) if np.any(n <= 0) else found[f"M{order}"] / n
-        if isinstance(found[f"M{order}"], np.ma.MaskedArray) and not isinstance(result, np.ma.MaskedArray):
-            result = np.ma.array(result, mask=np.ma.getmaskarray(found[f"M{order}"]))
-        if np.any(n == 0) and ddof:
-            # As in NumPy: a positive number divided by zero.
-            with contextlib.suppress(TypeError):
-                zero = n == 0
-                result = np.where(zero, np.divide(found[f"M{order}"], 0.0), result)
+        powers = found[f"M{order}"]
+        result: Any
+        if isinstance(powers, np.ma.MaskedArray):
+            # As in NumPy: without degrees of freedom a variance is masked, that of items with NaN is NaN.
+            valid = np.asarray(n) > 0
+            result = np.ma.array(
+                np.ma.getdata(powers) / np.where(valid, n, 1), mask=np.ma.getmaskarray(powers) | ~valid
+            )
+        elif skipna:
+            result = np.where(n > 0, powers / np.where(n > 0, n, 1), np.nan)
+        else:
+            result = powers / np.maximum(n, 0)
         if root:
             result = np.sqrt(result) if result.dtype.kind != "O" else np.vectorize(math.sqrt, otypes=[object])(result)
     if dtype is not None and dtype.kind != "O" and result.dtype != dtype:
@@ -277,8 +281,10 @@ def _moment(
     else:
         kind = np.var(np.ones((1,), dtype=a.dtype)).dtype
     work = np.dtype("f4") if kind == np.dtype("f2") else kind
+    # Integers have no NaN.
+    skipna = skipna and a.dtype.kind in "fcO"
     chunk = Chunk(moment_chunk, dtype=work, order=order, skipna=skipna)
-    aggregate = Chunk(moment_aggregate, order=order, ddof=ddof, root=root, dtype=kind)
+    aggregate = Chunk(moment_aggregate, order=order, ddof=ddof, root=root, skipna=skipna, dtype=kind)
     return _reduce(
         a, chunk, aggregate, Chunk(moment_combine, order=order), axis, keepdims, kind, split_every, out, label
     )
