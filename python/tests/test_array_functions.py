@@ -226,3 +226,40 @@ def test_shuffle():
     found = d.shuffle([[1, 4], [0, 2], [5, 3]], axis=1)
     same(found, a[:, [1, 4, 0, 2, 5, 3]])
     assert found.chunks[1] == (2, 2, 2)
+
+
+@pytest.mark.parametrize("ddof", [0, 1, 5])
+@pytest.mark.parametrize("name", ["var", "std", "nanvar", "nanstd"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_degrees_of_freedom(name, ddof):
+    for dtype in ("f8", "i4"):
+        a = (np.arange(12).reshape(3, 4) % 5).astype(dtype)
+        same(getattr(da, name)(da.from_array(a, chunks=2), axis=0, ddof=ddof), getattr(np, name)(a, axis=0, ddof=ddof))
+
+
+@pytest.mark.parametrize("mode", ["edge", "linear_ramp", "maximum", "mean", "minimum", "reflect", "symmetric", "wrap"])
+def test_padding(pair, mode):
+    a, d = pair
+    same(da.pad(d, ((7, 1), (0, 9)), mode=mode), np.pad(a, ((7, 1), (0, 9)), mode=mode))
+
+
+def test_products_of_floats_keep_their_range():
+    a = np.array([1e200, 1e200, 1e-300, 1e-200, 2.0, 0.0, 1e300, 1e300])
+    same(da.cumprod(da.from_array(a, chunks=2)), np.cumprod(a))
+    same(da.cumprod(da.from_array(a[::-1], chunks=3)), np.cumprod(a[::-1]))
+
+
+def test_sources_are_read_in_part():
+    values = np.arange(24).reshape(6, 4)
+    read = []
+
+    class Source:
+        shape, dtype, ndim = (6, 4), np.dtype("i8"), 2
+
+        def __getitem__(self, index):
+            read.append(values[index].size)
+            return values[index]
+
+    x = da.from_array(Source(), chunks=(3, 4), meta=np.empty((0, 0), dtype="i8"), name="source")
+    same(x[1:5:2, 1:3][1:], values[1:5:2, 1:3][1:])
+    assert sum(read) == 2

@@ -18,6 +18,11 @@ from ._tree import Call
 __all__ = ["cumprod", "cumreduction", "cumsum", "nancumprod", "nancumsum", "push"]
 
 
+#: Maximum number of blocks along an axis whose products are computed one after another, in the order of NumPy. Of more
+#: blocks, the products are combined, and intermediate products neither overflow nor vanish.
+CHAIN_MAX = 256
+
+
 def last_items(block: Any, axis: int) -> Any:
     """Return the last item of a block along an axis, or nothing of an empty block."""
     return block[(slice(None),) * axis + (slice(max(block.shape[axis] - 1, 0), None),)]
@@ -182,14 +187,40 @@ def scan_products(parts: list[Any]) -> list[Any]:
     return found
 
 
-def product_block(block: Any, carries: Any, at: int, axis: int, dtype: Any) -> Any:
+def product_block(block: Any, carry: Any, at: int, axis: int, dtype: Any) -> Any:
     """Return the cumulative product of a block after others, in the order of NumPy."""
     if at == 0 or not block.shape[axis]:
         return np.cumprod(block, axis=axis, dtype=dtype)
     found = np.array(block, dtype=dtype)
     first = (*[slice(None)] * axis, slice(0, 1))
-    found[first] = carries[at] * found[first]
+    found[first] = (carry[at] if isinstance(carry, list) else carry) * found[first]
     return np.cumprod(found, axis=axis, dtype=dtype)
+
+
+def product_carry(block: Any, *before: Any, axis: int, dtype: Any) -> Any:
+    """Return the last item of the cumulative product of a block after others."""
+    if not block.shape[axis]:
+        shape = tuple([1 if at == axis else size for at, size in enumerate(block.shape)])
+        return before[0] if before else np.ones(shape, dtype=dtype)
+    found = product_block(block, before[0] if before else None, len(before), axis, dtype)
+    return last_items(found, axis)
+
+
+def _carries(source: Node, chunks: Any, meta: Any, axis: int, dtype: Any) -> Any:
+    """Return the items that precede the blocks but the first, each computed from the one before."""
+    from ._joining import concatenate
+
+    ndim = len(chunks)
+    single = tuple([(1,) if at == axis else sizes for at, sizes in enumerate(chunks)])
+    found: list[Any] = []
+    for number in range(len(chunks[axis]) - 1):
+        maps: list[Any] = [At(number) if at == axis else Axis(at) for at in range(ndim)]
+        reads = [Read(source, maps)]
+        if found:
+            reads.append(Read(found[-1]._node, [Axis(at) for at in range(ndim)]))
+        params = {"axis": axis, "dtype": dtype}
+        found.append(array_of(Node("cumprod-carry", single, meta, product_carry, reads, params=params)))
+    return concatenate(found, axis=axis, allow_unknown_chunksizes=True)
 
 
 def without_nan(block: Any) -> Any:
@@ -205,20 +236,26 @@ def _float_products(x: Any, axis: int, dtype: Any, skipna: bool) -> Any:
     source = x._node
     if skipna:
         source = Node("nan-to-one", x.chunks, meta, without_nan, [Read(source, identity)])
-    ones = tuple([(1,) * len(sizes) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
-    totals = Node("cumprod-total", ones, meta, product_total, [Read(source, identity)], params={"axis": axis})
-    single = tuple([(1,) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
-    maps: list[Any] = [All() if at == axis else Axis(at) for at in range(x.ndim)]
-    scan = Node("cumprod-scan", single, meta, scan_products, [Read(totals, maps)])
-    first: list[Any] = [At(0) if at == axis else Axis(at) for at in range(x.ndim)]
+    count = x.numblocks[axis]
+    if count <= CHAIN_MAX:
+        carries = _carries(source, x.chunks, meta, axis, dtype)
+        before = [max(at - 1, 0) for at in range(count)]
+        read = Read(carries._node, [Axis(at, before) if at == axis else Axis(at) for at in range(x.ndim)])
+    else:
+        ones = tuple([(1,) * len(sizes) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
+        totals = Node("cumprod-total", ones, meta, product_total, [Read(source, identity)], params={"axis": axis})
+        single = tuple([(1,) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
+        maps: list[Any] = [All() if at == axis else Axis(at) for at in range(x.ndim)]
+        scan = Node("cumprod-scan", single, meta, scan_products, [Read(totals, maps)])
+        read = Read(scan, [At(0) if at == axis else Axis(at) for at in range(x.ndim)])
     return array_of(
         Node(
             "cumprod",
             x.chunks,
             meta,
             product_block,
-            [Read(source, identity), Read(scan, first)],
-            tables=[(axis, range(x.numblocks[axis]))],
+            [Read(source, identity), read],
+            tables=[(axis, range(count))],
             params={"axis": axis, "dtype": dtype},
         )
     )
@@ -228,12 +265,13 @@ def _cumulative(func: Any, binop: Any, ident: Any, x: Any, axis: Any, dtype: Any
     x = as_array(x)
     if binop is multiply_data and type(x._meta) is np.ndarray:
         kind = np.dtype(dtype) if dtype is not None else func(np.ones((1,), dtype=x.dtype)).dtype
-        if kind.kind == "f" and x.npartitions > 1:
+        if kind.kind in "fc" and x.npartitions > 1 and (kind.kind == "f" or max(x.numblocks) <= CHAIN_MAX):
             if axis is None:
                 check_known(x, "a cumulative function of the flattened array")
                 x, axis = x.flatten(), 0
-            found = _float_products(x, normalize_axis(axis, x.ndim), kind, func is np.nancumprod)
-            return handle_out(out, found)
+            axis = normalize_axis(axis, x.ndim)
+            if x.numblocks[axis] > 1:
+                return handle_out(out, _float_products(x, axis, kind, func is np.nancumprod))
     return cumreduction(func, binop, ident, x, axis, dtype, out=out, method=method)
 
 
