@@ -53,11 +53,12 @@ pub enum Observation {
     },
     /// What calls of functions printed, and tracebacks of those that failed.
     CallTexts(Vec<CallText>),
-    /// Where calls of functions were when a worker looked at them.
+    /// Where calls of functions were when a worker sampled them.
     Samples {
         /// The worker.
         worker: WorkerId,
-        /// What it saw since the last time.
+        /// What it saw since the last time. It is many small numbers: in a journal they are one text.
+        #[serde(with = "crate::packed")]
         samples: Samples,
     },
     /// A worker is leaving, left or was lost; or the cause of that was learnt later.

@@ -6,8 +6,8 @@
 //! [`FRAMES_UNTAKEN_MAX`] are on their way.
 
 use crate::view::{
-    AttemptView, ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView,
-    TableView, TaskView, TimelineView, TimelineWindow, WorkerView,
+    ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView, TableView,
+    TaskView, TimelineView, TimelineWindow, WorkerView,
 };
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::model::{JobRow, StageProfile, TaskRow, TaskState, WorkerRow};
@@ -30,9 +30,6 @@ pub const UPDATE_ROWS_MAX: usize = 500;
 
 /// Tasks in one answer.
 pub const TASKS_PAGE_MAX: u32 = 200;
-
-/// Attempts in one answer.
-pub const ATTEMPTS_MAX: u32 = 10_000;
 
 /// Something that a page can follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,13 +109,6 @@ pub enum Question {
         /// Only this stage.
         stage: Option<u32>,
     },
-    /// The attempts of a job that ended last.
-    Attempts {
-        /// The job.
-        job: JobId,
-        /// How many at most; [`ATTEMPTS_MAX`] at most.
-        limit: u32,
-    },
 }
 
 /// An answer to a [`Question`].
@@ -135,8 +125,6 @@ pub enum Answer {
     Task(Box<TaskView>),
     /// The profiles of stages, the one with the most samples first.
     Profiles(Vec<StageProfile>),
-    /// Attempts, in the order in which they ended.
-    Attempts(Vec<AttemptView>),
     /// The answer does not exist: why.
     None(String),
 }

@@ -17,6 +17,7 @@ pub mod follower;
 pub mod frame;
 pub mod model;
 pub mod notices;
+mod packed;
 pub mod replay;
 pub mod report;
 pub mod series;

@@ -231,7 +231,8 @@ class Submitter:
             parts = split_parts(value)
             key = _value_key(type(value).__name__, parts, pure)
             state = new.get(key) or session.find(key)
-            if state is None:
+            if state is None or state.status == "error":
+                # One that was lost with its worker is sent again.
                 state = new[key] = State(session, key, name)
                 state.is_wanted = True
                 uploads.append(_Upload(state, parts))

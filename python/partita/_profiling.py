@@ -45,7 +45,7 @@ class ProfilingMethods:
     def call_stack(self, futures: Any = None, keys: Any = None) -> dict[str, dict[str, tuple[str, ...]]]:
         """Return the lines of code at which running calls are, the outermost function first.
 
-        A call is looked at every 10 ms from outside of its process, once it has run for half a second.
+        A call is sampled every 10 ms from outside of its process, once it has run for half a second.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class ProfilingMethods:
                 continue
             for one in profiles:
                 if key is None or one["name"] in (str(key), key_split(key)):
-                    _merge(root, one)
+                    _merge(root, one["profile"])
         if not plot and filename is None:
             return root
         drawing = _Drawing(root)

@@ -361,7 +361,7 @@ pub struct StackFrame {
     pub line: u32,
 }
 
-/// Where a call was when it was looked at last.
+/// Where a call was when it was sampled last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallStack {
     /// The task.
@@ -472,7 +472,6 @@ pub struct StageProfile {
     /// Time from one sample of a running call to the next, in milliseconds.
     pub interval_ms: u64,
     /// The stacks that were sampled, of all workers.
-    #[serde(flatten)]
     pub profile: Profile,
 }
 

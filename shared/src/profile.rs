@@ -5,14 +5,21 @@ use crate::limits::{
     STACK_FRAMES_MAX,
 };
 use crate::model::{Profile, ProfileNode, Samples, StackFrame};
-use std::collections::HashMap;
 
 /// A tree of call stacks that grows.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileTree {
     profile: Profile,
-    frames: HashMap<StackFrame, u32>,
-    nodes: HashMap<(Option<u32>, u32), u32>,
+    /// For each node, the last of those below it and the one before it below the same parent.
+    links: Vec<Links>,
+    /// The last of the outermost nodes.
+    last: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Links {
+    last_child: Option<u32>,
+    before: Option<u32>,
 }
 
 impl ProfileTree {
@@ -72,26 +79,36 @@ impl ProfileTree {
 
     /// The node of a frame below another; a new one if there is room for it.
     fn child(&mut self, parent: Option<u32>, frame: &StackFrame) -> Option<u32> {
-        let number = match self.frames.get(frame) {
-            Some(number) => *number,
-            None if self.profile.nodes.len() >= PROFILE_NODES_MAX => return None,
-            None => {
-                let number = self.profile.frames.len() as u32;
-                self.profile.frames.push(frame.clone());
-                self.frames.insert(frame.clone(), number);
-                number
+        let last = parent.map_or(self.last, |parent| self.links[parent as usize].last_child);
+        // Few functions call many others from one line.
+        let mut at = last;
+        while let Some(node) = at {
+            if self.frame_of(node) == frame {
+                return Some(node);
             }
-        };
-        if let Some(node) = self.nodes.get(&(parent, number)) {
-            return Some(*node);
+            at = self.links[node as usize].before;
         }
         if self.profile.nodes.len() >= PROFILE_NODES_MAX {
             return None;
         }
+        let known = self.profile.frames.iter().position(|known| known == frame);
+        let number = known.unwrap_or_else(|| {
+            self.profile.frames.push(frame.clone());
+            self.profile.frames.len() - 1
+        });
         let node = self.profile.nodes.len() as u32;
-        self.profile.nodes.push(ProfileNode { parent, frame: number, samples: 0 });
-        self.nodes.insert((parent, number), node);
+        self.profile.nodes.push(ProfileNode { parent, frame: number as u32, samples: 0 });
+        self.links.push(Links { last_child: None, before: last });
+        match parent {
+            Some(parent) => self.links[parent as usize].last_child = Some(node),
+            None => self.last = Some(node),
+        }
         Some(node)
+    }
+
+    fn frame_of(&self, node: u32) -> &StackFrame {
+        let frame = self.profile.nodes[node as usize].frame;
+        &self.profile.frames[frame as usize]
     }
 }
 

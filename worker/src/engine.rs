@@ -125,7 +125,7 @@ impl Engine {
         self.pools.texts().take()
     }
 
-    /// Where calls were when they were looked at, if it is time to tell.
+    /// Where calls were when they were sampled, if it is time to tell.
     pub(crate) fn samples(&self) -> Option<Samples> {
         self.pools.profiler().take()
     }

@@ -2,7 +2,7 @@
 
 use super::{JobRecord, Model, StageRecord};
 use crate::event::Ending;
-use crate::frame::{ATTEMPTS_MAX, Answer, Question, TASKS_PAGE_MAX};
+use crate::frame::{Answer, Question, TASKS_PAGE_MAX};
 use crate::view::{AttemptView, InputView, Reason, TaskView};
 use partita_shared::ids::{JobId, TaskId};
 use partita_shared::limits::SAMPLE_INTERVAL_MS;
@@ -19,10 +19,6 @@ impl Model {
                 self.tasks(*job, *stage, *state, *after, *limit)
             }
             Question::Task(task) => self.task(*task),
-            Question::Attempts { job, limit } => {
-                let max = (*limit).min(ATTEMPTS_MAX) as usize;
-                Answer::Attempts(self.spans.latest(*job, max))
-            }
             Question::Profiles { job, stage } => self.profiles(*job, *stage),
         }
     }
@@ -145,6 +141,11 @@ impl Model {
             .collect();
         found.sort_by_key(|found| Reverse(found.profile.samples()));
         Answer::Profiles(found)
+    }
+
+    /// The attempts of a job that ended last, at most `max`, in the order in which they ended.
+    pub fn latest_attempts(&self, job: JobId, max: usize) -> Vec<AttemptView> {
+        self.spans.latest(job, max)
     }
 
     /// The attempts of a task that are remembered, the first first; one that runs is the last.

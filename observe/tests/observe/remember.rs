@@ -8,7 +8,8 @@ use partita_observe::model::Model;
 use partita_observe::view::{ClusterView, StageView};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{FailureKind, SlotTask, WorkerMetrics};
-use partita_shared::model::{JobState, TaskCounts, TaskState};
+use partita_shared::model::{CallStack, JobState, Samples, StackFrame, TaskCounts, TaskState};
+use partita_shared::profile::ProfileTree;
 use partita_shared::wire;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -142,7 +143,7 @@ fn rows(answer: Answer) -> (Vec<(u32, u32, TaskState, u16)>, bool) {
                 rows.iter().map(|row| (row.id.stage.index, row.id.index, row.state, row.attempts));
             (short.collect(), more)
         }
-        Answer::Task(_) | Answer::None(_) => panic!("no tasks"),
+        _ => panic!("no tasks"),
     }
 }
 
@@ -213,4 +214,34 @@ fn a_worker_page_has_recent_attempts() {
     let view = bench.model.worker_view(WorkerId(2)).expect("is there");
     assert_eq!(view.before, [(WorkerId(1), ended_ms, "it died".to_string())]);
     assert!(bench.model.worker_view(WorkerId(1)).expect("is remembered").on_slots.is_empty());
+}
+
+/// A running call shows where it is, also in the journal's form; what was sampled of a job is answered by stage.
+#[test]
+fn calls_that_run_have_stacks_and_profiles() {
+    let mut bench = Bench::new();
+    bench.join(1, 2);
+    bench.submit(1, &[4]);
+    let on = SlotTask { slot: 0, task: task(1, 0, 2), attempt: 1, since_us: 700 };
+    bench.measure(1, WorkerMetrics::default(), vec![on]);
+    let frame = StackFrame { function: "f".into(), file: "a.py".into(), line: 3 };
+    let mut tree = ProfileTree::default();
+    tree.add([&frame], 5);
+    let stack = CallStack { task: task(1, 0, 2), attempt: 1, frames: vec![frame.clone()] };
+    let samples =
+        Samples { profiles: vec![(task(1, 0, 2).stage, tree.into_profile())], stacks: vec![stack] };
+    let seen = Observation::Samples { worker: WorkerId(1), samples };
+    let text = serde_json::to_string(&seen).unwrap();
+    bench.see(serde_json::from_str(&text).unwrap());
+    let stack_of =
+        |bench: &Bench, index| match bench.model.answer(&Question::Task(task(1, 0, index))) {
+            Answer::Task(view) => view.stack,
+            other => panic!("{other:?}"),
+        };
+    assert_eq!((stack_of(&bench, 2), stack_of(&bench, 1)), (vec![frame], Vec::new()));
+    let profiles = |job, stage| bench.model.answer(&Question::Profiles { job: JobId(job), stage });
+    let Answer::Profiles(found) = profiles(1, None) else { panic!("no profiles") };
+    assert_eq!((found.len(), found[0].stage.index, found[0].profile.samples()), (1, 0, 5));
+    assert!(matches!(profiles(1, Some(7)), Answer::None(_)));
+    assert!(matches!(profiles(9, None), Answer::None(_)));
 }

@@ -19,6 +19,8 @@ use partita_observe::event::{Observation, SchedulerFacts, Seen};
 use partita_observe::frame::{Answer, FromPage, Question};
 use partita_observe::model::Model;
 use partita_observe::session::Watched;
+use partita_observe::view::AttemptView;
+use partita_shared::ids::JobId;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -55,11 +57,30 @@ type PageId = u64;
 /// What the observer is told.
 enum Told {
     Seen(Vec<Seen>),
-    Connect { page: PageId, outbox: mpsc::Sender<Vec<u8>> },
-    Message { page: PageId, message: FromPage },
-    Gone { page: PageId },
-    Ask { question: Question, reply: oneshot::Sender<Answer> },
-    End { ended: oneshot::Sender<()> },
+    Connect {
+        page: PageId,
+        outbox: mpsc::Sender<Vec<u8>>,
+    },
+    Message {
+        page: PageId,
+        message: FromPage,
+    },
+    Gone {
+        page: PageId,
+    },
+    Ask {
+        question: Question,
+        reply: oneshot::Sender<Answer>,
+    },
+    /// Someone asks for the attempts of a job that ended last.
+    Attempts {
+        job: JobId,
+        max: usize,
+        reply: oneshot::Sender<Vec<AttemptView>>,
+    },
+    End {
+        ended: oneshot::Sender<()>,
+    },
 }
 
 /// The way to the observer.
@@ -235,6 +256,13 @@ impl Observer {
         let (reply, answer) = oneshot::channel();
         let _ = self.told.send(Told::Ask { question, reply }).await;
         answer.await.unwrap_or_else(|_| Answer::None("the observer has stopped".to_string()))
+    }
+
+    /// The attempts of a job that ended last, at most `max`; none if the observer has stopped.
+    pub(crate) async fn latest_attempts(&self, job: JobId, max: usize) -> Vec<AttemptView> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.told.send(Told::Attempts { job, max, reply }).await;
+        answer.await.unwrap_or_default()
     }
 
     /// Ends the observer, and its journal properly.

@@ -38,6 +38,9 @@ impl Pages {
             Told::Gone { page } => {
                 self.followers.remove(&page);
             }
+            Told::Attempts { job, max, reply } => {
+                let _ = reply.send(model.latest_attempts(job, max));
+            }
             Told::Ask { question, reply } => {
                 let _ = reply.send(model.answer(&question));
             }

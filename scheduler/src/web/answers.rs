@@ -35,7 +35,7 @@ impl Answers {
                 })
             }
             Question::Task(task) => live_task(hub, observer, *task).await,
-            Question::Profiles { .. } | Question::Attempts { .. } => None,
+            Question::Profiles { .. } => None,
         };
         match live {
             Some(answer) => answer,

@@ -100,13 +100,11 @@ pub(crate) async fn attempts(
     hub: &Hub,
     telemetry: &Telemetry,
     job: JobId,
-    limit: u32,
+    limit: usize,
 ) -> Option<Result<Vec<AttemptOfTask>, String>> {
     let Some(observer) = telemetry.observer() else { return Some(Err(HEADLESS.to_string())) };
     let workers = hub.query(|core| core.workers(true)).await?;
-    let Answer::Attempts(found) = observer.ask(Question::Attempts { job, limit }).await else {
-        return Some(Err(UNEXPECTED.to_string()));
-    };
+    let found = observer.latest_attempts(job, limit).await;
     let row =
         |view: AttemptView| AttemptOfTask { task: view.task, attempt: row_of(view, &workers) };
     Some(Ok(found.into_iter().map(row).collect()))

@@ -390,7 +390,7 @@ pub enum FromWorker {
     Detail(WorkerDetail),
     /// Texts about calls of functions, at most [`crate::limits::CALL_TEXTS_BYTES_MAX`] bytes of them.
     CallTexts(Vec<CallText>),
-    /// Where calls of functions were when they were looked at.
+    /// Where calls of functions were when they were sampled.
     Samples(Samples),
     /// It takes no new tasks and will leave when those it has are done and its partitions are not
     /// wanted any more, or when its time is over.

@@ -273,7 +273,7 @@ impl TaskRunner {
         TaskRun { stage: Arc::clone(stage), task, inputs, memory, slot }
     }
 
-    /// Runs an attempt, and tells how it went. A call that ran out of memory beside others runs once more alone.
+    /// Runs an attempt, and tells how it went. A call that ran out of memory beside others runs once more with the worker to itself.
     async fn attempt_and_tell(
         self: &Arc<Self>,
         stage: Option<Arc<Stage>>,

@@ -137,7 +137,7 @@ impl Slots {
     }
 
     /// A call ran out of memory: if others ran beside it, it leaves its slot, to run once more when nothing else does.
-    /// False if it was alone, or nobody wants it any more.
+    /// False if it ran beside no other, or nobody wants it any more.
     pub(crate) fn retry_alone(&mut self, run: RunTask) -> bool {
         let key = (run.task, run.attempt);
         if self.used() < 2 || self.is_alone == Some(key) || !self.running.contains_key(&key) {
@@ -153,7 +153,7 @@ impl Slots {
         self.is_alone.is_some() || !self.alone.is_empty()
     }
 
-    /// The next call that runs alone, if nothing runs.
+    /// The next call that runs with the worker to itself, if nothing runs.
     pub(crate) fn take_alone(&mut self) -> Option<(RunTask, Instant)> {
         if self.used() > 0 || self.is_alone.is_some() {
             return None;
@@ -168,7 +168,7 @@ impl Slots {
         self.is_alone.as_ref() == Some(key)
     }
 
-    /// Forgets calls that wait to run alone.
+    /// Forgets calls that wait to run with the worker to themselves.
     pub(crate) fn forget_alone(&mut self, is_unwanted: impl Fn(&RunTask) -> bool) {
         self.alone.retain(|(run, _)| !is_unwanted(run));
     }

@@ -102,7 +102,7 @@ impl Profiler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A process runs calls of a stage from now on, until what is returned is dropped.
+    /// A process runs calls of a stage from now on, until the guard is dropped.
     pub(super) fn sample(self: &Arc<Self>, pid: u32, stage: StageId) -> Sampled {
         let mut state = self.lock();
         let since = Instant::now();

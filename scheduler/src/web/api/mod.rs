@@ -21,7 +21,6 @@ use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use parameters::{JOB_STATES, Parameters, TASK_STATES, WORKER_STATES};
 use partita_core::Event;
-use partita_observe::frame::ATTEMPTS_MAX;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::Reply;
 use partita_shared::model::{
@@ -35,6 +34,8 @@ const WORKERS_PAGE_MAX: usize = 1000;
 const JOBS_PAGE_MAX: usize = 1000;
 /// Tasks in one answer.
 const TASKS_PAGE_MAX: usize = 200;
+/// Attempts in one answer.
+const ATTEMPTS_MAX: usize = 10_000;
 
 pub(crate) fn routes() -> Router<Parts> {
     Router::new()
@@ -177,8 +178,8 @@ async fn attempts(
     RawQuery(query): RawQuery,
 ) -> Answered<Attempts> {
     let parameters = Parameters::read(query.as_deref(), &["limit"])?;
-    let (job, limit) = (parameters::job_id(&id)?, parameters.limit(ATTEMPTS_MAX as usize)?);
-    let found = details::attempts(&hub, &telemetry, job, limit as u32).await;
+    let (job, limit) = (parameters::job_id(&id)?, parameters.limit(ATTEMPTS_MAX)?);
+    let found = details::attempts(&hub, &telemetry, job, limit).await;
     let unknown = |reason| ApiError::new(StatusCode::NOT_FOUND, reason);
     let attempts = found.ok_or_else(ApiError::ending)?.map_err(unknown)?;
     Ok(Answer(Attempts { attempts }))

@@ -13,12 +13,14 @@ use yew::prelude::*;
 const REFRESH_MS: u32 = 3_000;
 /// The height of a frame, in pixels.
 const FRAME_PX: usize = 20;
-/// Frames of at least this part of the whole are drawn, in ten-thousandths.
-const DRAWN_MIN: u64 = 20;
+/// The width of the whole, in the units of frames: thousandths of a percent.
+const WHOLE: u64 = 100_000;
+/// Frames of at least this width are drawn.
+const DRAWN_MIN: u64 = 200;
 /// Frames that are drawn at most.
 const DRAWN_MAX: usize = 600;
 /// Colors of frames: those of one file have the same.
-const COLORS: usize = 5;
+const COLORS: usize = 3;
 
 /// What the panel shows.
 #[derive(PartialEq, Properties)]
@@ -34,9 +36,9 @@ pub struct Props {
 struct Drawn {
     /// The node.
     node: usize,
-    /// Its left edge and its width, as parts of the whole.
-    left: f64,
-    width: f64,
+    /// Its left edge and its width, in parts of [`WHOLE`].
+    left: u64,
+    width: u64,
     /// How many frames are above it.
     depth: usize,
 }
@@ -125,8 +127,7 @@ fn frame(
     let color = frame.file.bytes().map(usize::from).sum::<usize>() % COLORS;
     let place = format!("{}:{}", frame.file, frame.line);
     let share = format!("{} %, {}", percent(total, samples), counted(total, "sample", "samples"));
-    let (x, width) =
-        (format!("{:.3}%", drawn.left * 100.0), format!("{:.3}%", drawn.width * 100.0));
+    let (x, width) = (as_percent(drawn.left), as_percent(drawn.width));
     let onclick = {
         let node = drawn.node;
         on_frame.reform(move |_: MouseEvent| Some(node))
@@ -139,6 +140,11 @@ fn frame(
             <text x="4" y="14">{ frame.function.clone() }</text>
         </svg>
     }
+}
+
+/// Parts of the whole in percent, for a drawing.
+fn as_percent(parts: u64) -> String {
+    format!("{}.{:03}%", parts / 1000, parts % 1000)
 }
 
 /// Where frames are drawn, callers before what they called: all of them, or one with what it called below those that
@@ -166,7 +172,7 @@ fn layout(profile: &Samples, totals: &[u64], zoomed: Option<usize>) -> Vec<Drawn
             callers.reverse();
             let above = callers.len();
             let all = callers.into_iter().enumerate();
-            drawn.extend(all.map(|(depth, node)| Drawn { node, left: 0.0, width: 1.0, depth }));
+            drawn.extend(all.map(|(depth, node)| Drawn { node, left: 0, width: WHOLE, depth }));
             (totals[node], vec![node], above)
         }
     };
@@ -176,12 +182,10 @@ fn layout(profile: &Samples, totals: &[u64], zoomed: Option<usize>) -> Vec<Drawn
         siblings.sort_by_key(|node| std::cmp::Reverse(totals[*node]));
         for node in siblings {
             let total = totals[node];
-            if total.saturating_mul(10_000) < whole.saturating_mul(DRAWN_MIN)
-                || drawn.len() >= DRAWN_MAX
-            {
+            let part = |samples: u64| samples.saturating_mul(WHOLE) / whole;
+            if part(total) < DRAWN_MIN || drawn.len() >= DRAWN_MAX {
                 continue;
             }
-            let part = |samples: u64| samples as f64 / whole as f64;
             drawn.push(Drawn { node, left: part(left), width: part(total), depth });
             open.push((std::mem::take(&mut children[node]), left, depth + 1));
             left += total;
@@ -209,7 +213,7 @@ mod tests {
         tree.into_profile()
     }
 
-    fn shown(profile: &Samples, zoomed: Option<usize>) -> Vec<(String, f64, f64, usize)> {
+    fn shown(profile: &Samples, zoomed: Option<usize>) -> Vec<(String, u64, u64, usize)> {
         let drawn = layout(profile, &profile.totals(), zoomed);
         let name = |one: &Drawn| {
             let frame = profile.nodes[one.node].frame as usize;
@@ -222,14 +226,14 @@ mod tests {
     #[test]
     fn frames_lie_below_their_callers() {
         let expected = [
-            ("f", 0.0, 0.99, 0),
-            ("k", 0.99, 0.01, 0),
-            ("h", 0.0, 0.5, 1),
-            ("g", 0.5, 0.25, 1),
-            ("i", 0.0, 0.5, 2),
+            ("f", 0, 99_000, 0),
+            ("k", 99_000, 1_000, 0),
+            ("h", 0, 50_000, 1),
+            ("g", 50_000, 25_000, 1),
+            ("i", 0, 50_000, 2),
         ];
         let mut found = shown(&profile(), None);
-        found.sort_by(|a, b| (a.3, a.1).partial_cmp(&(b.3, b.1)).unwrap());
+        found.sort_by_key(|one| (one.3, one.1));
         let found: Vec<_> = found.iter().map(|one| (one.0.as_str(), one.1, one.2, one.3)).collect();
         assert_eq!(found, expected);
     }
@@ -246,7 +250,7 @@ mod tests {
         };
         let found = shown(&profile, of("h"));
         let found: Vec<_> = found.iter().map(|one| (one.0.as_str(), one.1, one.2, one.3)).collect();
-        assert_eq!(found, [("f", 0.0, 1.0, 0), ("h", 0.0, 1.0, 1), ("i", 0.0, 1.0, 2)]);
+        assert_eq!(found, [("f", 0, WHOLE, 0), ("h", 0, WHOLE, 1), ("i", 0, WHOLE, 2)]);
         assert_eq!(shown(&profile, Some(99)).len(), 5);
     }
 }
