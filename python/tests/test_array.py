@@ -268,6 +268,14 @@ def test_items_that_are_objects():
     same(da.asarray(3) + da.arange(2), np.arange(2) + 3)
 
 
+def test_items_are_scalars():
+    for x in (da.zeros(3), da.from_array(np.zeros(3), chunks=2), da.arange(3.0, chunks=2), da.zeros(3) + 0):
+        item = x[0]
+        assert isinstance(item.compute(), np.generic)
+        item[()] = 2
+        same(item, np.float64(2))
+
+
 def test_long_chains():
     x = da.ones(4, chunks=2)
     for _ in range(3000):

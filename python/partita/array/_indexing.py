@@ -284,7 +284,7 @@ def _basic(x: Any, parts: list[Any]) -> Any:
         and len(parts) == x.ndim
     ):
         return x
-    if isinstance(x._node, Constant) and not is_unknown(x.shape):
+    if isinstance(x._node, Constant) and not is_unknown(x.shape) and not all(isinstance(one, int) for one in parts):
         return _constant(x, parts)
     pushed = push_slices(x, parts, slice_axis)
     if pushed is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._tasks import identity
 from ..utils import key_split
+from ._axis_maps import At, Read
 from ._chunks import is_unknown
 from ._core import array_of, make_meta
 from ._creation import fill_block, size_tables
@@ -49,7 +51,12 @@ def _fill_part(node: Node, parts: list[Any], slice_axis: Callable[..., Any]) -> 
         if isinstance(one, slice):
             chunks.append(node.chunks[axis] if one == slice(None) else slice_axis(node.chunks[axis], one)[0])
         axis += 1
-    return with_chunks_of_fill(node, tuple(chunks))
+    if chunks or not node.ndim:
+        return with_chunks_of_fill(node, tuple(chunks))
+    # As in NumPy: an item is a scalar, and not an array without axes.
+    one = with_chunks_of_fill(node, ((1,),) * node.ndim)
+    meta = make_meta(node.meta, node.dtype, 0)
+    return array_of(Node("getitem", (), meta, identity, [Read(one._node, [At(0, 0)] * node.ndim)]))
 
 
 def with_chunks_of_fill(node: Node, chunks: Any) -> Any:
