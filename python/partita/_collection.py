@@ -109,6 +109,7 @@ def materialize(collections: list[Any]) -> list[list[Any]]:
     from .bag._layers import Build
 
     build = Build([layer for one in collections for layer in getattr(one, "_partita_layers", ())])
+    build.wanted_arrays = [node for one in collections for node in getattr(one, "_partita_expressions", ())]
     return [one._partita_nodes(build) for one in collections]
 
 

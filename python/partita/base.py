@@ -17,7 +17,7 @@ from ._errors import trim_traceback
 from ._frame_inputs import frame_call
 from ._graphs import collection_task, export_graph, get_synchronous, import_graph, nested_keys
 from ._options import annotate, get_annotations, task_options
-from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options
+from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options, with_results
 from ._tokens import TokenizationError, normalize_token, tokenize
 
 if TYPE_CHECKING:
@@ -203,11 +203,19 @@ class _Foreign:
 def _compute_tasks(collections: list[Any], scheduler: Any, options: dict[str, Any] | None) -> list[Any]:
     known = [one if isinstance(one, Collection) else _Foreign(one) for one in collections]
     parts = materialize(known)
+    if scheduler is None and config.get("scheduler", None) is None and _are_small(known):
+        # Less work than a message to the cluster.
+        scheduler = get_synchronous
     results = iter(run_nodes([node for nodes in parts for node in nodes], scheduler, options))
     values = []
     for one, nodes in zip(known, parts):
         values.append(one._partita_finish([next(results) for _ in nodes]))
     return values
+
+
+def _are_small(collections: list[Any]) -> bool:
+    """Whether all collections are small arrays, which are computed in this process."""
+    return all(hasattr(one, "_partita_is_small") and one._partita_is_small() for one in collections)
 
 
 def run_nodes(nodes: list[Any], scheduler: Any = None, options: dict[str, Any] | None = None) -> list[Any]:
@@ -274,6 +282,8 @@ def _submit(nodes: list[Any], client: Any = None) -> tuple[Any, list[Any]]:
     client = client or current_client()
     if has_frames():
         _replace_frames(nodes, client)
+    if "partita.array._core" in sys.modules:
+        nodes = _scatter_values(nodes, client)
     tasks = [node for node in nodes if type(node) is Task]
     futures = iter(_functions.submit(client, tasks) if tasks else ())
     return client, [next(futures) if type(node) is Task else node for node in nodes]
@@ -285,6 +295,26 @@ def _replace_frames(nodes: list[Any], client: Any) -> None:
         if task.function is compute_frame:
             function, task.args = frame_call(task.args[0], client)
             task.function = identity if function is None else function
+
+
+def _scatter_values(nodes: list[Any], client: Any) -> list[Any]:
+    """Send large arrays of NumPy to the workers once, instead of with the tasks that need them."""
+    import numpy as np
+
+    from ._direct import is_large
+
+    large = {
+        task.key: task.args[0]
+        for task in sort_tasks(nodes)[0]
+        if task.function is identity
+        and len(task.args) == 1
+        and isinstance(task.args[0], np.ndarray)
+        and is_large(task.args[0])
+    }
+    if not large:
+        return nodes
+    futures = dict(zip(large, client.scatter(list(large.values()), hash=False)))
+    return with_results(nodes, futures.get)
 
 
 def _is_constant(node: Any) -> bool:

@@ -161,6 +161,9 @@ class Build:
         self._pending: dict[str, _Pending] = {}
         self._readers: dict[str, int] = {}
         self._reader: dict[str, Layer] = {}
+        #: The expressions of arrays that are computed together.
+        self.wanted_arrays: list[Any] = []
+        self._arrays: dict[str, list[Any]] | None = None
         order = _sorted_layers(wanted)
         for layer in order:
             for one in layer.inputs:
@@ -172,6 +175,12 @@ class Build:
     def nodes(self, layer: Layer) -> list[Any]:
         """Return the tasks or futures of a wanted layer."""
         return self._nodes[layer.name]
+
+    def arrays(self, lower: Callable[[list[Any]], dict[str, list[Any]]]) -> dict[str, list[Any]]:
+        """Return the tasks of all wanted arrays by name. `lower` is called once, so that they share their tasks."""
+        if self._arrays is None:
+            self._arrays = lower(self.wanted_arrays)
+        return self._arrays
 
     def _add(self, layer: Layer) -> None:
         if isinstance(layer, Parts):

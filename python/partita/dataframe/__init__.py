@@ -9,7 +9,7 @@ from ._frame import DataFrame
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_json, read_parquet, read_sql
 from ._merge import concat, merge, merge_asof
 from ._overlap import map_overlap
-from ._partition_functions import from_delayed, from_map, map_partitions
+from ._partition_functions import from_dask_array, from_delayed, from_map, map_partitions
 from ._scalar import Scalar
 from ._series import Index, Series
 from .utils import assert_eq
@@ -22,6 +22,7 @@ __all__ = [
     "assert_eq",
     "concat",
     "from_arrow",
+    "from_dask_array",
     "from_delayed",
     "from_dict",
     "from_map",
@@ -46,8 +47,7 @@ __getattr__ = module_getattr(
     "partita.dataframe",
     {
         "Aggregation": "use groupby(..).agg with names of reductions, or groupby(..).apply with expressions of them",
-        "from_array": "use from_pandas(pd.DataFrame(array))",
-        "from_dask_array": "use from_pandas(pd.DataFrame(array))",
+        "from_array": "use from_pandas(pd.DataFrame(array)), or from_dask_array",
         "from_graph": FUNCTIONS,
         "get_dummies": "use assign with a column for each value, such as (ddf.k == value).astype(int)",
         "pivot_table": "use groupby with two keys, and unstack after compute()",

@@ -42,7 +42,6 @@ ALTERNATIVES = {
     "skew": "describe",
     "squeeze": "selection of a column by its label",
     "stack": "concat of renamed columns",
-    "to_dask_array": "compute().to_numpy",
     "to_dict": "compute().to_dict",
     "to_excel": "to_csv",
     "to_feather": "to_parquet",
@@ -58,6 +57,5 @@ ALTERNATIVES = {
     "truncate": "loc on the index",
     "unstack": "groupby with two keys, and unstack after compute()",
     "update": "fillna, where",
-    "values": "compute().to_numpy",
     "xs": "loc on the index",
 }

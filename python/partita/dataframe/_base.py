@@ -50,7 +50,6 @@ _OF_DASK = frozenset(
         "random_split",
         "reduction",
         "shuffle",
-        "to_dask_array",
         "to_records",
     )
 )
@@ -311,6 +310,30 @@ class Plan(FrameInput):
         from ._partition_functions import to_delayed
 
         return to_delayed(self)
+
+    def to_dask_array(self, lengths: Any = None) -> Any:
+        """Persist the rows, and return their values as an array with a chunk for each partition.
+
+        Parameters
+        ----------
+        lengths : bool or list of int, optional
+            The numbers of rows of the partitions. By default they are unknown; True computes them.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2).to_dask_array(lengths=True).sum().compute()
+        np.int64(3)
+        """
+        from ..array._interchange import from_frame
+
+        return from_frame(self, lengths)
+
+    @property
+    def values(self) -> Any:
+        """The values as an array: :meth:`to_dask_array`."""
+        return self.to_dask_array()
 
     def to_bag(self, index: bool = False, format: str = "tuple") -> Any:
         """Persist the rows, and return them as items of a bag.

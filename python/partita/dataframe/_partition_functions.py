@@ -25,7 +25,7 @@ from ._rows import new_table_name
 from ._scalar import Scalar
 from ._series import Index
 
-__all__ = ["from_delayed", "from_map", "given_meta", "infer_meta", "map_partitions", "to_delayed"]
+__all__ = ["from_dask_array", "from_delayed", "from_map", "given_meta", "infer_meta", "map_partitions", "to_delayed"]
 
 
 @trim_traceback
@@ -76,6 +76,30 @@ class _Call:
         args = [parts[value.at] if type(value) is Part else value for value in args]
         result = self.function(*items, *args, **kwargs, **extra)
         return result if self.meta is None else convert_part(self.meta, self.divisions, number, result)
+
+
+def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = None) -> Any:
+    """Create a frame of the rows of an array, or a column of an array with one axis.
+
+    Parameters
+    ----------
+    x : Array
+        An array of :mod:`partita.array`.
+    columns : list or str, optional
+        Names of the columns; numbers by default.
+    index, meta
+        Not supported.
+
+    Examples
+    --------
+    >>> import partita.array as da
+    >>> from partita import dataframe as dd
+    >>> dd.from_dask_array(da.arange(3, chunks=2), columns="n").compute().tolist()
+    [0, 1, 2]
+    """
+    from ..array._interchange import to_dask_dataframe
+
+    return to_dask_dataframe(x, columns, index, meta)
 
 
 @trim_traceback

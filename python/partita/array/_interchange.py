@@ -1,0 +1,211 @@
+"""Exchange with Dask and with other kinds of blocks."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from .. import _graphs
+from ._blocks import register_concatenate
+from ._core import Array, array_of
+from ._expression import Parts
+
+__all__ = [
+    "assert_eq",
+    "from_dask_array",
+    "from_tiledb",
+    "register_chunk_type",
+    "to_backend",
+    "to_dask_array",
+    "to_dask_dataframe",
+    "to_tiledb",
+]
+
+
+def from_dask_array(x: Any) -> Any:
+    """Return an array of this package with the blocks of one of Dask.
+
+    Parameters
+    ----------
+    x : dask.array.Array
+        The array.
+    """
+    if isinstance(x, Array):
+        return x
+    keys = [(x.name, *index) for index in itertools.product(*[range(len(sizes)) for sizes in x.chunks])]
+    graph = x.__dask_graph__()
+    tasks = _graphs.import_graph(graph, keys)
+    return array_of(Parts(x.name, tuple(tuple(one) for one in x.chunks), x._meta, [tasks[key] for key in keys]))
+
+
+def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return an array of Dask with the blocks of one of this package. This requires the package ``dask``.
+
+    Parameters
+    ----------
+    x : Array
+        The array.
+    """
+    import importlib
+
+    dask_array: Any = importlib.import_module("dask.array")
+
+    from ._lowering import lower
+
+    nodes = lower([x._node])[x.name]
+    graph = _graphs.export_graph(nodes)
+    for index, node in zip(itertools.product(*[range(size) for size in x.numblocks]), nodes):
+        key = (x.name, *index)
+        graph[key] = node.key
+    return dask_array.Array(graph, x.name, x.chunks, dtype=x.dtype, meta=x._meta)
+
+
+def to_backend(x: Any, backend: str | None = None, **kwargs: Any) -> Any:
+    """Return the array: blocks are arrays of NumPy.
+
+    Parameters
+    ----------
+    x : Array
+        The array.
+    backend : str, optional
+        Only ``"numpy"``.
+    """
+    if backend not in (None, "numpy"):
+        raise NotImplementedError(
+            f"to_backend() does not support {backend!r}: blocks are arrays of NumPy; use map_blocks"
+        )
+    return x
+
+
+def frame_of_block(block: Any, columns: Any) -> Any:
+    """Return a block as a frame of pandas, or as a column."""
+    import pandas as pd
+
+    if block.ndim == 1:
+        return pd.Series(block, name=columns)
+    return pd.DataFrame(block, columns=columns)
+
+
+def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any = None) -> Any:
+    """Return the rows as a frame of :mod:`partita.dataframe`, or a column of an array with one axis.
+
+    Parameters
+    ----------
+    x : Array
+        An array with one or two axes.
+    columns : list or str, optional
+        Names of the columns; numbers by default.
+    index, meta
+        Not supported.
+
+    Examples
+    --------
+    >>> import partita.array as da
+    >>> frame = da.ones((4, 2), chunks=2).to_dask_dataframe(columns=["a", "b"])
+    >>> float(frame.a.sum().compute())
+    4.0
+    """
+    from .. import dataframe
+    from ..delayed import delayed
+
+    if index is not None or meta is not None:
+        raise NotImplementedError("to_dask_dataframe() does not support index= and meta=; use set_index and astype")
+    if x.ndim not in (1, 2):
+        raise ValueError(f"a frame has one or two dimensions, and the array has {x.ndim}")
+    if x.ndim == 2 and columns is None:
+        columns = [str(at) for at in range(x.shape[1])]
+    if x.ndim == 2 and len(columns) != x.shape[1]:
+        raise ValueError(f"the array has {x.shape[1]} columns, and {len(columns)} names are given: {columns!r}")
+    x = x.rechunk({1: -1}) if x.ndim == 2 else x
+    make = delayed(frame_of_block, pure=True)
+    parts = [make(one, columns) for one in x.to_delayed().ravel()]
+    sample = np.empty((0, x.shape[1]) if x.ndim == 2 else (0,), dtype=x.dtype)
+    return dataframe.from_delayed(parts, meta=frame_of_block(sample, columns))
+
+
+def values_of_part(part: Any) -> Any:
+    """Return the values of a partition."""
+    return part.to_numpy()
+
+
+def from_frame(frame: Any, lengths: Any = None) -> Any:
+    """Return the values of a frame or a column as an array, whose partitions are persisted.
+
+    Parameters
+    ----------
+    frame : DataFrame or Series
+        The frame.
+    lengths : bool or list of int, optional
+        The numbers of rows of the partitions. They are unknown by default; True computes them.
+    """
+    from ..delayed import delayed
+    from ._delayed import from_delayed
+    from ._joining import concatenate
+
+    meta = frame.head(0) if hasattr(frame, "head") else frame._meta
+    sample = meta.to_numpy()
+    extra = sample.shape[1:]
+    parts = [delayed(values_of_part, pure=True)(one) for one in frame.to_delayed()]
+    known = list(lengths) if isinstance(lengths, (list, tuple)) else [np.nan] * len(parts)
+    if len(known) != len(parts):
+        raise ValueError(f"lengths has {len(known)} numbers, and the frame has {len(parts)} partitions")
+    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype) for one, size in zip(parts, known)]
+    found = concatenate(blocks, allow_unknown_chunksizes=True)
+    return found.compute_chunk_sizes() if lengths is True else found
+
+
+def from_tiledb(uri: Any, *args: Any, **kwargs: Any) -> Any:
+    """Read an array of TileDB: not supported."""
+    raise NotImplementedError(
+        "from_tiledb() is not supported; open the array with tiledb and use from_array, or use zarr"
+    )
+
+
+def to_tiledb(x: Any, uri: Any, *args: Any, **kwargs: Any) -> Any:
+    """Write an array of TileDB: not supported."""
+    raise NotImplementedError("to_tiledb() is not supported; use to_zarr")
+
+
+def register_chunk_type(kind: type) -> None:
+    """Accept another type of blocks, which has NumPy's protocols.
+
+    Parameters
+    ----------
+    kind : type
+        The type.
+    """
+    if not isinstance(kind, type):
+        raise TypeError(f"register_chunk_type() needs a type, not {kind!r}")
+    register_concatenate(kind, np.concatenate)
+
+
+def assert_eq(
+    a: Any, b: Any, check_shape: bool = True, check_dtype: bool = True, equal_nan: bool = True, **kwargs: Any
+) -> bool:
+    """Raise an error if two arrays differ.
+
+    Parameters
+    ----------
+    a, b : array
+        The arrays, which are computed.
+    check_shape, check_dtype : bool
+        Whether shapes and dtypes are compared.
+    equal_nan : bool
+        Whether NaN are equal.
+    **kwargs
+        Tolerances of ``numpy.testing.assert_allclose``.
+    """
+    first = np.asanyarray(a.compute() if isinstance(a, Array) else a)
+    second = np.asanyarray(b.compute() if isinstance(b, Array) else b)
+    if check_shape and first.shape != second.shape:
+        raise AssertionError(f"shapes differ: {first.shape} and {second.shape}")
+    if check_dtype and first.dtype != second.dtype:
+        raise AssertionError(f"dtypes differ: {first.dtype} and {second.dtype}")
+    known = {name: value for name, value in kwargs.items() if name in ("rtol", "atol")}
+    if first.dtype.kind in "fciub" and second.dtype.kind in "fciub":
+        np.testing.assert_allclose(first, second, equal_nan=equal_nan, **{"rtol": 1e-5, "atol": 1e-8, **known})
+    else:
+        np.testing.assert_array_equal(first, second)
+    return True

@@ -1,0 +1,101 @@
+"""Arrays on a cluster."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import partita
+import partita.array as da
+from partita import config
+
+
+@pytest.fixture
+def on_cluster(client):
+    with config.set(scheduler=client):
+        yield client
+
+
+def numbers(n=400):
+    return np.arange(float(n * n)).reshape(n, n)
+
+
+def test_results_equal_those_of_numpy(on_cluster):
+    a = numbers()
+    x = da.from_array(a, chunks=(150, 200))
+    np.testing.assert_allclose(((x + x.T) * 2).mean(axis=0).compute(), ((a + a.T) * 2).mean(axis=0))
+    np.testing.assert_allclose((x @ x)[:3, :3].compute(), (a @ a)[:3, :3])
+    np.testing.assert_array_equal(x[::-1, 5:9].compute(), a[::-1, 5:9])
+    np.testing.assert_array_equal(x.rechunk((400, 50)).cumsum(axis=0)[-1].compute(), a.cumsum(axis=0)[-1])
+    np.testing.assert_array_equal(x[x > 159_990].compute(), a[a > 159_990])
+
+
+def test_functions_of_users(on_cluster):
+    x = da.ones((6, 4), chunks=(3, 4))
+    found = x.map_blocks(lambda block, block_info: block * block_info[0]["chunk-location"][0], dtype="f8")
+    assert found.sum().compute() == 12
+    assert da.map_overlap(lambda block: block, x, depth=1, boundary="reflect").sum().compute() == 24
+
+
+def test_persisted_arrays_stay_on_the_workers(on_cluster):
+    x = da.from_array(numbers(), chunks=200).persist()
+    assert len(x._partita_futures()) == 4
+    assert x.sum().compute() == numbers().sum()
+    y, z = partita.persist(x + 1, x * 2)
+    assert partita.compute(y.min(), z.max()) == (1.0, 2.0 * 159_999)
+    assert on_cluster.compute(x.max()).result() == 159_999
+
+
+def test_arrays_and_other_collections(on_cluster):
+    x = da.arange(10, chunks=5)
+    total = partita.delayed(lambda values: values.sum())(x)
+    assert partita.compute(total, {"x": x[3]}, x.std()) == (45, {"x": 3}, x.std().compute())
+    future = on_cluster.submit(np.ones, 5)
+    assert da.from_delayed(future, (5,), dtype=float).sum().compute() == 5
+
+
+def test_writing_to_memory_of_the_client(on_cluster):
+    a = numbers()
+    target = np.zeros((400, 400))
+    da.store(da.from_array(a, chunks=150), target, lock=threading.Lock())
+    np.testing.assert_array_equal(target, a)
+    with pytest.raises(Exception, match="in the client's memory"):
+        da.store(da.from_array(a, chunks=150), target, compute=False).compute()
+
+
+def test_random_blocks_do_not_depend_on_where_they_run(on_cluster):
+    x = da.random.default_rng(3).normal(size=(600, 400), chunks=200)
+    np.testing.assert_array_equal(x.compute(), x.compute(scheduler="synchronous"))
+
+
+def test_arrays_inside_of_functions(on_cluster):
+    def total():
+        import partita.array
+
+        return partita.array.ones(10, chunks=5).sum().compute()
+
+    assert on_cluster.submit(total).result() == 10
+
+
+def test_large_blocks_are_sent_once(on_cluster, monkeypatch):
+    a = np.ones((2000, 1000))
+    x = da.from_array(a, chunks=(1000, 1000))
+    sent = []
+    scatter = on_cluster.scatter
+    monkeypatch.setattr(
+        on_cluster, "scatter", lambda values, **options: sent.append(len(values)) or scatter(values, **options)
+    )
+    assert (x.sum() + x.max()).compute() == 2e6 + 1
+    assert sent == [2]
+
+
+def test_frames_and_arrays(on_cluster):
+    pd = pytest.importorskip("pandas")
+    from partita import dataframe as dd
+
+    frame = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3], "b": [1.0, 2.0, 3.0]}), npartitions=2)
+    x = frame.to_dask_array(lengths=True)
+    np.testing.assert_array_equal(x.compute(), [[1, 1], [2, 2], [3, 3]])
+    assert frame.a.values.sum().compute() == 6
+    again = dd.from_dask_array(x, columns=["a", "b"])
+    assert again.b.sum().compute() == 6
