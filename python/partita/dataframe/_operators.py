@@ -18,6 +18,30 @@ class Operators:
     def _compare(self, name: str, other: Any) -> Any:
         raise NotImplementedError
 
+    def _check_axis(self, name: str, other: Any, axis: Any) -> None:
+        """Raise an error if an operation along an axis is not one of each value with the operand in its row."""
+
+    def _fill_both(self: T, other: Any, fill_value: Any) -> tuple[T, Any]:
+        """Return this object and an operand, in which missing values are replaced where only one of the two is missing."""
+        raise NotImplementedError
+
+    def _arithmetic(self: T, name: str, other: Any, swapped: bool, axis: Any, level: Any, fill_value: Any) -> T:
+        left, right = self._operands(name, other, axis, level, fill_value)
+        made: T = left._operate(name, right, swapped)
+        return _checked(made, name, other)
+
+    def _comparison(self: T, name: str, other: Any, axis: Any, level: Any, fill_value: Any) -> T:
+        left, right = self._operands(name, other, axis, level, fill_value)
+        made: T = left._compare(name, right)
+        return _checked(made, name, other)
+
+    def _operands(self: T, name: str, other: Any, axis: Any, level: Any, fill_value: Any) -> tuple[T, Any]:
+        """Return the operands of an operation with the arguments of pandas' methods."""
+        if level is not None:
+            raise NotImplementedError(f"{name}(level=) is not supported: use reset_index, and merge on the level")
+        self._check_axis(name, other, axis)
+        return (self, other) if fill_value is None else self._fill_both(other, fill_value)
+
     def _reduce(self, name: str, axis: Any, numeric_only: bool, arguments: dict[str, Any], **how: Any) -> Any:
         raise NotImplementedError
 
@@ -49,129 +73,129 @@ class Operators:
     def __pos__(self: T) -> T:
         return self
 
-    def add(self: T, other: Any) -> T:
+    def add(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the sum ``self + other``."""
-        made: T = self._operate("add", other)
-        return made
+        return self._arithmetic("add", other, False, axis, level, fill_value)
 
     def __add__(self: T, other: Any) -> T:
+        self._check_axis("add", other, None)
         made: T = self._operate("add", other)
         return made
 
-    def radd(self: T, other: Any) -> T:
+    def radd(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the sum ``other + self``."""
-        made: T = self._operate("add", other, True)
-        return made
+        return self._arithmetic("add", other, True, axis, level, fill_value)
 
     def __radd__(self: T, other: Any) -> T:
+        self._check_axis("add", other, None)
         made: T = self._operate("add", other, True)
         return made
 
-    def sub(self: T, other: Any) -> T:
+    def sub(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the difference ``self - other``."""
-        made: T = self._operate("sub", other)
-        return made
+        return self._arithmetic("sub", other, False, axis, level, fill_value)
 
     def __sub__(self: T, other: Any) -> T:
+        self._check_axis("sub", other, None)
         made: T = self._operate("sub", other)
         return made
 
-    def rsub(self: T, other: Any) -> T:
+    def rsub(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the difference ``other - self``."""
-        made: T = self._operate("sub", other, True)
-        return made
+        return self._arithmetic("sub", other, True, axis, level, fill_value)
 
     def __rsub__(self: T, other: Any) -> T:
+        self._check_axis("sub", other, None)
         made: T = self._operate("sub", other, True)
         return made
 
-    def mul(self: T, other: Any) -> T:
+    def mul(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the product ``self * other``."""
-        made: T = self._operate("mul", other)
-        return made
+        return self._arithmetic("mul", other, False, axis, level, fill_value)
 
     def __mul__(self: T, other: Any) -> T:
+        self._check_axis("mul", other, None)
         made: T = self._operate("mul", other)
         return made
 
-    def rmul(self: T, other: Any) -> T:
+    def rmul(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the product ``other * self``."""
-        made: T = self._operate("mul", other, True)
-        return made
+        return self._arithmetic("mul", other, True, axis, level, fill_value)
 
     def __rmul__(self: T, other: Any) -> T:
+        self._check_axis("mul", other, None)
         made: T = self._operate("mul", other, True)
         return made
 
-    def truediv(self: T, other: Any) -> T:
+    def truediv(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the quotient ``self / other``."""
-        made: T = self._operate("truediv", other)
-        return made
+        return self._arithmetic("truediv", other, False, axis, level, fill_value)
 
     def __truediv__(self: T, other: Any) -> T:
+        self._check_axis("truediv", other, None)
         made: T = self._operate("truediv", other)
         return made
 
-    def rtruediv(self: T, other: Any) -> T:
+    def rtruediv(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the quotient ``other / self``."""
-        made: T = self._operate("truediv", other, True)
-        return made
+        return self._arithmetic("truediv", other, True, axis, level, fill_value)
 
     def __rtruediv__(self: T, other: Any) -> T:
+        self._check_axis("truediv", other, None)
         made: T = self._operate("truediv", other, True)
         return made
 
-    def floordiv(self: T, other: Any) -> T:
+    def floordiv(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the floor of the quotient, ``self // other``."""
-        made: T = self._operate("floordiv", other)
-        return made
+        return self._arithmetic("floordiv", other, False, axis, level, fill_value)
 
     def __floordiv__(self: T, other: Any) -> T:
+        self._check_axis("floordiv", other, None)
         made: T = self._operate("floordiv", other)
         return made
 
-    def rfloordiv(self: T, other: Any) -> T:
+    def rfloordiv(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the floor of the quotient, ``other // self``."""
-        made: T = self._operate("floordiv", other, True)
-        return made
+        return self._arithmetic("floordiv", other, True, axis, level, fill_value)
 
     def __rfloordiv__(self: T, other: Any) -> T:
+        self._check_axis("floordiv", other, None)
         made: T = self._operate("floordiv", other, True)
         return made
 
-    def mod(self: T, other: Any) -> T:
+    def mod(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the remainder ``self % other``, with the sign of the divisor."""
-        made: T = self._operate("mod", other)
-        return made
+        return self._arithmetic("mod", other, False, axis, level, fill_value)
 
     def __mod__(self: T, other: Any) -> T:
+        self._check_axis("mod", other, None)
         made: T = self._operate("mod", other)
         return made
 
-    def rmod(self: T, other: Any) -> T:
+    def rmod(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the remainder ``other % self``, with the sign of the divisor."""
-        made: T = self._operate("mod", other, True)
-        return made
+        return self._arithmetic("mod", other, True, axis, level, fill_value)
 
     def __rmod__(self: T, other: Any) -> T:
+        self._check_axis("mod", other, None)
         made: T = self._operate("mod", other, True)
         return made
 
-    def pow(self: T, other: Any) -> T:
+    def pow(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the power ``self ** other``."""
-        made: T = self._operate("pow", other)
-        return made
+        return self._arithmetic("pow", other, False, axis, level, fill_value)
 
     def __pow__(self: T, other: Any) -> T:
+        self._check_axis("pow", other, None)
         made: T = self._operate("pow", other)
         return made
 
-    def rpow(self: T, other: Any) -> T:
+    def rpow(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return the power ``other ** self``."""
-        made: T = self._operate("pow", other, True)
-        return made
+        return self._arithmetic("pow", other, True, axis, level, fill_value)
 
     def __rpow__(self: T, other: Any) -> T:
+        self._check_axis("pow", other, None)
         made: T = self._operate("pow", other, True)
         return made
 
@@ -180,57 +204,57 @@ class Operators:
     multiply = mul
     subtract = sub
 
-    def eq(self: T, other: Any) -> T:
+    def eq(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return ``self == other``, which is false for missing values except in nullable types."""
-        made: T = self._compare("eq", other)
-        return made
+        return self._comparison("eq", other, axis, level, fill_value)
 
     def __eq__(self: T, other: Any) -> T:  # type: ignore[override]
+        self._check_axis("eq", other, None)
         made: T = self._compare("eq", other)
         return made
 
-    def ne(self: T, other: Any) -> T:
+    def ne(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return ``self != other``, which is true for missing values except in nullable types."""
-        made: T = self._compare("ne", other)
-        return made
+        return self._comparison("ne", other, axis, level, fill_value)
 
     def __ne__(self: T, other: Any) -> T:  # type: ignore[override]
+        self._check_axis("ne", other, None)
         made: T = self._compare("ne", other)
         return made
 
-    def lt(self: T, other: Any) -> T:
+    def lt(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return ``self < other``, which is false for missing values except in nullable types."""
-        made: T = self._compare("lt", other)
-        return made
+        return self._comparison("lt", other, axis, level, fill_value)
 
     def __lt__(self: T, other: Any) -> T:
+        self._check_axis("lt", other, None)
         made: T = self._compare("lt", other)
         return made
 
-    def le(self: T, other: Any) -> T:
+    def le(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return ``self <= other``, which is false for missing values except in nullable types."""
-        made: T = self._compare("le", other)
-        return made
+        return self._comparison("le", other, axis, level, fill_value)
 
     def __le__(self: T, other: Any) -> T:
+        self._check_axis("le", other, None)
         made: T = self._compare("le", other)
         return made
 
-    def gt(self: T, other: Any) -> T:
+    def gt(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return ``self > other``, which is false for missing values except in nullable types."""
-        made: T = self._compare("gt", other)
-        return made
+        return self._comparison("gt", other, axis, level, fill_value)
 
     def __gt__(self: T, other: Any) -> T:
+        self._check_axis("gt", other, None)
         made: T = self._compare("gt", other)
         return made
 
-    def ge(self: T, other: Any) -> T:
+    def ge(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> T:
         """Return ``self >= other``, which is false for missing values except in nullable types."""
-        made: T = self._compare("ge", other)
-        return made
+        return self._comparison("ge", other, axis, level, fill_value)
 
     def __ge__(self: T, other: Any) -> T:
+        self._check_axis("ge", other, None)
         made: T = self._compare("ge", other)
         return made
 
@@ -281,3 +305,9 @@ class Operators:
     def median(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return the exact median of the values, ignoring missing values."""
         return self._reduce("median", axis, numeric_only, arguments, skipna=skipna)
+
+
+def _checked(made: T, name: str, other: Any) -> T:
+    if made is NotImplemented:
+        raise TypeError(f"{name}() cannot combine this object with one of type {type(other).__name__}")
+    return made

@@ -203,6 +203,19 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     def _name_with(self, other: Any) -> Any:
         return self.name if not isinstance(other, Series) or other.name == self.name else None
 
+    def _check_axis(self, name: str, other: Any, axis: Any) -> None:
+        if axis not in (None, 0, "index"):
+            raise ValueError(f"no axis named {axis} for a column; the only one is 0")
+
+    def _fill_both(self, other: Any, fill_value: Any) -> tuple[Series, Any]:
+        if isinstance(other, Series):
+            left = self.where(self.notna() | other.isna(), fill_value)
+            return left, other.where(other.notna() | self.isna(), fill_value)
+        if isinstance(other, Plan):
+            return self, other
+        # A missing operand is one in all rows.
+        return (self, fill_value) if is_missing(other) else (self.fillna(fill_value), other)
+
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented

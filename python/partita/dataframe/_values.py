@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ._base import Plan
 from ._reductions import Reductions
+from ._replacement import is_missing
 from ._sql import is_number, is_text
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ class FrameValues:
     """Methods of frames that transform values and keep the shape."""
 
     _columns: dict[Any, Column]
+    _column: Callable[[Any], Series]
     _each: Callable[..., DataFrame]
     _kinds: Callable[[], dict[Any, Any]]
 
@@ -122,6 +125,32 @@ class FrameValues:
         """Replace the values where the condition is true."""
         return self._each(lambda column: column.mask(_operand_for(cond, column), _operand_for(other, column)))
 
+    def _check_axis(self, name: str, other: Any, axis: Any) -> None:
+        if axis not in (None, 0, 1, "index", "columns"):
+            raise ValueError(f"no axis named {axis} for a frame; use 0 or 1")
+        is_column = _is_column(other)
+        if axis in (0, "index") and isinstance(other, (pd.Series, dict, list, tuple)):
+            raise NotImplementedError(
+                f"{name}(axis=0) does not support an operand of type {type(other).__name__}: its labels would be matched "
+                "with the index; use merge"
+            )
+        if is_column and axis not in (0, "index"):
+            raise NotImplementedError(
+                "a frame and a column are matched by the labels of columns, as in pandas; for an operation of each column "
+                f"with this one use .{name}(column, axis=0)"
+            )
+
+    def _fill_both(self, other: Any, fill_value: Any) -> tuple[DataFrame, Any]:
+        if _is_column(other) or isinstance(other, (pd.Series, dict, Reductions)):
+            # As in pandas.
+            raise NotImplementedError(f"fill_value={fill_value!r} is not supported with a column")
+        if not hasattr(other, "_each"):
+            return self._each(lambda column: column._fill_both(other, fill_value)[0]), (
+                fill_value if is_missing(other) else other
+            )
+        left = self._each(lambda column: column._fill_both(other._column(column.name), fill_value)[0])
+        return left, other._each(lambda column: column._fill_both(self._column(column.name), fill_value)[0])
+
     def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
         return self._each(lambda column: column._operate(name, _operand_for(other, column), swapped))
 
@@ -149,6 +178,10 @@ class FrameValues:
         return self._each(
             lambda column: column._apply_ufunc(name, tuple(_operand_for(value, column) for value in inputs))
         )
+
+
+def _is_column(other: Any) -> bool:
+    return isinstance(other, Plan) and not hasattr(other, "_each")
 
 
 def _operand_for(other: Any, column: Series) -> Any:
