@@ -69,24 +69,23 @@ fn flame(found: &StageProfile) -> Html {
         <div key={found.stage.index} class="flame-scroll">
             <h3>{ heading }</h3>
             <svg class="flame" width="100%" height={height.to_string()}>
-                { for drawn.iter().map(|one| frame(profile, *one, samples)) }
+                { for drawn.iter().map(|one| frame(profile, *one)) }
             </svg>
         </div>
     }
 }
 
 /// A frame: a drawing of its own, which cuts off what does not fit.
-fn frame(profile: &Samples, drawn: Drawn, samples: u64) -> Html {
+fn frame(profile: &Samples, drawn: Drawn) -> Html {
     let frame = profile.frames.get(profile.nodes[drawn.node].frame as usize);
     let Some(frame) = frame else { return Html::default() };
     let color = frame.file.bytes().map(usize::from).sum::<usize>() % COLORS;
-    let total = drawn.width.saturating_mul(samples) / WHOLE;
     let title = format!(
         "{} ({}:{}): {} %",
         frame.function,
         frame.file,
         frame.line,
-        percent(total, samples)
+        percent(drawn.width, WHOLE)
     );
     html! {
         <svg key={drawn.node} x={as_percent(drawn.left)} y={(drawn.depth * FRAME_PX).to_string()}

@@ -54,7 +54,7 @@ fn functions_have_a_flame_graph() {
             "Where the functions spend their time",
             "simulate: 41 s in 4 100 samples",
             "simulate (/home/jonas/job.py:14): 100 %",
-            "solve (/home/jonas/numerics.py:31): 59 %",
+            "solve (/home/jonas/numerics.py:31): 58 %",
             "load: 2.1 s in 210 samples",
         ],
     );
