@@ -387,6 +387,9 @@ _add(
     Function("array_sort", _first, (1, 1)),
     Function("cardinality", _always(pa.uint64()), (1, 1)),
     Function("element", _element, (2, 2), form=Form.INDEX, symbol="[]"),
+    # A row for each item, and rows of the other columns repeated: only as a whole column of a projection.
+    Function("unnest", _element, (1, 1), missing=Missing.OWN),
+    Function("range", _list_of(_always(pa.int64())), (2, 2)),
     Function("named_struct", _unknown, (2, None), missing=Missing.NEVER),
 )
 # Functions of times.
