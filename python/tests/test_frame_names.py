@@ -139,6 +139,22 @@ def test_explode(client):
     assert found.w.tolist()[:2] == ["b", "a"] and found.index.tolist() == [0, 0, 1, 2] and found.w.isna().sum() == 1
 
 
+def test_explode_of_lists_of_lists(client):
+    frame = pd.DataFrame({"n": [[[1], [2, 3]], [[4]], []]})
+    once = dd.from_pandas(frame, npartitions=2).explode("n")
+    assert len(once) == 4 and once.explode("n").n.compute().tolist()[:4] == [1, 2, 3, 4] and len(once.explode("n")) == 5
+
+
+def test_explode_within_plans(client):
+    """Conditions, groups, windows and partitions see the rows of the items."""
+    frame = pd.DataFrame({"a": [1, 2, 3, 4], "l": [[1, 2], [5], [3], [7, 8, 9]]})
+    found, expected = dd.from_pandas(frame, npartitions=2).explode("l"), frame.explode("l").astype({"l": int})
+    same(found[(found.a > 1) & (found.l > 4)].compute(), expected[(expected.a > 1) & (expected.l > 4)])
+    same(found.groupby("a").l.sum().compute(), expected.groupby("a").l.sum())
+    same(found.assign(c=found.l.cumsum()).tail(4), expected.assign(c=expected.l.cumsum()).tail(4))
+    same(found.map_partitions(lambda part: part * 2).compute(), expected * 2)
+
+
 def test_files_by_functions(loaded, tmp_path):
     frame = loaded[["n", "v"]]
     dd.to_csv(frame, tmp_path / "csv")
@@ -156,8 +172,12 @@ def test_functions_of_methods(loaded):
     assert dd.to_bag(loaded.n).compute() == FRAME.n.tolist()
     assert dd.repartition(loaded, [10, 30, 60]).divisions == (10, 30, 60)
     assert dd.repartition(FRAME[["n"]], [10, 40, 60], force=True).divisions == (10, 40, 60)
+    assert dd.DataFrame.from_dict({"a": [1, 2]}, npartitions=1).a.sum().compute() == 3
     with pytest.raises(TypeError, match="use from_pandas"):
         dd.to_bag(FRAME)
+    for name in ("shuffle", "to_records"):
+        with pytest.raises(NotImplementedError, match=r"use to_frame\(\)"):
+            getattr(loaded.n, name)
 
 
 MOMENTS = {
@@ -342,6 +362,13 @@ COLUMNS = {
         d[["n", "g"]] * -1, lambda a, b: a if a.sum() > b.sum() else b
     ),
     "dot of a frame": lambda d: d[["n", "g"]].dot([2, 3]),
+    "dot of small integers": lambda d: d[["n"]].astype("int8").dot([100]),
+    "dot of booleans": lambda d: d.assign(a=d.n > 2, b=d.n > 4)[["a", "b"]].dot([True, False]),
+    "dot of columns of small integers": lambda d: (
+        (d.n * 20).astype("int8").astype("int64").dot(d.n)
+        if isinstance(d, pd.DataFrame)
+        else (d.n * 20).astype("int8").dot(d.n.astype("int8"))
+    ),
     "dot of a frame with labels": lambda d: d[["n", "g"]].dot(pd.Series({"g": 0.5, "n": 2.0})),
     "dot of a frame with a matrix": lambda d: d[["n", "v"]].dot(
         pd.DataFrame({"p": [1, 2], "q": [3, 4]}, index=["n", "v"])

@@ -52,6 +52,8 @@ _OF_DASK = frozenset(
         "dask",
         "enforce_runtime_divisions",
         "lower_once",
+        "shuffle",
+        "to_records",
     )
 )
 

@@ -12,7 +12,7 @@ from .._functions import function_name
 from ..plan import expr as px
 from ..plan.expr import Expr, aggregate, call, window
 from ._base import Level, Plan
-from ._columns import sort_value
+from ._columns import is_masked, sort_value
 from ._reductions import Reductions
 from ._rows import Rows
 from ._scalar import Scalar
@@ -183,9 +183,9 @@ class ColumnMethods:
         check_same_rows("dot", self, other)  # type: ignore[arg-type]
         own: Any = self
         if hasattr(other, "_columns"):
-            cells = {label: (own * other._column(label)).sum(skipna=False)._expr for label in other._columns}
+            cells = {label: _products(own, other._column(label))._expr for label in other._columns}
             return Reductions(own._rows.combine(other._rows), cells, own.name, None, other._axis)
-        return (own * other).sum(skipna=False)
+        return _products(own, other)
 
     def combine_first(self, other: Any) -> Series:
         """Replace missing values with the values of another column of the same rows."""
@@ -264,6 +264,18 @@ class ColumnMethods:
             made = made.mask(condition, replacement)
         found: Series = made
         return found
+
+
+def _products(left: Any, right: Any) -> Scalar:
+    """Return the sum of the products of two columns, of which small integers do not overflow."""
+    sides = [one.astype("int64") if _is_small(one) else one for one in (left, right)]
+    made: Scalar = (sides[0] * sides[1]).sum(skipna=False)
+    return made
+
+
+def _is_small(column: Any) -> bool:
+    kind = column._kind
+    return not is_masked(column._origin) and pa.types.is_integer(kind) and kind.bit_width < pa.int64().bit_width
 
 
 class _Usage:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ._base import Plan
 from ._column_methods import check_same_rows
-from ._columns import Column, label_index
+from ._columns import Column, is_masked, label_index
 from ._replacement import MISSING
 from ._rows import Rows
 from ._sql import is_number, literal
@@ -181,8 +181,14 @@ class FrameCombination:
 
     def _weighted(self, labels: list[Any], weights: Any) -> Series:
         """Return the sum of columns with weights, which is missing if one of the values is."""
-        terms = [self._column(label) * weight.item() for label, weight in zip(labels, weights)]
+        columns = [self._column(label) for label in labels]
+        kind = None
+        if not any(is_masked(column._origin) for column in columns):
+            # As in NumPy, the products have the common type.
+            kind = np.result_type(weights.dtype, *(column.dtype for column in columns))
+            columns = [column.astype(kind) for column in columns]
+        terms = [column * weight.item() for column, weight in zip(columns, weights)]
         made = terms[0]
         for term in terms[1:]:
             made = made + term
-        return made.rename(None)
+        return (made if kind is None else made.astype(kind)).rename(None)

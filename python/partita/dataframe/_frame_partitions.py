@@ -37,6 +37,13 @@ class FramePartitions:
     npartitions: int
     reduction: Callable[..., Any]
 
+    @staticmethod
+    def from_dict(data: Any, npartitions: int, orient: str = "columns", **arguments: Any) -> Any:
+        """Create a frame of a dict; see :func:`partita.dataframe.from_dict`."""
+        from ._io import from_dict
+
+        return from_dict(data, npartitions=npartitions, orient=orient, **arguments)
+
     def memory_usage(self, index: bool = True, deep: bool = False) -> Any:
         """Return the bytes of each column and of the index as pandas objects, the sum over the partitions.
 

@@ -392,7 +392,7 @@ def explode(frame: Any, label: Any) -> DataFrame:
     inner = rows.project(frame._ordered_parts(rows))
     lists = inner.column(at)
     # A row without items has a missing one.
-    size = cast(call("cardinality", lists), pa.int64())
+    size = cast(call("array_length", lists), pa.int64())
     items = case([(px.comparison("gt", size, 0), lists)], call("make_array", call("element", lists, 1)), dtype=kind)
     places = call("range", 0, call("greatest", call("coalesce", size, 0), 1))
     parts = [Named(name, inner.column(name)) for name, _ in frame._ordered_parts(rows)]
