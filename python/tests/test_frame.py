@@ -431,8 +431,8 @@ def test_no_rows():
 def test_unsupported_methods():
     """Unsupported methods raise an error that names an alternative."""
     ddf = dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1)
-    with pytest.raises(NotImplementedError, match=r"DataFrame\.melt is not supported"):
-        ddf.melt()
+    with pytest.raises(NotImplementedError, match=r"DataFrame\.pivot is not supported"):
+        ddf.pivot()
     with pytest.raises(NotImplementedError, match="only axis=1"):
         ddf.apply(lambda row: row)
     with pytest.raises(AttributeError):

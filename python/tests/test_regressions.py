@@ -151,9 +151,9 @@ def test_many_conditions(small):
 
 def test_unsupported_methods(small):
     """hasattr of an unsupported method is false; calling it raises an error."""
-    assert not hasattr(small, "iloc")
-    with pytest.raises(NotImplementedError, match="random_split is not supported"):
-        small.random_split([0.5, 0.5])
+    assert not hasattr(small, "iat")
+    with pytest.raises(NotImplementedError, match="to_timestamp is not supported"):
+        small.to_timestamp()
     with pytest.raises(AttributeError, match=r"Can only use .dt accessor"):
         small.k.dt  # noqa: B018
 

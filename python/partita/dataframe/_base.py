@@ -18,6 +18,7 @@ from ..plan.sql import statement
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
 from ._columns import to_pandas
+from ._partition_methods import PartitionMethods
 from ._rows import Rows, new_table_name, release_after
 from ._sql import INDEX, ORDER, ROW, literal, quote, replace_nan
 
@@ -44,18 +45,20 @@ class Level(NamedTuple):
 #: Methods of Dask's frames that pandas does not have.
 _OF_DASK = frozenset(
     (
+        "analyze",
         "applymap",
+        "clear_divisions",
+        "compute_current_divisions",
         "dask",
-        "optimize",
-        "random_split",
-        "reduction",
+        "enforce_runtime_divisions",
+        "lower_once",
         "shuffle",
         "to_records",
     )
 )
 
 
-class Plan(FrameInput):
+class Plan(PartitionMethods, FrameInput):
     """A lazy query plan of rows with an index."""
 
     _rows: Rows

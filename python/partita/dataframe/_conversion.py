@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import aggregate, call, cast
 from ._arguments import reject_unsupported
-from ._sql import is_text, is_time, literal
+from ._sql import is_number, is_text, is_time, literal
 
 if TYPE_CHECKING:
     from ._series import Series
 
-__all__ = ["to_datetime", "to_numeric"]
+__all__ = ["to_datetime", "to_numeric", "to_timedelta"]
 
 #: Units of numeric times, in microseconds.
 _UNITS = {"D": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1000, "us": 1}
@@ -102,3 +103,63 @@ def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
     if arg._rows.values([found]).column(0)[0].as_py():
         return arg._like(cast(arg._expr, pa.int64()))
     return arg._like(cast(arg._expr, pa.float64(), is_lenient=errors == "coerce"))
+
+
+class _ToTimedelta:
+    """The function of the calls that convert values to durations."""
+
+    def __init__(self, unit: Any, errors: str, stored: str) -> None:
+        self.unit = unit
+        self.errors = errors
+        self.stored = stored
+
+    def __call__(self, values: pd.Series) -> pd.Series:
+        found = pd.to_timedelta(values, unit=self.unit, errors=self.errors)
+        return found.dt.as_unit(self.stored)
+
+
+def to_timedelta(arg: Any, unit: str | None = None, errors: str = "raise") -> Any:
+    """Convert a column of strings or numbers to durations. The function of pandas converts the values on the workers.
+
+    Parameters
+    ----------
+    arg : Series or value
+        Strings such as ``"1 days 02:00"``, or numbers. A value or an object of pandas is converted by pandas.
+    unit : str, optional
+        Unit of numbers, nanoseconds by default.
+    errors : {"raise", "coerce"}
+        Whether an invalid string is an error or becomes a missing value.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partita import dataframe as dd
+    >>> spans = dd.from_pandas(pd.Series(["1 days", "90min"]), npartitions=1)
+    >>> dd.to_timedelta(spans).dt.total_seconds().compute().tolist()
+    [86400.0, 5400.0]
+    """
+    from ._column_functions import call_rows
+    from ._series import Series
+
+    if not isinstance(arg, Series):
+        if hasattr(arg, "_rows"):
+            raise TypeError(f"to_timedelta() takes a column, not a {type(arg).__name__}")
+        return pd.to_timedelta(arg, unit=unit, errors=errors)
+    _check_errors("to_timedelta", errors)
+    kind = arg._kind
+    if pa.types.is_duration(kind):
+        return arg
+    if is_text(kind):
+        if unit is not None:
+            raise ValueError("to_timedelta: unit must not be specified if the values are strings")
+        # Nanoseconds are exact for all strings; pandas chooses the unit by the values.
+        dtype = pd.Series([], dtype="timedelta64[ns]").dtype
+    elif is_number(kind) and not pa.types.is_boolean(kind):
+        sample = [1] if pa.types.is_integer(kind) else [1.5]
+        dtype = pd.to_timedelta(pd.Series(sample, dtype=arg.dtype), unit=unit).dtype
+    else:
+        raise TypeError(f"to_timedelta: cannot convert {kind} to durations; use strings or numbers")
+    unit_of = np.datetime_data(dtype)[0]
+    return call_rows(
+        arg, _ToTimedelta(unit, errors, unit_of), pd.Series([], dtype=dtype, name=arg.name), "to_timedelta"
+    )

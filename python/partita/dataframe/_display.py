@@ -12,7 +12,7 @@ from .._errors import PartitaError
 if TYPE_CHECKING:
     from ._frame import DataFrame
 
-__all__ = ["html", "info", "text"]
+__all__ = ["html", "info", "structure", "text"]
 
 #: Maximum number of partitions that are shown individually.
 PARTITIONS_SHOWN_MAX = 100
@@ -33,7 +33,7 @@ def _divisions(frame: DataFrame) -> list[Any]:
     return labels
 
 
-def _structure(frame: DataFrame) -> pd.DataFrame:
+def structure(frame: DataFrame) -> pd.DataFrame:
     """Return a pandas frame of strings: column types in the row of the first division, dots in the others."""
     divisions = _divisions(frame)
     index = pd.Index([str(label) for label in divisions], name=f"npartitions={frame.npartitions}")
@@ -46,7 +46,7 @@ def _structure(frame: DataFrame) -> pd.DataFrame:
 def text(frame: DataFrame, kind: str, as_series: bool = False) -> str:
     """Return the text form of a plan. If the cluster is not reachable, it contains only the columns."""
     try:
-        made = _structure(frame)
+        made = structure(frame)
     except PartitaError as error:
         return f"<{kind}: columns {list(frame._columns)}; {error}>"
     if not as_series:
@@ -60,7 +60,7 @@ def text(frame: DataFrame, kind: str, as_series: bool = False) -> str:
 def html(frame: DataFrame, kind: str) -> str:
     """Return the HTML form of a plan."""
     try:
-        made = _structure(frame)
+        made = structure(frame)
     except PartitaError:
         return f"<pre>{pd.io.formats.printing.pprint_thing(text(frame, kind))}</pre>"
     return f"<div><strong>{kind}</strong>, not computed</div>{made._repr_html_()}"

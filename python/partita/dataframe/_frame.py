@@ -17,9 +17,13 @@ from . import _display
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
 from ._columns import Column, label_index, renumbered, to_pandas
+from ._combination import FrameCombination
+from ._frame_partitions import FramePartitions
+from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, index_bounds
 from ._replacement import MISSING
+from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
 from ._scalar import Scalar
 from ._selection import FrameRows
@@ -36,7 +40,19 @@ __all__ = ["LISTS", "DataFrame"]
 LISTS = (list, pd.Index, pd.Series, np.ndarray)
 
 
-class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters, Operators, Plan):
+class DataFrame(
+    FrameRows,
+    FrameReshaping,
+    FrameCombination,
+    FramePartitions,
+    FrameMoments,
+    FrameValues,
+    FrameSummary,
+    FrameWindows,
+    FrameWriters,
+    Operators,
+    Plan,
+):
     """A lazy data frame: columns over the same rows, with an index.
 
     Frames are created by functions such as :func:`from_pandas` and :func:`read_parquet`, and by operations on frames.

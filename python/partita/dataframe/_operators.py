@@ -201,6 +201,7 @@ class Operators:
 
     div = truediv
     divide = truediv
+    rdiv = rtruediv
     multiply = mul
     subtract = sub
 
@@ -305,6 +306,14 @@ class Operators:
     def median(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return the exact median of the values, ignoring missing values."""
         return self._reduce("median", axis, numeric_only, arguments, skipna=skipna)
+
+    def median_approximate(
+        self, axis: Any = 0, method: str = "default", numeric_only: bool = False, **arguments: Any
+    ) -> Any:
+        """Return the median of the values, which is exact here: :meth:`median`."""
+        if method not in ("default", "dask", "tdigest"):
+            raise ValueError(f"median_approximate: method must be 'default', 'dask' or 'tdigest', not {method!r}")
+        return self.median(axis, numeric_only=numeric_only, **arguments)
 
 
 def _checked(made: T, name: str, other: Any) -> T:

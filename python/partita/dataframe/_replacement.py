@@ -74,10 +74,6 @@ class ColumnReplacement:
     def _filled(self, expr: Expr, rows: Rows | None = None) -> Series:
         return self._like(expr, rows) if self._expr is MISSING else self._with_values(expr, rows)
 
-    def combine_first(self, other: Series) -> Series:
-        """Replace missing values with the values of another column."""
-        return self.fillna(other)
-
     def isin(self, values: Any) -> Series:
         """Return whether each value is in `values`."""
         if _is_column(values):

@@ -18,8 +18,10 @@ from . import _display
 from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
+from ._column_methods import ColumnMethods
 from ._columns import ARROW, Column, derived_origin, is_masked, require_order, sort_value, to_pandas
 from ._heads import compute_head
+from ._moments import ColumnMoments
 from ._operators import Operators
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
@@ -38,7 +40,7 @@ NAT = literal(-(2**63))
 __all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
 
 
-class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
+class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnReplacement, Operators, Plan):
     """A lazy column with an index.
 
     Columns are selected from frames, as in ``ddf.a`` or ``ddf["a"]``. Operations on columns return columns, reductions
@@ -630,6 +632,21 @@ class Index(Series):
         # In pandas, conditions on an index are arrays, which have no name.
         label = None if expr.dtype == pa.bool_() else made.name
         return Index(made._rows, made._expr, label, (), made._origin)
+
+    def to_series(self, index: Any = None, name: Any = ...) -> Series:
+        """Return the labels as a column with themselves as the index.
+
+        Parameters
+        ----------
+        index
+            Not supported.
+        name : optional
+            The name of the column; that of the index by default.
+        """
+        if index is not None:
+            raise NotImplementedError("to_series(index=) is not supported; use reset_index and set_index of the frame")
+        level = Level(self.name, self._expr, self._origin)
+        return Series(self._rows, self._expr, self.name if name is ... else name, (level,), self._origin)
 
     def _is_index_of(self, plan: Plan) -> bool:
         """Whether this is the index of a plan."""

@@ -385,8 +385,13 @@ _add(
     Function("string_to_array", _list_of(_text), (2, 2)),
     Function("make_array", _list_of(united_type), (1, None), missing=Missing.NEVER),
     Function("array_sort", _first, (1, 1)),
+    # Of lists of lists, the number of all innermost items.
     Function("cardinality", _always(pa.uint64()), (1, 1)),
+    Function("array_length", _always(pa.uint64()), (1, 1), missing=Missing.OWN),
     Function("element", _element, (2, 2), form=Form.INDEX, symbol="[]"),
+    # A row for each item, and rows of the other columns repeated: only as a whole column of a projection.
+    Function("unnest", _element, (1, 1), missing=Missing.OWN),
+    Function("range", _list_of(_always(pa.int64())), (2, 2)),
     Function("named_struct", _unknown, (2, None), missing=Missing.NEVER),
 )
 # Functions of times.

@@ -1,0 +1,194 @@
+"""Combination of frames of the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ._base import Plan
+from ._column_methods import check_same_rows
+from ._columns import Column, is_masked, label_index
+from ._replacement import MISSING
+from ._rows import Rows
+from ._sql import is_number, literal
+
+if TYPE_CHECKING:
+    from ._frame import DataFrame
+    from ._series import Series
+
+__all__ = ["FrameCombination"]
+
+
+class FrameCombination:
+    """Methods of frames."""
+
+    _rows: Rows
+    _columns: dict[Any, Column]
+    _axis: pd.Index | None
+    columns: Any
+    _column: Callable[[Any], Series]
+    _like: Callable[..., DataFrame]
+    _kinds: Callable[[], dict[Any, Any]]
+
+    def _checked(self, name: str, other: Any) -> Rows:
+        frame: Any = self
+        check_same_rows(name, frame, other)
+        if not hasattr(other, "_columns"):
+            raise TypeError(f"{name}() takes a frame, not {type(other).__name__}; use to_frame() of the column")
+        return self._rows.combine(other._rows)
+
+    def combine_first(self, other: Any) -> DataFrame:
+        """Replace missing values with the values of another frame of the same rows, whose other columns are added.
+
+        Parameters
+        ----------
+        other : DataFrame
+            A frame of the same rows: rows are not matched by their labels.
+        """
+        rows = self._checked("combine_first", other)
+        labels = self.columns.union(other.columns, sort=False)
+        made = {}
+        for label in labels:
+            if label in self._columns and label in other._columns:
+                made[label] = self._column(label).fillna(other._column(label))._cell
+            else:
+                made[label] = self._columns[label] if label in self._columns else other._columns[label]
+        return self._labelled(made, labels, rows)
+
+    def _labelled(self, columns: dict[Any, Column], labels: pd.Index, rows: Rows) -> DataFrame:
+        made = self._like(columns, rows)
+        made._axis = labels[:0]
+        return made
+
+    def combine(
+        self, other: Any, func: Callable[[Any, Any], Any], fill_value: Any = None, overwrite: bool = True
+    ) -> DataFrame:
+        """Call a function with each column and the column of the same label of another frame.
+
+        Parameters
+        ----------
+        other : DataFrame
+            A frame with the same rows and the same columns: rows are not matched by their labels.
+        func : callable
+            Takes two columns, and returns one of the same rows, such as ``numpy.minimum``. It is called once for each
+            label, with the columns of the plan.
+        fill_value : optional
+            Replaces missing values first.
+        overwrite : bool
+            Must be True.
+        """
+        rows = self._checked("combine", other)
+        if not overwrite:
+            raise NotImplementedError("combine(overwrite=False) is not supported; use combine_first")
+        if set(self._columns) != set(other._columns):
+            raise NotImplementedError("combine() requires the same columns in both frames; use align first")
+        made = {}
+        for label in self._columns:
+            left, right = self._column(label), other._column(label)
+            if fill_value is not None:
+                left, right = left.fillna(fill_value), right.fillna(fill_value)
+            found = func(left, right)
+            if not isinstance(found, Plan) or hasattr(found, "_columns"):
+                raise TypeError(f"combine: the function must return a column, not {type(found).__name__}")
+            check_same_rows("combine", left, found)
+            rows = rows.combine(found._rows)
+            column: Any = found
+            made[label] = column._cell
+        return self._like(made, rows)
+
+    def align(
+        self, other: Any, join: str = "outer", axis: Any = None, fill_value: Any = None
+    ) -> tuple[DataFrame, DataFrame]:
+        """Return this frame and another one of the same rows with the same columns.
+
+        Parameters
+        ----------
+        other : DataFrame
+            A frame of the same rows: rows are not matched by their labels.
+        join : {"outer", "inner", "left", "right"}
+            Whether the columns are those of one frame, of one of them, or of both.
+        axis : {None, 0, 1, "index", "columns"}
+            With 0, the columns stay as they are.
+        fill_value : optional
+            The value of columns that a frame lacks; missing by default.
+        """
+        self._checked("align", other)
+        frame: Any = self
+        if axis in (0, "index"):
+            return frame, other
+        if axis not in (None, 1, "columns"):
+            raise ValueError(f"no axis named {axis} for a frame; use 0 or 1")
+        if join not in ("outer", "inner", "left", "right"):
+            raise ValueError(f"align: join must be 'outer', 'inner', 'left' or 'right', not {join!r}")
+        how: Any = join
+        labels = self.columns if self.columns.equals(other.columns) else self.columns.join(other.columns, how=how)
+        missing = Column(MISSING if fill_value is None else literal(fill_value))
+
+        def aligned(one: Any) -> DataFrame:
+            columns = {label: one._columns.get(label, missing) for label in labels}
+            found = one._like(columns)
+            found._axis = label_index(list(columns), labels)[:0]
+            made: DataFrame = found
+            return made
+
+        return aligned(frame), aligned(other)
+
+    def dot(self, other: Any) -> Any:
+        """Return the sum of the products of the values of each row with the entries of a vector or matrix.
+
+        Parameters
+        ----------
+        other : pandas.Series, pandas.DataFrame, array or list
+            A vector gives a column; a matrix gives a frame with a column for each of its columns. Labels of pandas objects
+            must be those of the columns.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), npartitions=2)
+        >>> ddf.dot([10, 1]).compute().tolist()
+        [13, 24]
+        """
+        if isinstance(other, Plan):
+            raise NotImplementedError(
+                "dot() of two frames of the cluster is not supported: the entries are matched with labels of columns; use "
+                "compute() for the second one"
+            )
+        for label, kind in self._kinds().items():
+            if not is_number(kind):
+                raise TypeError(f"cannot compute dot of column {label!r} of {kind}; select numeric columns")
+        labels = list(self._columns)
+        if not labels:
+            raise ValueError("dot() requires at least one column")
+        if isinstance(other, (pd.Series, pd.DataFrame)):
+            if len(other.index) != len(labels) or set(other.index) != set(labels):
+                raise ValueError("matrices are not aligned: the labels must be those of the columns")
+            other = other.loc[labels]
+        entries = np.asarray(other)
+        if entries.shape[0] != len(labels) or entries.ndim not in (1, 2):
+            raise ValueError(f"dot product shape mismatch: {len(labels)} columns, and entries of shape {entries.shape}")
+        if entries.dtype.kind not in "iufb":
+            raise TypeError(f"dot() takes numbers, not {entries.dtype}")
+        if entries.ndim == 1:
+            return self._weighted(labels, entries)
+        names = other.columns if isinstance(other, pd.DataFrame) else pd.RangeIndex(entries.shape[1])
+        columns = {name: self._weighted(labels, entries[:, at])._cell for at, name in enumerate(names)}
+        return self._labelled(columns, names, self._rows)
+
+    def _weighted(self, labels: list[Any], weights: Any) -> Series:
+        """Return the sum of columns with weights, which is missing if one of the values is."""
+        columns = [self._column(label) for label in labels]
+        kind = None
+        if not any(is_masked(column._origin) for column in columns):
+            # As in NumPy, the products have the common type.
+            kind = np.result_type(weights.dtype, *(column.dtype for column in columns))
+            columns = [column.astype(kind) for column in columns]
+        terms = [column * weight.item() for column, weight in zip(columns, weights)]
+        made = terms[0]
+        for term in terms[1:]:
+            made = made + term
+        return (made if kind is None else made.astype(kind)).rename(None)
