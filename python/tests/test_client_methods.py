@@ -15,7 +15,17 @@ def inc(x):
     return x + 1
 
 
-def test_a_dump_has_the_workers_and_the_tasks(client, tmp_path):
+@pytest.fixture(scope="module")
+def own_client():
+    """A client of a cluster of its own, which has no tasks of other tests to write."""
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1)
+    with cluster, Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        yield client
+
+
+def test_a_dump_has_the_workers_and_the_tasks(own_client, tmp_path):
+    client = own_client
     future = client.submit(inc, 1)
     future.result()
     client.dump_cluster_state(tmp_path / "dump")
@@ -26,7 +36,8 @@ def test_a_dump_has_the_workers_and_the_tasks(client, tmp_path):
     assert job["tasks"]
 
 
-def test_parts_of_a_dump_are_left_out(client, tmp_path):
+def test_parts_of_a_dump_are_left_out(own_client, tmp_path):
+    client = own_client
     client.submit(inc, 1).result()
     client.dump_cluster_state(f"file://{tmp_path}/dump.json", exclude=["versions", "tasks"])
     state = json.loads((tmp_path / "dump.json").read_text())
@@ -34,7 +45,8 @@ def test_parts_of_a_dump_are_left_out(client, tmp_path):
     assert all("stages" in job and "tasks" not in job for job in state["jobs"])
 
 
-def test_a_dump_is_written_as_yaml(client, tmp_path):
+def test_a_dump_is_written_as_yaml(own_client, tmp_path):
+    client = own_client
     yaml = pytest.importorskip("yaml")
     client.dump_cluster_state(tmp_path / "dump", format="yaml")
     assert len(yaml.safe_load((tmp_path / "dump.yaml").read_text())["workers"]) == 2

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from polling import until
 
 joblib = pytest.importorskip("joblib", minversion="1.4")
 
@@ -121,7 +122,7 @@ def test_an_exception_cancels_the_other_tasks(backend, gate):
     calls = [delayed(wait_for_gate)(1), delayed(fail)(2), delayed(wait_for_gate)(3)]
     with pytest.raises(ZeroDivisionError):
         Parallel(batch_size=1, pre_dispatch="all")(calls)
-    assert len(backend.cancelled) == 2
+    until(lambda: len(backend.cancelled) == 2, "the others to be cancelled")
 
 
 def test_a_timeout_is_raised_and_cancels_the_tasks(backend, gate):
