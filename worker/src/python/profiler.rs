@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(SAMPLE_INTERVAL_MS);
 /// What a process must have run of calls before it is sampled: to find its frames takes long once.
 const RUN_TIME_MIN: Duration = Duration::from_millis(100);
+/// A process is not read again before this many times what reading it took: it costs at most 2 % of a core.
+const COST_PARTS: u32 = 60;
+/// Samples that one stands for at most.
+const WEIGHT_MAX: u64 = 20;
 /// A call that runs shorter is over before anybody could look at where it is.
 const SHOWN_TIME_MIN: Duration = Duration::from_millis(500);
 /// Failures in a row after which a process is not read any more.
@@ -144,9 +148,19 @@ impl Profiler {
             busy = Instant::now();
             for (pid, one) in &running {
                 let process = processes.entry(*pid).or_insert_with(|| Process::new(*pid));
-                if let Some(stack) = process.sample(self.own_file) {
-                    self.add(*pid, one, stack);
+                let began = Instant::now();
+                if began < process.due {
+                    continue;
                 }
+                let was_known = process.spy.is_some();
+                if let Some(stack) = process.sample(self.own_file) {
+                    let weight = weight(process.sampled, one.since, began);
+                    self.add(*pid, one, (stack, weight));
+                }
+                process.sampled = Some(began);
+                // To find the frames takes long once, which does not count.
+                let cost = if was_known { began.elapsed() } else { Duration::ZERO };
+                process.due = began + (cost * COST_PARTS).max(SAMPLE_INTERVAL / 2);
             }
             if processes.len() > 2 * running.len().max(8) {
                 let known: HashSet<u32> = running.iter().map(|(pid, _)| *pid).collect();
@@ -156,14 +170,14 @@ impl Profiler {
     }
 
     /// Adds where a process was, if it still runs what it ran before it was read.
-    fn add(&self, pid: u32, was: &Running, frames: Vec<StackFrame>) {
+    fn add(&self, pid: u32, was: &Running, (frames, weight): (Vec<StackFrame>, u64)) {
         let mut state = self.lock();
         let now = state.running.get(&pid).copied();
         if now.is_none_or(|now| now.stage != was.stage || now.attempt != was.attempt) {
             return;
         }
         if state.trees.len() < SAMPLED_STAGES_MAX || state.trees.contains_key(&was.stage) {
-            state.trees.entry(was.stage).or_default().add(&frames, 1);
+            state.trees.entry(was.stage).or_default().add(&frames, weight);
         }
         if let Some((task, attempt)) = was.attempt.filter(|_| was.since.elapsed() >= SHOWN_TIME_MIN)
         {
@@ -192,9 +206,19 @@ impl Profiler {
     }
 }
 
+/// How many samples one stands for: as many as there would have been since the last one, or since the call began.
+fn weight(last: Option<Instant>, since: Instant, now: Instant) -> u64 {
+    let from = last.map_or(since, |last| last.max(since));
+    let passed = now.saturating_duration_since(from).as_millis() as u64;
+    (passed / SAMPLE_INTERVAL_MS).clamp(1, WEIGHT_MAX)
+}
+
 /// A process that is read.
 struct Process {
     pid: u32,
+    /// When it was read last, and when it may be read again.
+    sampled: Option<Instant>,
+    due: Instant,
     spy: Option<PythonSpy>,
     /// How often it was found at work, before its frames were looked for.
     found: u32,
@@ -203,7 +227,7 @@ struct Process {
 
 impl Process {
     fn new(pid: u32) -> Self {
-        Process { pid, spy: None, found: 0, failures: 0 }
+        Process { pid, sampled: None, due: Instant::now(), spy: None, found: 0, failures: 0 }
     }
 
     /// The frames of the call that runs, the outermost first. None if they could not be read, or there are none.
@@ -293,9 +317,9 @@ mod tests {
             state.told = Instant::now() - TELL_INTERVAL;
             state.running.insert(7, was);
         }
-        profiler.add(7, &was, frames());
-        profiler.add(8, &was, frames());
-        profiler.add(7, &Running { attempt: None, ..was }, frames());
+        profiler.add(7, &was, (frames(), 1));
+        profiler.add(8, &was, (frames(), 1));
+        profiler.add(7, &Running { attempt: None, ..was }, (frames(), 1));
         let told = profiler.take().unwrap();
         assert!(told.is_valid());
         assert_eq!((told.profiles.len(), told.profiles[0].1.samples()), (1, 1));
@@ -313,6 +337,17 @@ mod tests {
         assert_eq!(profiler.take(), Some(Samples::default()));
         due();
         assert_eq!(profiler.take(), None);
+    }
+
+    /// A sample that comes late stands for those that were left out, but not for time before its call.
+    #[test]
+    fn late_samples_count_for_more() {
+        let began = Instant::now();
+        let at = |ms| began + Duration::from_millis(ms);
+        assert_eq!(weight(Some(at(0)), began, at(10)), 1);
+        assert_eq!(weight(Some(at(0)), began, at(45)), 4);
+        assert_eq!(weight(Some(at(0)), at(30), at(45)), 1);
+        assert_eq!(weight(None, at(0), at(60_000)), WEIGHT_MAX);
     }
 
     /// Of a text that is too long the end is kept.
