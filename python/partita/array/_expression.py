@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._options import current_options
+from .._ordering import inputs_first
 from .._tasks import Task, find_inputs, flatten, identity, unflatten
 from .._tokens import tokenize
 from ._axis_maps import Read
@@ -230,25 +231,7 @@ class Constant(Node):
 
 def sorted_nodes(wanted: Iterable[Node]) -> list[Node]:
     """Return all nodes that some need, inputs first, and each name once."""
-    order: list[Node] = []
-    seen: set[str] = set()
-    for node in wanted:
-        if node.name in seen:
-            continue
-        seen.add(node.name)
-        stack = [(node, iter(node.reads))]
-        while stack:
-            current, rest = stack[-1]
-            for read in rest:
-                source = read.source
-                if source.name not in seen:
-                    seen.add(source.name)
-                    stack.append((source, iter(source.reads)))
-                    break
-            else:
-                order.append(current)
-                stack.pop()
-    return order
+    return inputs_first(wanted, lambda node: (read.source for read in node.reads))
 
 
 def _bytes(node: Node) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._options import current_options
+from .._ordering import inputs_first
 from .._tasks import Task, identity
 from ..utils import key_split
 from ._steps import as_list
@@ -164,7 +165,7 @@ class Build:
         #: The expressions of arrays that are computed together.
         self.wanted_arrays: list[Any] = []
         self._arrays: dict[str, list[Any]] | None = None
-        order = _sorted_layers(wanted)
+        order = inputs_first(wanted, lambda layer: layer.inputs)
         for layer in order:
             for one in layer.inputs:
                 self._readers[one.name] = self._readers.get(one.name, 0) + 1
@@ -218,25 +219,3 @@ class Build:
             and (not pending.steps or reader.options == layer.options)
             and len(pending.steps) < STEPS_MAX
         )
-
-
-def _sorted_layers(wanted: Sequence[Layer]) -> list[Layer]:
-    """Return all layers that some need, inputs first, and each name once."""
-    order: list[Layer] = []
-    seen: set[str] = set()
-    for layer in wanted:
-        if layer.name in seen:
-            continue
-        seen.add(layer.name)
-        stack = [(layer, iter(layer.inputs))]
-        while stack:
-            current, rest = stack[-1]
-            for one in rest:
-                if one.name not in seen:
-                    seen.add(one.name)
-                    stack.append((one, iter(one.inputs)))
-                    break
-            else:
-                order.append(current)
-                stack.pop()
-    return order
