@@ -333,16 +333,18 @@ impl Job {
             if !task.is_gone() && !has_failed {
                 continue;
             }
-            if at.origin != Origin::Tasks {
-                if at.origin == Origin::Upload {
+            match at.origin {
+                Origin::Tasks => {}
+                Origin::Persisted(_) => continue,
+                Origin::Upload => {
                     lost.push((stage, index));
+                    if has_failed {
+                        // It fails again, with those that wait for it now.
+                        self.errors.remove(&(stage as u32, index));
+                        self.set_state(stage, index, TaskState::Done);
+                    }
+                    continue;
                 }
-                if at.origin == Origin::Upload && has_failed {
-                    // It fails again, with those that wait for it now.
-                    self.errors.remove(&(stage as u32, index));
-                    self.set_state(stage, index, TaskState::Done);
-                }
-                continue;
             }
             if has_failed {
                 (task.failures, task.kills) = (0, 0);

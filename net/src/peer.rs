@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use partita_shared::access::authorization;
 use partita_shared::endpoint::Endpoint;
-use partita_shared::ids::{Attempt, StageId};
+use partita_shared::ids::{Attempt, StageId, TaskId};
 use partita_shared::{limits, wire};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -43,6 +43,13 @@ pub struct FetchTicket {
     pub part: Part,
     /// The tasks whose outputs are wanted, and the attempts that made them.
     pub tasks: Vec<(u32, Attempt)>,
+}
+
+impl FetchTicket {
+    /// Asks for all of what one attempt of a task made.
+    pub fn whole(task: TaskId, attempt: Attempt) -> Self {
+        FetchTicket { stage: task.stage, part: Part::All, tasks: vec![(task.index, attempt)] }
+    }
 }
 
 /// Why partitions did not come.

@@ -135,7 +135,7 @@ impl Coordination {
         let by = (stream, request.number);
         let mut state = self.state();
         let mut effects = Effects::default();
-        if state.is_full(&request) {
+        if state.lacks_bytes(&request) || state.lacks_objects(&request) {
             // What clients left that have crashed.
             let gone = state.setup.take_orphans();
             state.drop_values(gone, &mut effects);
@@ -178,13 +178,13 @@ impl Coordination {
                 format_bytes(VALUE_BYTES_MAX as u64)
             ));
         }
-        if state.bytes + bytes > VALUES_BYTES_MAX {
+        if state.lacks_bytes(request) {
             return full(format!(
                 "the values that the scheduler keeps would take more than {}",
                 format_bytes(VALUES_BYTES_MAX as u64)
             ));
         }
-        if request.op.creates() && state.objects() + names.len() > OBJECTS_MAX {
+        if state.lacks_objects(request) {
             return full(format!("the scheduler keeps at most {OBJECTS_MAX} named objects"));
         }
         let waiting = state.streams.get(&by.0).map_or(0, |stream| stream.waiting.len());
@@ -266,11 +266,14 @@ impl State {
     }
 
     /// Values are not kept any more.
-    /// Whether what a request adds would be too much.
-    fn is_full(&self, request: &Request) -> bool {
-        let names = request.op.names().len();
+    /// Whether the value of a request would be too much.
+    fn lacks_bytes(&self, request: &Request) -> bool {
         self.bytes + request.value.body.len() > VALUES_BYTES_MAX
-            || request.op.creates() && self.objects() + names > OBJECTS_MAX
+    }
+
+    /// Whether the objects that a request may create would be too many.
+    fn lacks_objects(&self, request: &Request) -> bool {
+        request.op.creates() && self.objects() + request.op.names().len() > OBJECTS_MAX
     }
 
     fn drop_values(&mut self, values: impl IntoIterator<Item = Value>, effects: &mut Effects) {

@@ -14,7 +14,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::common::ScalarValue;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_net::peer::{DataPlane, FetchTicket, Part};
+use partita_net::peer::{DataPlane, FetchTicket};
 use partita_net::upload::{UploadCommand, unbroken};
 use partita_plan::persisted::Sorted;
 use partita_plan::python::PythonFunction;
@@ -366,9 +366,8 @@ async fn locate(
         .ok_or_else(|| status::of(query::unknown(&name)))?;
     let mut located = Vec::with_capacity(found.len());
     for ((task, (address, attempt)), (rows, bytes)) in found {
-        let tasks = vec![(task.index, attempt)];
-        let ticket = FetchTicket { stage: task.stage, part: Part::All, tasks };
-        let ticket = wire::encode(&ticket).map_err(|error| Status::internal(error.to_string()))?;
+        let ticket = wire::encode(&FetchTicket::whole(task, attempt))
+            .map_err(|error| Status::internal(error.to_string()))?;
         located.push(Located { address, ticket: STANDARD.encode(ticket), rows, bytes });
     }
     json(&located)

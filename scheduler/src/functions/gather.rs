@@ -13,7 +13,7 @@ use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use partita_core::Event;
 use partita_net::payload::{Header, Payload, parts_prefix};
-use partita_net::peer::{DataPlane, FetchTicket, Part};
+use partita_net::peer::{DataPlane, FetchTicket};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::Holder;
@@ -77,8 +77,7 @@ pub(crate) async fn locate_results(hub: &Hub, text: &[u8]) -> Result<Vec<u8>, St
             located.push(None);
             continue;
         };
-        let tasks = vec![(task.index, holder.attempt)];
-        let ticket = FetchTicket { stage: task.stage, part: Part::All, tasks };
+        let ticket = FetchTicket::whole(task, holder.attempt);
         let ticket = wire::encode(&ticket).map_err(|error| Status::internal(error.to_string()))?;
         located.push(Some(Located { address, ticket: STANDARD.encode(ticket), bytes }));
     }
@@ -207,8 +206,7 @@ async fn pass_on(
     address: &Endpoint,
     client: &Client,
 ) -> Result<Option<()>, String> {
-    let tasks = vec![(task.index, holder.attempt)];
-    let ticket = FetchTicket { stage: task.stage, part: Part::All, tasks };
+    let ticket = FetchTicket::whole(task, holder.attempt);
     let messages = plane.fetch(address, &ticket).await.map_err(|error| error.to_string())?;
     let messages = messages.map_err(|error| FlightError::ExternalError(Box::new(error)));
     let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);

@@ -57,9 +57,7 @@ pub(crate) async fn profiles(
     job: JobId,
     stage: Option<u32>,
 ) -> Result<Vec<StageProfile>, String> {
-    let observer = telemetry.observer();
-    let observer =
-        observer.ok_or("the scheduler runs with --headless and remembers no profiles")?;
+    let observer = telemetry.observer().ok_or(HEADLESS)?;
     match observer.ask(Question::Profiles { job, stage }).await {
         Answer::Profiles(found) => Ok(found),
         Answer::None(reason) => Err(reason),

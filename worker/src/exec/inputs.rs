@@ -142,8 +142,7 @@ impl TaskInputs {
             }
             waited(store::rows(found), &self.waits.disk_us).boxed()
         } else {
-            let ticket =
-                FetchTicket { stage, part: Part::All, tasks: vec![(index, holder.attempt)] };
+            let ticket = FetchTicket::whole(task, holder.attempt);
             let fetched = Arc::clone(&self.fetched_bytes);
             // Nothing is fetched before the first row is asked for.
             let source = self.source.clone();
