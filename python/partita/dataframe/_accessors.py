@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, call, interval
+from ._alignment import REINDEX, aligned
 from ._base import UnsupportedName
 from ._columns import Lists, is_masked
 from ._sql import fill_condition, is_text, literal
@@ -312,8 +313,9 @@ class StringMethods:
 
     def cat(self, others: Series, sep: str = "") -> Series:
         """Concatenate with the strings of another column."""
-        joined = call("concatenate", self._value, literal(sep), others._expr)
-        return self._column._like(joined, self._column._with(others))
+        column, others = aligned(self._column._like(self._value), others, REINDEX)
+        found: Series = column._like(call("concatenate", column._expr, literal(sep), others._expr))
+        return found
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):

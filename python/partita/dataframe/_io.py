@@ -31,7 +31,7 @@ from ._partitions import (
     parse_bytes,
     time_divisions,
 )
-from ._rows import Rows, new_table_name, release_after, typed_relation
+from ._rows import Labels, Rows, new_table_name, release_after, typed_relation
 from ._sql import INDEX, ROW, is_plain_text, replace_nan, sort_of
 
 if TYPE_CHECKING:
@@ -103,6 +103,9 @@ def from_pandas(
     if npartitions < 1:
         raise ValueError(f"npartitions must be at least 1, not {npartitions}")
     made = _upload_frame(client, frame, even_bounds(len(frame), npartitions), replicas)
+    is_ascending = frame.index.is_monotonic_increasing and not any(level.hasnans for level in _levels(frame))
+    levels = tuple(level.expr for level in made._index)
+    made._rows.labels = Labels(levels, frame.index.is_unique, is_ascending)
     return made._column("v").rename(data.name) if is_series else made
 
 

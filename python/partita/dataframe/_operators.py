@@ -21,6 +21,10 @@ class Operators:
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
         """Raise an error if an operation along an axis is not one of each value with the operand in its row."""
 
+    def _matched(self: T, other: Any) -> tuple[T, Any]:
+        """Return this object and an operand over the same rows, which are matched by their labels."""
+        return self, other
+
     def _fill_both(self: T, other: Any, fill_value: Any) -> tuple[T, Any]:
         """Return this object and an operand, in which missing values are replaced where only one of the two is missing."""
         raise NotImplementedError
@@ -40,6 +44,7 @@ class Operators:
         if level is not None:
             raise NotImplementedError(f"{name}(level=) is not supported: use reset_index, and merge on the level")
         self._check_axis(name, other, axis)
+        self, other = self._matched(other)
         return (self, other) if fill_value is None else self._fill_both(other, fill_value)
 
     def _reduce(self, name: str, axis: Any, numeric_only: bool, arguments: dict[str, Any], **how: Any) -> Any:

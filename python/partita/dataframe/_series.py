@@ -16,6 +16,7 @@ from ..plan.expr import Expr, SortKey, aggregate, call, case, window
 from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
 from . import _expressions as ex
+from ._alignment import IDENTICAL, INNER, aligned, is_aligned
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
 from ._column_methods import ColumnMethods
@@ -194,13 +195,19 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if name is not None and not drop:
             return self.rename(name).reset_index()
         if drop:
-            return Series(self._rows, self._expr, self.name, (), self._origin)
+            return self._from_frame(self.to_frame("v").reset_index(drop=True))
         return self.to_frame().reset_index()
 
     # Operators.
 
     def _with(self, other: Series) -> Rows:
         return self._rows.combine(other._rows)
+
+    def _matched(self, other: Any) -> tuple[Series, Any]:
+        """Return this column and an operand, with the rows of two columns matched by their labels."""
+        if not isinstance(other, Series) or is_aligned(self, other):
+            return self, other
+        return aligned(self, other)
 
     def _name_with(self, other: Any) -> Any:
         return self.name if not isinstance(other, Series) or other.name == self.name else None
@@ -221,6 +228,9 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
+        if isinstance(other, Series) and not is_aligned(self, other):
+            own, theirs = aligned(self, other)
+            return own._operate(name, theirs, swapped)
         if isinstance(other, Scalar):
             other = other.compute()
         if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
@@ -233,7 +243,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         style = ex.style_of(None if swapped else self._origin, origin)
         if isinstance(other, Series):
             rows, origin = self._with(other), derived_origin(self._origin, other._origin)
-            style = ex.style_of(self._origin, other._origin)
+            style = self._style_with(name, other)
             right = (other._expr, other._kind)
         elif swapped:
             right = ex.operand(other, like)
@@ -243,9 +253,23 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         made = ex.arithmetic(name, *sides[0], *sides[1], style, ex.is_bounded(other))
         return self._like(made, rows, self._name_with(other), origin)
 
+    def _style_with(self, name: str, other: Series) -> str:
+        """Return whose integer arithmetic applies to two columns."""
+        if name in ("add", "sub", "mul") and getattr(self._rows.identity, "adds_missing", False):
+            if name != "sub" and pa.types.is_boolean(self._kind) and pa.types.is_boolean(other._kind):
+                raise NotImplementedError(
+                    f"{name} of boolean columns of different frames is not supported; use & and |, or astype(int)"
+                )
+            # Where labels are missing, pandas converts integers to floats, which do not wrap around.
+            return "arrow"
+        return ex.style_of(self._origin, other._origin)
+
     def _compare(self, name: str, other: Any) -> Any:
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
+        if isinstance(other, Series) and not is_aligned(self, other):
+            own, theirs = aligned(self, other, IDENTICAL)
+            return own._compare(name, theirs)
         if isinstance(other, Scalar):
             other = other.compute()
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
@@ -305,6 +329,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
         # Bitwise operators of integers.
         function = {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator] if is_whole else operator
+        if isinstance(other, Series) and not is_aligned(self, other):
+            return self._logical_of_others(operator, other)
         if isinstance(other, Series):
             made = _logical_call(function, self._expr, other._expr)
             origin = derived_origin(self._origin, other._origin)
@@ -312,6 +338,19 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if is_whole and isinstance(other, numbers.Integral):
             return self._like(call(function, self._expr, ex.operand(int(other), self._kind)[0]))
         return self._like(_logical_call(function, self._expr, literal(other)))
+
+    def _logical_of_others(self, operator: str, other: Series) -> Any:
+        """Apply a logical operator to columns of different rows: false where one of them has no row."""
+        if pa.types.is_integer(self._kind) or pa.types.is_integer(other._kind):
+            # As bits of integers, missing values have no meaning.
+            own, theirs = aligned(self, other, IDENTICAL)
+            return own._logical(operator, theirs)
+        own, theirs = aligned(self, other)
+        made = own._logical(operator, theirs)
+        if is_masked(made._origin):
+            return made
+        is_whole = px.conjunction(px.not_null(own._expr), px.not_null(theirs._expr))
+        return made._with_values(px.conjunction(is_whole, made._expr))
 
     def __and__(self, other: Any) -> Series:
         return self._logical("and", other)

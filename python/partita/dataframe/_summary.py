@@ -16,6 +16,7 @@ from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named, Projection, Relation
 from ..plan.rewrite import distinct_keys
+from ._alignment import INNER, aligned
 from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
@@ -145,11 +146,13 @@ class ColumnSummary:
 
     def cov(self, other: Series) -> Scalar:
         """Return the covariance with another column."""
-        return Scalar(self._with(other), aggregated("covar_samp", self._expr, other._expr))
+        own, theirs = aligned(self, other, INNER)
+        return Scalar(own._rows, aggregated("covar_samp", own._expr, theirs._expr))
 
     def corr(self, other: Series) -> Scalar:
         """Return the correlation with another column."""
-        return Scalar(self._with(other), aggregated("corr", self._expr, other._expr))
+        own, theirs = aligned(self, other, INNER)
+        return Scalar(own._rows, aggregated("corr", own._expr, theirs._expr))
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, or several for a list of names."""

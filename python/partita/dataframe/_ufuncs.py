@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, call
+from ._alignment import aligned, is_aligned
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -139,9 +140,14 @@ def apply_to_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
     from . import _expressions as ex
 
     parts: list[Expr] = []
+    for value in inputs:
+        if _is_column(value) and not is_aligned(column, value):
+            own, theirs = aligned(column, value)
+            sides = {id(column): own, id(value): theirs}
+            return apply_to_column(own, name, tuple(sides.get(id(one), one) for one in inputs))
     rows, label = column._rows, column.name
     for value in inputs:
-        if hasattr(value, "_expr") and hasattr(value, "_kind") and hasattr(value, "_index"):
+        if _is_column(value):
             rows, label = rows.combine(value._rows), column._name_with(value) if label is not None else None
             part, kind = value._expr, value._kind
         else:
@@ -155,3 +161,7 @@ def apply_to_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
         return column._like(made, rows, label)
     # NaN is a missing value, as in pandas.
     return column._like(call("nan_as_null", made), rows, label)
+
+
+def _is_column(value: Any) -> bool:
+    return hasattr(value, "_expr") and hasattr(value, "_kind") and hasattr(value, "_index")

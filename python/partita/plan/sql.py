@@ -473,7 +473,7 @@ def _filtered(
         columns = _as_columns(rows.schema or ())
     text = _with_layers(text, layers, [*conditions, *outputs, *(expr for _, expr in columns or ())])
     tests = " AND ".join(render(one, layers.names) for one in conditions)
-    return f"SELECT {_columns(columns, {})} FROM {text} WHERE {tests}"
+    return f"SELECT {_columns(columns, layers.names)} FROM {text} WHERE {tests}"
 
 
 def _with_layers(text: str, layers: Layers, outputs: Sequence[Expr]) -> str:
