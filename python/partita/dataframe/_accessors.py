@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, call, interval
-from ._alignment import REINDEX, aligned
+from ._alignment import REINDEX
 from ._base import UnsupportedName
 from ._columns import Lists, is_masked
+from ._matching import aligned
 from ._sql import fill_condition, is_text, literal
 from ._text import positive_rest
 

@@ -6,24 +6,23 @@ expressions over both use one join. Its relation gets a column for each expressi
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.dtype import common_number
-from ..plan.expr import Expr, SortKey, Trait, aggregate, call, case, cast, window
+from ..plan.expr import Expr, SortKey, aggregate, call, case, cast, window
 from ..plan.relation import Filter, Grouping, Join, Named, Projection, Relation, Union
-from ..plan.rewrite import substitute
 from ._base import Level, Plan
 from ._columns import derived_origin, sort_value
-from ._rows import Identity, Labels, Rows, contains
+from ._rows import Identity, Labels, Rows
 from ._sql import INDEX, ORDER, checked, is_plain_text, sort_of, value_type
 
 __all__ = [
     "ARITHMETIC",
+    "COMMON",
     "FIRST",
     "IDENTICAL",
     "INNER",
@@ -32,8 +31,9 @@ __all__ = [
     "UNIQUE",
     "Alignment",
     "Match",
-    "aligned",
-    "is_aligned",
+    "Side",
+    "known_labels",
+    "levels_of",
 ]
 
 _DUPLICATES = "cannot reindex on an axis with duplicate labels"
@@ -55,11 +55,13 @@ class Match(NamedTuple):
 
 #: Operators and ``align``.
 ARITHMETIC = Match("outer", is_sorted=True, is_strict=False)
-#: ``combine_first`` of columns.
+#: ``combine_first`` of columns, and ``concat(axis=1)`` of times.
 UNIQUE = Match("outer", is_sorted=True)
 #: ``concat(axis=1)``: the rows of the first side, then the other ones of the second.
 FIRST = Match("outer")
+#: The rows whose labels both sides have.
 INNER = Match("inner", is_strict=False)
+COMMON = Match("inner")
 #: Values for the rows of the left side, as ``reindex`` returns them.
 REINDEX = Match("left")
 #: A condition that selects rows of the left side.
@@ -72,13 +74,14 @@ SELECTION = Match(
 IDENTICAL = Match("same", unmatched="can only compare identically-labeled objects; use methods such as eq() and lt()")
 
 
-class _Side:
+class Side:
     """One of two plans, and the expressions of it that are used."""
 
     def __init__(self, plan: Plan, prefix: str, keys: Sequence[Expr]) -> None:
         known = known_labels(plan)
         self.rows = plan._rows
         self.levels = known.levels
+        self.is_numbered = not plan._index
         self.is_unique, self.is_ascending = known.is_unique, known.is_ascending
         self.prefix = prefix
         self.keys = keys
@@ -94,6 +97,12 @@ class _Side:
     def named_keys(self) -> list[Named]:
         """Return the labels as columns."""
         return [Named(f"{self.prefix}i{at}", key) for at, key in enumerate(self.keys)]
+
+    def own_labels(self) -> list[Named]:
+        """Return the labels in their own types as columns; none if they are numbers of rows."""
+        if self.is_numbered:
+            return []
+        return [Named(f"{self.prefix}k{at}", label) for at, label in enumerate(self.levels)]
 
     def position(self, is_within: bool) -> Expr:
         """Return the number of each row among all rows, or among those with its labels."""
@@ -120,7 +129,7 @@ class Alignment(Identity):
         self.match = match
         self.client = left._client
         keys = _label_keys(left, right)
-        self.left, self.right = a, b = _Side(left, "l", keys[0]), _Side(right, "r", keys[1])
+        self.left, self.right = a, b = Side(left, "l", keys[0]), Side(right, "r", keys[1])
         self._sides = (a, b)
         self._is_ordered = bool(a.rows.order and b.rows.order)
         self._is_unique = a.is_unique and b.is_unique
@@ -130,7 +139,9 @@ class Alignment(Identity):
         is_unsorted = match.is_sorted and not (a.is_ascending or b.is_ascending)
         #: Whether it matters if both sides have the same labels in the same order.
         self._needs_equality = match.how != "same" and self._is_ordered and (self._can_repeat or is_unsorted)
-        self._needs_positions = match.how == "same" and self._is_ordered and not (self._is_unique and self._is_ascending)
+        self._needs_positions = (
+            match.how == "same" and self._is_ordered and not (self._is_unique and self._is_ascending)
+        )
         self._facts = self._relations_of_facts()
         self._names = _names_of_levels(left, right, match)
         self._types: dict[Expr, pa.DataType] = {}
@@ -195,6 +206,9 @@ class Alignment(Identity):
         if conditions:
             joined = Filter(joined, conditions)
         labels = [px.call("coalesce", x, y) if how == "outer" else x for x, y in keys[: len(self.left.keys)]]
+        if how in ("left", "same"):
+            # The labels of the left side keep their type.
+            labels = [joined.column(name) for name, _ in self.left.own_labels()] or labels
         named = [Named(f"{INDEX}{at}", label) for at, label in enumerate(labels)]
         names = {label: name for name, label in named}
         order = [(names.get(key.expr, f"{ORDER}{at}"), key) for at, key in enumerate(self._order_over(joined, labels))]
@@ -203,8 +217,8 @@ class Alignment(Identity):
         named += [Named(name, joined.column(name)) for side in self._sides for name in side.cells.values()]
         return Projection(joined, named)
 
-    def _relation_of_side(self, side: _Side) -> Relation:
-        named = [*side.named_keys(), Named(f"{side.prefix}there", px.literal(True)), *side.ties()]
+    def _relation_of_side(self, side: Side) -> Relation:
+        named = [*side.named_keys(), *side.own_labels(), Named(f"{side.prefix}there", px.literal(True)), *side.ties()]
         if self._needs_equality or self._needs_positions:
             named.append(Named(f"{side.prefix}at", side.position(self._is_ascending)))
         return side.rows.project([*named, *(Named(name, expr) for expr, name in side.cells.items())])
@@ -235,9 +249,9 @@ class Alignment(Identity):
         facts = [self._equality()] if self._needs_equality else []
         return facts + [side.repetition() for side in self._counted_sides()]
 
-    def _counted_sides(self) -> list[_Side]:
+    def _counted_sides(self) -> list[Side]:
         """Return the sides of which duplicate labels can be an error."""
-        sides: tuple[_Side, ...] = self._sides
+        sides: tuple[Side, ...] = self._sides
         if self.match.how == "left":
             sides = (self.right,)
         elif self.match.how == "same":
@@ -278,7 +292,7 @@ class Alignment(Identity):
 
     # Expressions.
 
-    def carry(self, side: _Side, rows: Rows, expressions: Sequence[Expr]) -> list[Expr]:
+    def carry(self, side: Side, rows: Rows, expressions: Sequence[Expr]) -> list[Expr]:
         """Return expressions over the rows of a side as columns of these rows."""
         side.add(rows, expressions)
         must_match = self.match.unmatched is not None and (self.match.how == "same" or side is self.right)
@@ -294,12 +308,12 @@ class Alignment(Identity):
 
     # Rows within rows.
 
-    def within(self, side: _Side, need: str) -> str | None:
+    def within(self, side: Side, need: str) -> str | None:
         """Return what must hold within a side so that something holds for these rows; None if it cannot.
 
         Parameters
         ----------
-        side : _Side
+        side : Side
             The side.
         need : {"rows", "labels", "all"}
             That the rows are those of a plan in its order, that each row has the value of the plan for its label, or that
@@ -404,222 +418,24 @@ def _names_of_levels(left: Plan, right: Plan, match: Match) -> list[tuple[Any, A
     found = []
     for (name, origin), (other, theirs) in zip(names, others):
         common = origin if origin == theirs else derived_origin(origin, theirs)
-        found.append((name if match.is_sorted or name == other else None, common))
+        # Like pandas' methods that unite the labels; operators keep the name of the left index.
+        found.append((name if name == other or not match.is_strict else None, common))
     return found
-
-
-# Plans.
 
 
 def known_labels(plan: Any) -> Labels:
     """Return what is known of the labels of a plan."""
-    levels, rows = _levels_of(plan), plan._rows
+    levels, rows = levels_of(plan), plan._rows
     if not plan._index:
         return Labels(levels, True, rows.order == rows.numbers)
     known = rows.labels
-    if known is not None and known.levels == levels:
-        if known.is_ascending:
-            return known
+    if known is not None and known.levels == levels and known.is_ascending:
+        return known
     keys = tuple(SortKey(sort_value(level.expr, level.origin)) for level in plan._index)
     is_unique = known is not None and known.is_unique and set(known.levels) <= set(levels)
     return Labels(levels, is_unique, rows.order[: len(keys)] == keys)
 
 
-def aligned(left: Any, right: Any, match: Match = ARITHMETIC) -> tuple[Any, Any]:
-    """Return two frames or columns over the same rows, which are matched by their labels.
-
-    Parameters
-    ----------
-    left, right : Plan
-        Frames or columns.
-    match : Match
-        How the rows are matched.
-
-    Returns
-    -------
-    tuple of Plan
-        Both over the same rows, with the same index.
-    """
-    has_same_rows = left._rows.identity is right._rows.identity
-    if not (_has_labels(left) and _has_labels(right)) or (has_same_rows and _levels_of(left) == _levels_of(right)):
-        rows = left._rows.combine(right._rows)
-        if match.is_sorted and left._rows.order != right._rows.order:
-            rows = rows.with_changes(order=_sorted_order(left, right))
-        return _over(left, rows), _over(right, rows)
-    found = _contained(left, right, match) or _narrowed(left, right, match)
-    if found is not None:
-        return found
-    alignment = _alignment(left, right, match)
-    columns = [_columns_within(plan, [(alignment, side)]) for plan, side in ((left, alignment.left), (right, alignment.right))]
-    rows, index = alignment.rows, alignment.index
-    return _over(left, rows, columns[0], index), _over(right, rows, columns[1], index)
-
-
-def is_aligned(left: Any, right: Any) -> bool:
-    """Whether two plans are known to have the same rows in the same order, and the same index."""
-    if left._rows.identity is not right._rows.identity:
-        return False
-    if not (_has_labels(left) and _has_labels(right)):
-        return True
-    return _levels_of(left) == _levels_of(right) and left._rows.order == right._rows.order
-
-
-def _has_labels(plan: Any) -> bool:
-    """Whether the rows of a plan have labels: the values of an index do not."""
-    from ._series import Index
-
-    return not isinstance(plan, Index)
-
-
-def _levels_of(plan: Any) -> tuple[Any, ...]:
+def levels_of(plan: Any) -> tuple[Any, ...]:
     """Return what identifies the labels: the levels of the index, or the order in which the rows are numbered."""
     return tuple(level.expr for level in plan._index) or plan._rows.numbers
-
-
-def _sorted_order(left: Any, right: Any) -> tuple[SortKey, ...]:
-    """Return the sort keys of the labels of two plans over the same rows."""
-    for plan in (left, right):
-        if known_labels(plan).is_ascending:
-            order: tuple[SortKey, ...] = plan._rows.order
-            return order
-    if not left._index:
-        numbers: tuple[SortKey, ...] = left._rows.numbers
-        return numbers
-    return (*(SortKey(sort_value(level.expr, level.origin)) for level in left._index), *left._rows.order)
-
-
-def _over(
-    plan: Any, rows: Rows, columns: Mapping[Expr, Expr] | None = None, index: tuple[Level, ...] | None = None
-) -> Any:
-    """Return a plan over other rows, with its expressions replaced."""
-    made = copy.copy(plan)
-    made._rows = rows
-    if index is not None and _has_labels(plan):
-        made._index = index
-    if columns is not None and hasattr(plan, "_columns"):
-        made._columns = {label: cell._replace(expr=columns[cell.expr]) for label, cell in plan._columns.items()}
-    elif columns is not None:
-        made._expr = columns[plan._expr]
-    return made
-
-
-def _expressions_of(plan: Any) -> list[Expr]:
-    return [cell.expr for cell in plan._columns.values()] if hasattr(plan, "_columns") else [plan._expr]
-
-
-def _alignment(left: Any, right: Any, match: Match) -> Alignment:
-    """Return the alignment of two plans, which is the same for plans of the same rows."""
-    known = left._rows.identity.alignments
-    sides = [(_levels_of(plan), plan._rows.order) for plan in (left, right)]
-    key = (id(right._rows.identity), match, *sides)
-    found: Alignment | None = known.get(key)
-    if found is None or found.right.rows.identity is not right._rows.identity:
-        found = known[key] = Alignment(left, right, match)
-    return found
-
-
-#: From rows outwards, the alignments in which they are, and on which side.
-_Path = Sequence[tuple[Alignment, _Side]]
-
-
-def _columns_within(plan: Any, path: _Path) -> dict[Expr, Expr]:
-    """Return the columns of the expressions of a plan in the last alignment of a path."""
-    expressions = list(dict.fromkeys(_expressions_of(plan)))
-    return dict(zip(expressions, _carried(plan._rows, expressions, path)))
-
-
-def _carried(rows: Rows, expressions: Sequence[Expr], path: _Path) -> list[Expr]:
-    made = list(expressions)
-    for alignment, side in path:
-        made = alignment.carry(side, rows, made)
-        rows = alignment.rows
-    return made
-
-
-def _path(rows: Rows, levels: tuple[Any, ...], inner: Any, need: str) -> list[tuple[Alignment, _Side]] | None:
-    """Return where the rows of a plan are within other rows.
-
-    Parameters
-    ----------
-    rows, levels : Rows, tuple
-        The other rows and their labels.
-    inner : Plan
-        The plan.
-    need : str
-        See :meth:`Alignment.within`.
-    """
-    alignment = rows.identity
-    if not isinstance(alignment, Alignment):
-        return None
-    own = tuple(level.expr for level in alignment.index) or alignment.rows.numbers
-    if own != levels:
-        return None
-    for side in (alignment.left, alignment.right):
-        inside = alignment.within(side, need)
-        if inside is None:
-            continue
-        if side.rows.identity is inner._rows.identity and side.levels == _levels_of(inner):
-            return [(alignment, side)]
-        deeper = _path(side.rows, side.levels, inner, inside)
-        if deeper is not None:
-            return [*deeper, (alignment, side)]
-    return None
-
-
-def _contained(left: Any, right: Any, match: Match) -> tuple[Any, Any] | None:
-    """Return two plans over the same rows if those of one are known to be within those of the other."""
-    is_sorted = match.how == "outer" and match.is_sorted
-    needs = {"left": "labels", "outer": "all"}
-    need = "rows" if match.unmatched is not None else needs.get(match.how, "rows")
-    path = _path(left._rows, _levels_of(left), right, need)
-    if path is not None:
-        outer, inner = left, right
-    else:
-        path = _path(right._rows, _levels_of(right), left, "all" if is_sorted else "rows")
-        outer, inner = right, left
-    if path is None:
-        return None
-    columns = _columns_within(inner, path)
-    rows = path[-1][0].rows.with_changes(order=outer._rows.order).combine(outer._rows)
-    first, registered = path[0]
-    is_reordered = inner._rows.order != registered.rows.order or outer._rows.order != outer._rows.identity.rows.order
-    if is_reordered and is_sorted:
-        rows = rows.with_changes(order=_sorted_order(outer, outer))
-    elif is_reordered and outer is right:
-        # The order of the left rows.
-        keys = _carried(inner._rows, [key.expr for key in inner._rows.order], path)
-        rows = path[-1][0].rows.with_changes(order=[SortKey(e, *k.way) for e, k in zip(keys, inner._rows.order)])
-    placed = _over(inner, rows, columns, outer._index)
-    return (_over(outer, rows), placed) if outer is left else (placed, _over(outer, rows))
-
-
-def _narrowed(left: Any, right: Any, match: Match) -> tuple[Any, Any] | None:
-    """Return two plans over the same rows if those of the right one are some of the left ones.
-
-    The value of a row that was left out is missing.
-    """
-    found = right._rows.narrowed
-    if found is None or right._rows.calls or match.unmatched is not None or match.how not in ("left", "outer"):
-        return None
-    base, conditions, inside = found
-    known = known_labels(left)
-    if base.identity is not left._rows.identity or not known.is_unique:
-        return None
-    if match.how == "outer" and not (match.is_sorted and known.is_ascending):
-        return None
-    expressions = list(dict.fromkeys(_expressions_of(right)))
-    if contains(expressions, Trait.WINDOW | Trait.PYTHON):
-        return None
-    if right._index:
-        levels = tuple(substitute([level.expr for level in right._index], inside))
-    else:
-        levels = tuple(
-            SortKey(expr, *key.way)
-            for expr, key in zip(substitute([key.expr for key in right._rows.order], inside), right._rows.order)
-        )
-    if levels != _levels_of(left):
-        return None
-    is_in = px.conjunction(*conditions)
-    values = [case([(is_in, value)], dtype=value.dtype) for value in substitute(expressions, inside)]
-    rows = left._rows.combine(base)
-    return _over(left, rows), _over(right, rows, dict(zip(expressions, values)), left._index)

@@ -14,12 +14,13 @@ from ..plan.expr import Expr, SortKey, Trait, aggregate
 from ..plan.relation import Filter, Named, Projection, Relation
 from ..plan.rewrite import plain_condition, split, substitute, with_windows
 from . import _display
-from ._alignment import REINDEX, SELECTION, aligned, is_aligned
+from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
+from ._matching import aligned, is_aligned
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, index_bounds
@@ -267,7 +268,7 @@ class DataFrame(
 
     def _become(self, other: DataFrame) -> None:
         """Take the rows, columns and index of another frame."""
-        self._rows, self._columns, self._index = other._rows, other._columns, other._index
+        self._rows, self._columns, self._index, self._axis = other._rows, other._columns, other._index, other._axis
 
     def __delitem__(self, label: Any) -> None:
         self._columns = self.drop(columns=[label])._columns

@@ -13,7 +13,8 @@ from ..plan import expr as px
 from ..plan.dtype import DType
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
-from ._alignment import REINDEX, aligned, is_aligned
+from ._alignment import REINDEX
+from ._matching import aligned, is_aligned
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 

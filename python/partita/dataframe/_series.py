@@ -12,22 +12,23 @@ import pyarrow as pa
 
 from .._errors import trim_traceback
 from ..plan import expr as px
-from ..plan.expr import Expr, SortKey, aggregate, call, case, window
+from ..plan.expr import Expr, SortKey, Trait, aggregate, call, case, window
 from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
 from . import _expressions as ex
-from ._alignment import IDENTICAL, INNER, aligned, is_aligned
+from ._alignment import IDENTICAL
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
 from ._column_methods import ColumnMethods
 from ._columns import ARROW, Column, derived_origin, is_masked, require_order, sort_value, to_pandas
 from ._heads import compute_head
+from ._matching import aligned, is_aligned
 from ._moments import ColumnMoments
 from ._operators import Operators
 from ._replacement import ColumnReplacement, is_missing
-from ._rows import Rows
+from ._rows import Rows, contains
 from ._scalar import Scalar
-from ._sql import INDEX, is_number, is_text, is_time, literal, sort_of, type_of
+from ._sql import INDEX, fill_condition, is_number, is_text, is_time, literal, sort_of, type_of
 from ._summary import ColumnSummary, truth
 from ._text import check_integers, text_of
 from ._window_methods import ColumnWindows
@@ -203,6 +204,11 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def _with(self, other: Series) -> Rows:
         return self._rows.combine(other._rows)
 
+    def _become(self, other: Series) -> None:
+        """Take the rows, values, index and name of another column."""
+        self._rows, self._expr, self._index = other._rows, other._expr, other._index
+        self.name, self._origin = other.name, other._origin
+
     def _matched(self, other: Any) -> tuple[Series, Any]:
         """Return this column and an operand, with the rows of two columns matched by their labels."""
         if not isinstance(other, Series) or is_aligned(self, other):
@@ -340,17 +346,21 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return self._like(_logical_call(function, self._expr, literal(other)))
 
     def _logical_of_others(self, operator: str, other: Series) -> Any:
-        """Apply a logical operator to columns of different rows: false where one of them has no row."""
+        """Apply a logical operator to columns of different rows.
+
+        As in pandas, the result is false where this column has no row, and the other one is false where it has none.
+        """
         if pa.types.is_integer(self._kind) or pa.types.is_integer(other._kind):
             # As bits of integers, missing values have no meaning.
             own, theirs = aligned(self, other, IDENTICAL)
             return own._logical(operator, theirs)
         own, theirs = aligned(self, other)
+        if not is_masked(derived_origin(own._origin, theirs._origin)):
+            theirs = theirs._like(fill_condition(theirs._expr))
         made = own._logical(operator, theirs)
         if is_masked(made._origin):
             return made
-        is_whole = px.conjunction(px.not_null(own._expr), px.not_null(theirs._expr))
-        return made._with_values(px.conjunction(is_whole, made._expr))
+        return made._with_values(px.conjunction(px.not_null(own._expr), made._expr))
 
     def __and__(self, other: Any) -> Series:
         return self._logical("and", other)
@@ -563,9 +573,9 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         made: Series = self.partitions[n]
         return made
 
-    def repartition(self, **partitions: Any) -> Series:
+    def repartition(self, divisions: Any = None, **partitions: Any) -> Series:
         """Persist the column in other partitions; see :meth:`DataFrame.repartition`."""
-        return self._from_frame(self.to_frame("v").repartition(**partitions))
+        return self._from_frame(self.to_frame("v").repartition(divisions, **partitions))
 
     @trim_traceback
     def tail(self, n: int = 5, compute: bool = True) -> Any:
@@ -587,11 +597,24 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         """Sort by the index."""
         return self._from_frame(self.to_frame("v").sort_index(ascending))
 
-    def unique(self) -> Series:
-        """Return the distinct values, in undefined order."""
-        distinct = Distinct(self._projected("v"))
+    def unique(self, **arguments: Any) -> Series:
+        """Return the distinct values.
+
+        They are in the order of their first rows if a single sort key numbers the rows, as for uploaded frames; otherwise
+        their order is undefined.
+        """
+        reject_unsupported("unique", arguments)
+        order = self._rows.order
         made = Index if isinstance(self, Index) else Series
-        return made(Rows(self._client, distinct, keep=self._rows), distinct.column("v"), self.name, (), self._origin)
+        if len(order) != 1 or order[0].is_descending or contains([self._expr, order[0].expr], Trait.WINDOW):
+            distinct: Relation = Distinct(self._projected("v"))
+            rows = Rows(self._client, distinct, keep=self._rows)
+        else:
+            every = self._rows.project([Named("v", self._expr), Named("o", order[0].expr)])
+            first = Named("first", aggregate("min", every.column("o")))
+            distinct = Grouping(every, [Named("v", every.column("v"))], [first])
+            rows = Rows(self._client, distinct, [SortKey(distinct.column("first"))], keep=self._rows)
+        return made(rows, distinct.column("v"), self.name, (), self._origin)
 
     def _projected(self, name: builtins.str, dropna: bool = False) -> Relation:
         """Return the relation of the values, under a name, with or without missing ones."""
@@ -657,6 +680,10 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         self.to_frame()._publish(client, name, override)
 
 
+#: Reductions of columns that an index of pandas lacks. One of times has some of them.
+_NOT_OF_INDEXES = frozenset(("idxmax", "idxmin", "mean", "median", "prod", "product", "std", "sum", "var"))
+
+
 class Index(Series):
     """A lazy index."""
 
@@ -665,6 +692,11 @@ class Index(Series):
         if not name.startswith("_") and is_time(self._kind) and hasattr(pd.DatetimeIndex, name):
             return getattr(self.dt, name)
         return super().__getattr__(name)
+
+    def __getattribute__(self, name: builtins.str) -> Any:
+        if name in _NOT_OF_INDEXES and not is_time(object.__getattribute__(self, "_kind")):
+            raise AttributeError(f"'Index' object has no attribute {name!r}")
+        return super().__getattribute__(name)
 
     def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
         made = super()._like(expr, rows, name, origin)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ._alignment import IDENTICAL, aligned
+from ._alignment import IDENTICAL, UNIQUE
 from ._base import Plan
 from ._columns import Column
+from ._matching import aligned
 from ._reductions import Reductions
 from ._replacement import MISSING, is_missing
 from ._sql import is_number, is_text, literal
@@ -149,7 +150,8 @@ class FrameValues:
         """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
         frame: Any = self
         if _is_column(other):
-            return aligned(frame, other)
+            # As in pandas, duplicate labels of a frame and a column are an error.
+            return aligned(frame, other, UNIQUE)
         if not hasattr(other, "_each"):
             return frame, other
         frame, other = aligned(frame, other)
@@ -241,8 +243,9 @@ def joined_columns(columns: dict[Any, Any], like: Any) -> DataFrame:
         made: DataFrame = like
         return made
     first = next(iter(columns.values()))
-    made = type(like)(rows, {label: column._cell for label, column in columns.items()}, first._index, like._axis)
-    return made
+    cells = {label: column._cell for label, column in columns.items()}
+    joined: DataFrame = type(like)(rows, cells, first._index, like._axis)
+    return joined
 
 
 def _with_columns(frame: Any, labels: pd.Index) -> Any:
