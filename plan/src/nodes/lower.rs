@@ -41,12 +41,15 @@ pub enum Leaf<'a> {
 
 /// What a plan reads, by the numbers of the relations.
 pub fn leaves(plan: &Plan) -> Vec<(Id, Leaf<'_>)> {
-    let leaf = |relation: &'_ Relation| match relation {
+    (0..).zip(&plan.relations).filter_map(|(id, one)| Some((id, leaf(one)?))).collect()
+}
+
+fn leaf(relation: &Relation) -> Option<Leaf<'_>> {
+    match relation {
         Relation::Table(name) | Relation::Files(name) => Some(Leaf::Table(name)),
         Relation::Query(sql) => Some(Leaf::Query(sql)),
         _ => None,
-    };
-    (0..).zip(&plan.relations).filter_map(|(id, one)| Some((id, leaf(one)?))).collect()
+    }
 }
 
 /// The logical plan of the last relation. `plans` has those of the [`leaves`].
