@@ -30,7 +30,7 @@ from ._reductions import (
     is_described,
     size_of,
 )
-from ._rows import Rows
+from ._rows import Labels, Rows
 from ._scalar import Scalar
 from ._series import Series, reject_categories
 from ._sql import INDEX, is_number, is_text
@@ -158,7 +158,9 @@ class GroupBy:
         columns = renumbered(dict(cells), grouping)
         if not self._is_sorted:
             order = (SortKey(columns.pop(place).expr),)
-        return DataFrame(Rows(rows.client, grouping, order, keep=rows), columns, levels, axis)
+        made = Rows(rows.client, grouping, order, keep=rows)
+        made.labels = Labels(tuple(level.expr for level in levels), True, self._is_sorted)
+        return DataFrame(made, columns, levels, axis)
 
     def _cell(self, name: Any, label: Any, **how: Any) -> Column:
         """Return a reduction of a column in each group."""

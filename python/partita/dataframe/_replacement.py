@@ -14,7 +14,7 @@ from ..plan.dtype import DType
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
 from ._alignment import REINDEX
-from ._matching import aligned, is_aligned
+from ._matching import aligned, is_aligned, uploaded
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 
@@ -60,6 +60,7 @@ class ColumnReplacement:
         """Replace missing values with a value or with the values of another column."""
         if isinstance(value, Scalar):
             value = value.compute()
+        value = uploaded(value, self)
         if _is_column(value):
             own, value = aligned(self, value, REINDEX)
             filled: Series = own._filled(call("coalesce", own._compatible(value), value._expr))
@@ -104,6 +105,7 @@ class ColumnReplacement:
                 yield value
 
     def _replace_where(self, condition: Series, other: Any, keep: bool) -> Series:
+        condition, other = uploaded(condition, self), uploaded(other, self)
         condition._check_condition()
         if isinstance(other, Scalar):
             other = other.compute()
