@@ -324,21 +324,33 @@ class FrameSummary:
             return self._across("all", list(self._columns))
         return self._reduced(lambda column: column.all(skipna), empty="bool")
 
-    def idxmin(self, axis: Any = 0, **arguments: Any) -> Reductions:
-        """Return the label of the first smallest value of each column."""
-        return self._labels(lambda column: column.idxmin(), axis, arguments)
+    def idxmin(self, axis: Any = 0, **arguments: Any) -> Any:
+        """Return the label of the first smallest value of each column, or of each row with ``axis=1``."""
+        return self._labels("min", axis, arguments)
 
-    def idxmax(self, axis: Any = 0, **arguments: Any) -> Reductions:
-        """Return the label of the first largest value of each column."""
-        return self._labels(lambda column: column.idxmax(), axis, arguments)
+    def idxmax(self, axis: Any = 0, **arguments: Any) -> Any:
+        """Return the label of the first largest value of each column, or of each row with ``axis=1``."""
+        return self._labels("max", axis, arguments)
 
-    def _labels(self, function: Callable[[Series], Scalar], axis: Any, arguments: dict[str, Any]) -> Reductions:
+    def _labels(self, function: str, axis: Any, arguments: dict[str, Any]) -> Any:
         numeric_only = arguments.pop("numeric_only", False)
-        reject_unsupported("idxmin or idxmax", arguments)
-        if is_columns_axis("idxmin or idxmax", axis):
-            raise NotImplementedError("idxmin(axis=1) and idxmax(axis=1) are not supported; use compute() and pandas")
+        reject_unsupported(f"idx{function}", arguments)
         labels = [label for label, kind in self._kinds().items() if not numeric_only or is_number(kind)]
-        return self._reduced(function, None, labels)
+        if is_columns_axis(f"idx{function}", axis):
+            return self._label_across(function, labels)
+        return self._reduced(lambda column: column._label(function), None, labels)
+
+    def _label_across(self, function: str, labels: list[Any]) -> Series:
+        """Return the label of the column with the first smallest or largest value of each row."""
+        if not labels or len({type(label) for label in labels}) > 1 or not isinstance(labels[0], (str, int)):
+            raise NotImplementedError(
+                f"idx{function}(axis=1) supports only columns whose labels are all strings or all integers"
+            )
+        extreme = self._across(function, labels)
+        cases = [(px.comparison("eq", self._columns[label].expr, extreme._expr), literal(label)) for label in labels]
+        why = f"idx{function}: all values of a row are missing"
+        found: Series = extreme._like(checked(px.is_null(extreme._expr), why, case(cases)), origin=None)
+        return found
 
     def _square(self, function: str, numeric_only: bool, arguments: dict[str, Any]) -> Table:
         least = arguments.pop("min_periods", None) or 1
