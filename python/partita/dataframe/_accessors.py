@@ -9,9 +9,19 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
-from ..plan.expr import Expr, call, interval
+from ..plan.expr import Expr, aggregate, call, interval
 from ._base import UnsupportedName
 from ._columns import Lists, is_masked
+from ._row_methods import (
+    DURATION_METHODS,
+    LIST_METHODS,
+    STRING_METHODS,
+    TIME_METHODS,
+    PandasMethod,
+    SplitText,
+    accessor_method,
+    call_method,
+)
 from ._sql import fill_condition, is_text, literal
 from ._text import positive_rest
 
@@ -212,21 +222,70 @@ class StringMethods:
         """Count the matches of a pattern."""
         return self._call("regexp_count", pat)
 
-    def extract(self, pat: str, expand: bool = False) -> Series:
-        """Extract the group of a pattern, or a missing value if the pattern does not match."""
-        if expand or re.compile(pat).groups != 1:
-            raise NotImplementedError("str.extract() supports only a pattern with one group and expand=False")
+    def extract(self, pat: str, flags: int = 0, expand: bool = True) -> Any:
+        """Extract the groups of a pattern, or missing values if the pattern does not match.
+
+        The result is a frame with a column for each group. With ``expand=False`` and one group it is a column.
+        """
+        if expand or flags or re.compile(pat).groups != 1:
+            function = PandasMethod("extract", (pat, flags, expand), accessor="str")
+            return call_method(self._column, function, "extract")
         return self._column._like(call("element", call("regexp_match", self._value, literal(pat)), 1))
 
-    def split(self, pat: str | None = None, n: int = -1, expand: bool = False) -> Series:
-        """Split at a separator into lists."""
-        if expand or n > 0 or pat is None:
-            raise NotImplementedError("str.split() requires a separator and does not support n= and expand=True")
+    def split(self, pat: str | None = None, *, n: int = -1, expand: bool = False, regex: bool | None = None) -> Any:
+        """Split at a separator, by default whitespace, into lists.
+
+        Parameters
+        ----------
+        pat : str, optional
+            The separator. As in pandas, one of several characters is a regular expression unless ``regex=False``.
+        n : int
+            Maximum number of splits of each string; all by default.
+        expand : bool
+            Whether to return a frame with a column for each part. This requires `n`, since the columns must be known
+            before the values are: there are always ``n + 1``.
+        regex : bool, optional
+            Whether `pat` is a regular expression.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> text = dd.from_pandas(pd.Series(["a-b-c", "d-e-f"]), npartitions=2)
+        >>> text.str.split("-", n=1, expand=True)[1].compute().tolist()
+        ['b-c', 'e-f']
+        """
+        is_plain = pat is not None and (regex is False or (not regex and (_length(pat) == 1 or re.escape(pat) == pat)))
+        if not is_plain or expand or n > 0:
+            return self._split("split", pat, n, expand, regex)
         # The cluster splits an empty string into no strings, Python into one.
         is_empty, one = px.comparison("eq", self._value, ""), call("make_array", self._value)
         return self._column._like(
             px.case([(is_empty, one)], call("string_to_array", self._value, literal(pat))), origin=Lists()
         )
+
+    def rsplit(self, pat: str | None = None, *, n: int = -1, expand: bool = False) -> Any:
+        """Split at a separator from the right; see :meth:`split`."""
+        return self._split("rsplit", pat, n, expand, None)
+
+    def _split(self, name: str, pat: str | None, n: int, expand: bool, regex: bool | None) -> Any:
+        if expand and n <= 0:
+            raise NotImplementedError(
+                f"str.{name}(expand=True) requires n=, the number of splits: the columns must be known before the values"
+            )
+        how = {"pat": pat, "n": n, **({} if regex is None else {"regex": regex})}
+        function = SplitText(name, pat, n, regex) if expand else PandasMethod(name, (), how, "str")
+        return call_method(self._column, function, name)
+
+    def extractall(self, pat: str, flags: int = 0) -> Any:
+        """Extract the groups of all matches of a pattern, as a frame with a row for each match.
+
+        The index has the label of the row and the number of the match.
+        """
+        column = self._column
+        if not column._index:
+            raise NotImplementedError("str.extractall() requires an index; use set_index first")
+        return column.map_partitions(PandasMethod("extractall", (pat, flags), accessor="str"))
 
     def repeat(self, repeats: int) -> Series:
         """Repeat each string."""
@@ -310,12 +369,41 @@ class StringMethods:
         """Return the position of the first occurrence, or -1."""
         return self._column._like(px.cast(call("strpos", self._value, literal(sub)), pa.int64()) - 1)
 
-    def cat(self, others: Series, sep: str = "") -> Series:
-        """Concatenate with the strings of another column."""
-        joined = call("concatenate", self._value, literal(sep), others._expr)
-        return self._column._like(joined, self._column._with(others))
+    def cat(self, others: Any = None, sep: str | None = None, na_rep: str | None = None) -> Any:
+        """Concatenate all strings, or each string with those of other columns in the same row.
+
+        Parameters
+        ----------
+        others : Series or list of Series, optional
+            The columns. Without them, the result is a single string.
+        sep : str, optional
+            The separator.
+        na_rep : str, optional
+            Replaces missing values. By default, a string with a missing part is missing; of all strings, missing ones are
+            left out.
+        """
+        between, rows, parts = sep or "", self._column._rows, [self._value]
+        if others is None:
+            order = rows.over()["order"]
+            value = self._value if na_rep is None else call("fill_null", self._value, na_rep)
+            every = aggregate("array_agg", value, order=order, where=px.not_null(value))
+            joined = call("coalesce", call("array_to_string", every, between), "")
+            return self._column._reduced(joined)
+        for one in others if isinstance(others, (list, tuple)) else [others]:
+            if not hasattr(one, "_expr"):
+                raise TypeError(
+                    f"str.cat() takes a column, or a list of columns, not {type(one).__name__}; use + for a single string"
+                )
+            rows = rows.combine(one._rows)
+            parts.append(one._expr)
+        if na_rep is not None:
+            parts = [call("fill_null", part, na_rep) for part in parts]
+        between_all = [one for part in parts for one in (literal(between), part)][1:]
+        return self._column._like(call("concatenate", *between_all), rows)
 
     def __getattr__(self, name: str) -> Any:
+        if name in STRING_METHODS:
+            return accessor_method(self._column, "str", name)
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
             raise AttributeError(name)
         raise UnsupportedName(f"str.{name} is not supported; use compute() and pandas")
@@ -419,6 +507,8 @@ class ListMethods:
         return self._column._like(size, origin=None)
 
     def __getattr__(self, name: str) -> Any:
+        if name in LIST_METHODS:
+            return accessor_method(self._column, "str", name)
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
             raise AttributeError(name)
         raise UnsupportedName(f"str.{name} of lists is not supported; use compute() and pandas")
@@ -590,6 +680,8 @@ class DatetimeMethods(_Rounding):
     def __getattr__(self, name: str) -> Any:
         if name in _PARTS:
             return self._part(_PARTS[name])
+        if name in TIME_METHODS:
+            return accessor_method(self._column, "dt", name)
         if name.startswith("_") or not hasattr(pd.Series(dtype="datetime64[ns]").dt, name):
             raise AttributeError(f"times have no attribute {name!r}")
         raise UnsupportedName(f"dt.{name} is not supported; use compute() and pandas")
@@ -636,10 +728,11 @@ class TimedeltaMethods(_Rounding):
         return self._column._like(px.cast(self._whole, pa.float64()) / 1_000_000_000)
 
     def __getattr__(self, name: str) -> Any:
+        if name in DURATION_METHODS:
+            return accessor_method(self._column, "dt", name)
         if name.startswith("_") or not hasattr(pd.Series(dtype="timedelta64[ns]").dt, name):
             raise AttributeError(f"durations have no attribute {name!r}")
-        parts = "; use days, seconds, microseconds and nanoseconds, or" if name == "components" else "; use"
-        raise UnsupportedName(f"dt.{name} is not supported{parts} compute() and pandas")
+        raise UnsupportedName(f"dt.{name} is not supported; use compute() and pandas")
 
 
 def datetimelike_methods(column: Series) -> Any:

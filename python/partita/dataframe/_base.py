@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -17,7 +18,7 @@ from ..plan.relation import Named, Projection, Relation, Sorting, Table
 from ..plan.sql import statement
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
-from ._columns import to_pandas
+from ._columns import regular_index, to_pandas
 from ._partition_methods import PartitionMethods
 from ._rows import Rows, new_table_name, release_after
 from ._sql import INDEX, ORDER, ROW, literal, quote, replace_nan
@@ -34,12 +35,17 @@ LABELS_MAX = 5
 _PANDAS = "compute() and pandas"
 
 
+P = TypeVar("P", bound="Plan")
+
+
 class Level(NamedTuple):
-    """One level of an index: its name, expression and origin."""
+    """One level of an index: its name, expression and origin, and what made its labels regular, if anything."""
 
     name: Any
     expr: Expr
     origin: Any = None
+    #: See :func:`regularity_of`. Operations that keep labels keep it; whether the labels still are regular is found again.
+    regularity: Any = None
 
 
 #: Methods of Dask's frames that pandas does not have.
@@ -47,7 +53,6 @@ _OF_DASK = frozenset(
     (
         "analyze",
         "applymap",
-        "clear_divisions",
         "compute_current_divisions",
         "dask",
         "enforce_runtime_divisions",
@@ -166,7 +171,7 @@ class Plan(PartitionMethods, FrameInput):
         if not levels:
             return pd.RangeIndex(len(frame))
         if len(levels) == 1:
-            return pd.Index(levels[0].array, name=names[0])
+            return regular_index(pd.Index(levels[0].array, name=names[0]), self._index[0].regularity)
         return pd.MultiIndex.from_arrays([level.array for level in levels], names=names)
 
     def _origins(self) -> list[Any]:
@@ -409,8 +414,16 @@ class Plan(PartitionMethods, FrameInput):
     @property
     def known_divisions(self) -> bool:
         """Whether the rows are known to be sorted by their index."""
-        order = self._rows.order
-        return bool(self._index and order) and order[0].expr is self._index[0].expr
+        rows = self._rows
+        return bool(self._index and rows.order) and not rows.is_undivided and rows.order[0].expr is self._index[0].expr
+
+    def clear_divisions(self: P) -> P:
+        """Return the same rows with divisions that are not known, as in Dask."""
+        made = copy.copy(self)
+        made._rows = copy.copy(self._rows)
+        made._rows.is_undivided = True
+        made._rows.divisions = None
+        return made
 
     @trim_traceback
     def __len__(self) -> int:

@@ -18,16 +18,17 @@ from .._frame_functions import fetch_partition, worker_connection
 from .._functions import function_name
 from .._tasks import Task
 from ..base import is_synchronous, run_nodes
-from ..plan.expr import PythonCall, cast
+from ..plan.expr import PythonCall
 from ..plan.relation import Named, Projection, Relation, Table
 from ..plan.sql import source, statement
 from ..utils import no_default
-from ._columns import Column, origin_of
+from ._base import Plan
+from ._columns import Column, column_origin
 from ._meta import Meta, as_pandas
 from ._partition_inputs import meta_of, outline_of, plan_of_outline
 from ._partition_results import run_calls, upload_results
 from ._rows import Rows, new_table_name, release_after
-from ._sql import quote
+from ._sql import any_value, quote
 
 __all__ = ["ColumnCall", "apply_rows", "call_rows", "called_relation", "map_values"]
 
@@ -68,6 +69,8 @@ class ColumnCall:
 
 def call_rows(plan: Any, function: Callable[[Any], Any], meta: Any, name: str) -> Any:
     """Return the column, or frame, of the results of a function over the rows of a plan."""
+    if isinstance(meta, Plan):
+        meta = meta._meta
     if meta is None or meta is no_default:
         described = _inferred(plan, function, name)
     else:
@@ -78,7 +81,9 @@ def call_rows(plan: Any, function: Callable[[Any], Any], meta: Any, name: str) -
             described.name = getattr(plan, "name", None)
     call = ColumnCall(plan, function, described, name)
     rows = plan._rows.with_call(call)
-    cells = [Column(expr, origin_of(dtype)) for (_, expr), dtype in zip(call.results(), described.empty.dtypes)]
+    cells = [
+        Column(expr, column_origin(dtype, expr.dtype)) for (_, expr), dtype in zip(call.results(), described.empty.dtypes)
+    ]
     from ._frame import DataFrame
     from ._series import Series
 
@@ -141,7 +146,7 @@ class _Relation:
 
     def stand_in(self) -> str:
         """Return a relation with the columns of the table, whose rows do not matter."""
-        empty = [Named(name, cast(None, expr.dtype)) for name, expr in self._results if expr.dtype is not None]
+        empty = [Named(name, any_value(expr.dtype)) for name, expr in self._results if expr.dtype is not None]
         return source(Projection(self._rows, [*self._columns, *empty]))
 
     def create(self) -> None:

@@ -68,7 +68,7 @@ class ColumnMethods:
     @property
     def divisions(self) -> tuple[Any, ...]:
         """The first index label of each partition and the last label of the last one; see :attr:`DataFrame.divisions`."""
-        return self.to_frame("v").divisions
+        return self._framed().divisions
 
     @property
     def dtypes(self) -> Any:
@@ -157,7 +157,7 @@ class ColumnMethods:
 
     def explode(self) -> Series:
         """Return a row for each item of the lists; see :meth:`DataFrame.explode`."""
-        return self._from_frame(self.to_frame("v").explode("v"))
+        return self._from_frame(self._framed().explode("v"))
 
     def to_csv(self, filename: Any, **arguments: Any) -> Any:
         """Write CSV files with the index and the column; see :meth:`DataFrame.to_csv`."""

@@ -133,8 +133,8 @@ class DataFrame(
         return Partitions(self)
 
     def get_partition(self, n: int) -> DataFrame:
-        """Return a partition by number."""
-        made: DataFrame = self.partitions[n]
+        """Return a partition by number, from 0."""
+        made: DataFrame = self.partitions.one(n)
         return made
 
     @property

@@ -87,6 +87,18 @@ class Partitions:
         found._rows.partitions = max(len(wanted), 1)
         return self._finish(found)
 
+    def one(self, number: int) -> Any:
+        """Return a partition by its number.
+
+        Raises
+        ------
+        ValueError
+            If there is no such partition.
+        """
+        if not 0 <= number < len(self):
+            raise ValueError(f"partition {number} does not exist: the frame has {len(self)} partitions")
+        return self[number]
+
     def _condition(self, at: int) -> Expr:
         """Return the condition that a row is in a partition. Rows with a missing key are in the first or last one."""
         value, is_descending, nulls_first = self._key

@@ -252,7 +252,7 @@ def get_dummies(
         raise NotImplementedError("get_dummies(sparse=True) is not supported: columns are dense")
     meta = data._meta
     if isinstance(data, Series):
-        frame, encoded, kept = data.to_frame("v"), ["v"], []
+        frame, encoded, kept = data._framed(), ["v"], []
         kinds = {"v": meta.dtype}
     else:
         frame, kinds = data, dict(meta.dtypes)

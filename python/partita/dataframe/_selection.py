@@ -14,6 +14,7 @@ from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey, window
 from ..plan.relation import Filter, Join, Named, Projection, Sorting, Values
 from ..plan.rewrite import distinct_keys
+from ..utils import no_default
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, label_index, sort_value
@@ -52,6 +53,7 @@ class FrameRows:
     _ordered_parts: Callable[[Rows], list[Named]]
     _order_over: Callable[..., list[SortKey]]
     _derived: Callable[..., DataFrame]
+    npartitions: int
 
     def query(self, expr: str, **arguments: Any) -> DataFrame:
         """Select the rows for which a condition is true, such as ``a > 1 and b == 'x' and c < @limit``.
@@ -69,18 +71,21 @@ class FrameRows:
         reject_unsupported("query", arguments)
         return self._filtered(parse_condition(cast("DataFrame", self), expr, names))
 
-    def dropna(self, how: str | None = None, subset: Any = None, thresh: int | None = None) -> DataFrame:
+    def dropna(self, how: Any = no_default, subset: Any = None, thresh: Any = no_default) -> DataFrame:
         """Drop rows with any missing value, with only missing values, or with fewer than `thresh` other values."""
         labels = [subset] if subset is not None and not isinstance(subset, (list, tuple, pd.Index)) else subset
         labels = list(self._columns if labels is None else labels)
         tests = [self._column(label).notna()._expr for label in labels]
-        if thresh is not None:
-            if how is not None:
+        if thresh is not no_default:
+            if how is not no_default:
                 raise TypeError("You cannot set both the how and thresh arguments at the same time.")
+            if thresh is None:
+                # As in pandas, no number is at least this.
+                return self._narrowed(px.literal(False))
             kinds = self._kinds()
             count = row_reduction("count", [self._columns[label] for label in labels], [kinds[one] for one in labels])
             return self._narrowed(px.comparison("ge", count, thresh))
-        how = how or "any"
+        how = "any" if how is no_default else how
         if how not in ("any", "all"):
             raise ValueError(f"dropna: how must be 'any' or 'all', not {how!r}")
         every = px.conjunction(*tests) if how == "any" or not tests else px.disjunction(*tests)
@@ -93,7 +98,19 @@ class FrameRows:
 
     @trim_traceback
     def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
-        """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows."""
+        """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        npartitions : int
+            Accepted for compatibility with Dask, up to the number of partitions; -1 are all.
+        compute : bool
+            Whether to return a pandas frame.
+        """
+        if npartitions > 1 and npartitions > self.npartitions:
+            raise ValueError(f"head: the frame has {self.npartitions} partitions, not {npartitions}")
         if compute:
             return compute_head(self, n)
         return self._first(n)

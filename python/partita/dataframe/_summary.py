@@ -180,7 +180,7 @@ class ColumnSummary:
             return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
         from ._description import Description
 
-        return Description(self.to_frame("v"), ["v"], percentiles, self.name)
+        return Description(self._framed(), ["v"], percentiles, self.name)
 
 
 class FrameSummary:
