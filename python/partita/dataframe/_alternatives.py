@@ -16,7 +16,6 @@ ALTERNATIVES = {
     "compare": "a comparison, such as a != b",
     "compute_current_divisions": "divisions",
     "duplicated": "drop_duplicates",
-    "enforce_runtime_divisions": "map_partitions with a check",
     "ewm": "rolling",
     "expanding": "cumsum, cummax, cummin, cumprod",
     "filter": "columns in brackets, or loc on the index",

@@ -55,7 +55,6 @@ _OF_DASK = frozenset(
         "applymap",
         "compute_current_divisions",
         "dask",
-        "enforce_runtime_divisions",
         "lower_once",
         "shuffle",
         "to_records",
@@ -416,6 +415,12 @@ class Plan(PartitionMethods, FrameInput):
         """Whether the rows are known to be sorted by their index."""
         rows = self._rows
         return bool(self._index and rows.order) and not rows.is_undivided and rows.order[0].expr is self._index[0].expr
+
+    def enforce_runtime_divisions(self: P) -> P:
+        """Return the plan itself: divisions that are known are those of the rows."""
+        if not self.known_divisions:
+            raise ValueError("enforce_runtime_divisions() requires known divisions; use set_index or sort_index first")
+        return self
 
     def clear_divisions(self: P) -> P:
         """Return the same rows with divisions that are not known, as in Dask."""

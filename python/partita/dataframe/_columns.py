@@ -201,7 +201,16 @@ def label_index(labels: list[Any], like: pd.Index | None) -> pd.Index:
     if isinstance(like, pd.MultiIndex):
         deep = [label if isinstance(label, tuple) else (label,) for label in labels]
         full = [label + ("",) * (like.nlevels - len(label)) for label in deep]
-        return pd.MultiIndex.from_tuples(full, names=like.names)
+        made = pd.MultiIndex.from_tuples(full, names=like.names)
+        categorical = [isinstance(level, pd.CategoricalIndex) for level in like.levels]
+        if not any(categorical):
+            return made
+        arrays = [made.get_level_values(at) for at in range(made.nlevels)]
+        known = [
+            pd.CategoricalIndex(values, dtype=level.dtype) if is_categorical else values
+            for values, level, is_categorical in zip(arrays, like.levels, categorical)
+        ]
+        return pd.MultiIndex.from_arrays(known, names=like.names)
     kept = like.dtype == object or (isinstance(like, pd.CategoricalIndex) and set(labels) <= set(like.categories))
     made = pd.Index(labels, dtype=like.dtype if kept else None)
     return made.rename(like.name) if made.nlevels == 1 else made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import aggregate, call, cast
 from ._arguments import reject_unsupported
+from ._base import Plan
 from ._sql import is_number, is_text, is_time, literal
 
 if TYPE_CHECKING:
@@ -48,6 +50,16 @@ def to_datetime(
     >>> dd.to_datetime(days).dt.month.compute().tolist()
     [1, 2]
     """
+    if not isinstance(arg, Plan):
+        if not isinstance(arg, (pd.Series, pd.DataFrame)):
+            raise NotImplementedError(
+                f"to_datetime() does not support non-index-able arguments such as {type(arg).__name__}; use pandas.to_datetime"
+            )
+        arguments.pop("meta", None)
+        found: Any = pd.to_datetime(arg, errors=errors, format=format, unit=unit, **arguments)  # type: ignore[call-overload]
+        return found  # type: ignore[no-any-return]
+    if hasattr(arg, "_columns"):
+        return _assembled(arg, errors, arguments)
     zone = "UTC" if arguments.pop("utc", None) else None
     reject_unsupported("to_datetime", arguments)
     _check_errors("to_datetime", errors)
@@ -74,6 +86,16 @@ def to_datetime(
         return arg._like(cast(call("to_timestamp_micros", arg._expr, literal(format)), made_kind))
     made = cast(arg._expr, pa.timestamp("ns"), is_lenient=errors == "coerce")
     return arg._like(cast(made, made_kind))
+
+
+def _assembled(frame: Any, errors: str, arguments: dict[str, Any]) -> Series:
+    """Return the times of a frame with columns of years, months, days and so on, which workers call pandas for."""
+    from ._row_methods import call_method
+
+    given = {"errors": errors, **{name: arguments.pop(name) for name in ("utc",) if name in arguments}}
+    reject_unsupported("to_datetime", arguments)
+    made: Series = call_method(frame, functools.partial(pd.to_datetime, **given), "to_datetime")
+    return made
 
 
 def _check_errors(name: str, errors: str) -> None:

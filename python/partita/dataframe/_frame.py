@@ -92,7 +92,7 @@ class DataFrame(
     def columns(self, labels: Any) -> None:
         axis = labels if isinstance(labels, pd.Index) else pd.Index(list(labels))
         if len(axis) != len(self._columns):
-            raise ValueError(f"cannot set {len(axis)} labels: the frame has {len(self._columns)} columns")
+            raise ValueError(f"Length mismatch: {len(axis)} labels for {len(self._columns)} columns")
         self._columns = _unique(zip(axis, self._columns.values()))
         self._axis = axis[:0]
 
@@ -380,11 +380,28 @@ class DataFrame(
         return self._like({label: column for label, column in self._columns.items() if label not in gone})
 
     def rename(self, mapper: Any = None, columns: Any = None, axis: Any = None, index: Any = None) -> DataFrame:
-        """Rename columns."""
+        """Rename columns, or index labels.
+
+        Parameters
+        ----------
+        mapper, columns, index : dict or callable
+            New labels by old ones, of columns or of the index. `mapper` is either, as `axis` says.
+        axis : {0, 1, "index", "columns"}
+            The axis of `mapper`; the index by default.
+        """
         if columns is None and axis in (1, "columns"):
             columns, mapper = mapper, None
-        if columns is None or mapper is not None or index is not None:
-            raise NotImplementedError("rename() supports only columns=")
+        if columns is None and axis in (0, "index", None):
+            index, mapper = (mapper if index is None else index), None
+        if mapper is not None:
+            raise TypeError("rename() takes a mapper with axis=, or index= and columns=, not both")
+        if index is not None:
+            from ._labels import relabelled
+
+            relabelled_frame: DataFrame = relabelled(self, index, False)
+            return relabelled_frame if columns is None else relabelled_frame.rename(columns=columns)
+        if columns is None:
+            raise TypeError("must pass an index to rename")
         if self.columns.nlevels > 1:
             raise NotImplementedError("rename() does not support columns with several levels; set .columns instead")
         other: Callable[[Any], Any] = columns if callable(columns) else lambda label: columns.get(label, label)
@@ -393,13 +410,32 @@ class DataFrame(
             made._axis = pd.Index(list(made._columns), name=self._axis.name, tupleize_cols=False)[:0]
         return made
 
-    def add_prefix(self, prefix: str) -> DataFrame:
-        """Add a prefix to the label of each column."""
+    def add_prefix(self, prefix: str, axis: Any = None) -> DataFrame:
+        """Add a prefix to the label of each column, or to each index label with ``axis=0``."""
+        if axis in (0, "index"):
+            return self._with_index_of(self._column_of_ones().add_prefix(prefix))
         return self.rename(columns=lambda label: f"{prefix}{label}")
 
-    def add_suffix(self, suffix: str) -> DataFrame:
-        """Add a suffix to the label of each column."""
+    def add_suffix(self, suffix: str, axis: Any = None) -> DataFrame:
+        """Add a suffix to the label of each column, or to each index label with ``axis=0``."""
+        if axis in (0, "index"):
+            return self._with_index_of(self._column_of_ones().add_suffix(suffix))
         return self.rename(columns=lambda label: f"{label}{suffix}")
+
+    def _column_of_ones(self) -> Series:
+        return Series(self._rows, literal(1), None, self._index)
+
+    def _with_index_of(self, column: Series) -> DataFrame:
+        return DataFrame(column._rows, self._columns, column._index, self._axis)
+
+    @property
+    def nbytes(self) -> Any:
+        """Not supported for frames: use ``memory_usage``."""
+        raise NotImplementedError("nbytes is not implemented on DataFrame; use memory_usage")
+
+    def __dataframe__(self, nan_as_null: bool = False, allow_copy: bool = True) -> Any:
+        """Compute the frame for the dataframe interchange protocol."""
+        return self.compute().__dataframe__(nan_as_null, allow_copy)
 
     def rename_axis(self, mapper: Any = None, **arguments: Any) -> DataFrame:
         """Set the name of the index or of the column labels."""

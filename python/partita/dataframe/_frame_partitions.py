@@ -232,6 +232,8 @@ class Columns:
         self._frame = frame
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple) and len(key) > 2:
+            raise ValueError("Too many indexers: iloc takes rows and columns")
         if not isinstance(key, tuple) or len(key) != 2 or not (isinstance(key[0], slice) and key[0] == slice(None)):
             raise NotImplementedError(
                 "iloc selects only columns, as in ddf.iloc[:, [0, 2]]; use head, partitions or loc to select rows"

@@ -225,6 +225,11 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise TypeError(f"cannot upload column {label!r}: {error}") from None
+    if isinstance(made.type, pa.BaseExtensionType):
+        raise TypeError(
+            f"cannot upload column {label!r}: values of the type {values.dtype} are not supported; convert them to times, "
+            "numbers or strings, for example periods with to_timestamp"
+        )
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()

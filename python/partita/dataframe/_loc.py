@@ -28,28 +28,49 @@ PLACE = "__place"
 class Loc:
     """Selection of rows and columns by label."""
 
-    def __init__(self, frame: DataFrame, finish: Callable[[DataFrame], Any]) -> None:
+    def __init__(self, frame: DataFrame, finish: Callable[[DataFrame], Any], axes: int = 2) -> None:
         self._frame = frame
         self._finish = finish
+        self._axes = axes
 
     def __getitem__(self, key: Any) -> Any:
         frame = self._frame
         columns = None
         if isinstance(key, tuple):
-            key, columns = key
+            if len(key) > self._axes:
+                raise pd.errors.IndexingError("Too many indexers")
+            key, columns = key if len(key) == 2 else (key[0], None)
         if callable(key):
-            key = key(frame)
-        if isinstance(columns, slice):
-            labels = list(frame._columns)
-            places = pd.Index(labels).slice_indexer(columns.start, columns.stop, columns.step)
-            columns = labels[places]
+            key = key(self._finish(frame))
+        columns = self._column_labels(columns)
         if isinstance(key, Series):
+            if not pa.types.is_boolean(key._kind):
+                raise KeyError(
+                    "Cannot index with non-boolean dask Series. Try passing computed values instead (e.g. "
+                    "``ddf.loc[s.compute()]``)"
+                )
             frame = frame._filtered(key)
         elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray)):
             frame = self._select_labels(list(key))
         elif key != slice(None):
             frame = frame._narrowed(self._where(key))
         return self._finish(frame if columns is None else frame[columns])
+
+    def _column_labels(self, columns: Any) -> Any:
+        """Return the label or the labels of columns that a user gave as such, as truth values, or as a function."""
+        labels = list(self._frame._columns)
+        if callable(columns):
+            columns = columns(self._frame)
+        if isinstance(columns, slice):
+            places = pd.Index(labels).slice_indexer(columns.start, columns.stop, columns.step)
+            return labels[places]
+        if isinstance(columns, (list, np.ndarray, pd.Series, pd.Index)) and len(columns):
+            if all(isinstance(one, (bool, np.bool_)) for one in columns):
+                if len(columns) != len(labels):
+                    raise IndexError(f"{len(columns)} truth values for {len(labels)} columns")
+                return [label for label, is_wanted in zip(labels, columns) if is_wanted]
+            return list(columns)
+        return columns
 
     def _select_labels(self, labels: list[Any]) -> DataFrame:
         """Select the rows of a list of labels, in the order of the list and as often as each label occurs in it."""

@@ -58,7 +58,11 @@ class Partitions:
         if not frame._rows.order:
             # A random sort key assigns each row to a partition.
             frame = frame._reordered([SortKey(call("random"))])
-        persisted = frame if frame._rows.persisted else frame._persist()
+        count = frame._rows.partitions
+        if frame._rows.persisted:
+            persisted = frame
+        else:
+            persisted = frame._persist("" if count is None else f"partitions = {count}")
         rows = persisted._rows
         self._frame = persisted
         self._key = rows.order[0]

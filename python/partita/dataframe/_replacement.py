@@ -99,7 +99,13 @@ class ColumnReplacement:
             elif own == theirs:
                 yield value
 
-    def _replace_where(self, condition: Series, other: Any, keep: bool) -> Series:
+    def _replace_where(self, condition: Any, other: Any, keep: bool) -> Series:
+        condition, other = (one(self) if callable(one) else one for one in (condition, other))
+        if not _is_column(condition):
+            raise TypeError(
+                f"a condition must be a boolean column, not {type(condition).__name__}: Array conditional must be same shape "
+                "as self, and its rows can be aligned only by an index"
+            )
         condition._check_condition()
         rows = self._with(condition)
         if isinstance(other, Scalar):
@@ -169,12 +175,12 @@ class ColumnReplacement:
                 return False
         return sort_of(kind) == sort_of(self._kind)
 
-    def where(self, cond: Series, other: Any = None) -> Series:
-        """Keep the values where the condition is true, and replace the others."""
+    def where(self, cond: Any, other: Any = None) -> Series:
+        """Keep the values where the condition is true, and replace the others. Functions get this column."""
         return self._replace_where(cond, other, True)
 
-    def mask(self, cond: Series, other: Any = None) -> Series:
-        """Replace the values where the condition is true."""
+    def mask(self, cond: Any, other: Any = None) -> Series:
+        """Replace the values where the condition is true. Functions get this column."""
         return self._replace_where(cond, other, False)
 
     def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Series:
@@ -185,15 +191,19 @@ class ColumnReplacement:
 
         Parameters
         ----------
-        arg : dict, pandas.Series or callable
-            The mapping.
+        arg : dict, pandas.Series, Series or callable
+            The mapping. A lazy column is computed first.
         na_action : str, optional
             ``"ignore"`` keeps missing values, without a call of the function.
         meta : optional
             The type that a function returns, as for :func:`partita.dataframe.map_partitions`. By default it is that of its
             results for made-up values.
         """
+        if _is_column(arg):
+            arg = arg.compute()
         if isinstance(arg, pd.Series):
+            if not arg.index.is_unique:
+                raise ValueError("map() requires a column whose index labels are unique; use drop_duplicates first")
             arg = arg.to_dict()
         if na_action not in (None, "ignore"):
             raise ValueError(f"na_action must either be 'ignore' or None, {na_action!r} was passed")

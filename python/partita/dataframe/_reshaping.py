@@ -332,20 +332,26 @@ def pivot_table(df: Any, index: Any, columns: Any, values: Any, aggfunc: Any = "
 
     frame = _frame_of("pivot_table", df)
     if not isinstance(aggfunc, str) or aggfunc not in _PIVOTED:
-        raise ValueError(f"pivot_table: aggfunc must be one of {', '.join(_PIVOTED)}, not {aggfunc!r}")
+        shown = ", ".join(map(repr, _PIVOTED))
+        raise ValueError(f"pivot_table: aggfunc must be either {shown}, not {aggfunc!r}")
     for name, label in (("index", index), ("columns", columns)):
-        if pd.api.types.is_list_like(label) and not isinstance(label, tuple):
-            raise NotImplementedError(f"pivot_table: {name} must be one label; use groupby with several keys")
+        if (pd.api.types.is_list_like(label) and not isinstance(label, tuple)) or label not in frame._columns:
+            raise ValueError(f"pivot_table: {name!r} must be the name of an existing column, not {label!r}")
     is_single = not isinstance(values, (list, pd.Index))
-    wanted = _labels(frame, values, "pivot_table")
+    wanted = [values] if is_single else list(values)
+    if not wanted or any(not pd.api.types.is_hashable(one) or one not in frame._columns for one in wanted):
+        raise ValueError(f"pivot_table: 'values' must refer to an existing column or columns, not {values!r}")
+    if not is_single:
+        # As in pandas, the labels of the result are sorted.
+        wanted = list(pd.Index(wanted).sort_values())
     key, by = frame._column(columns), frame._column(index)
-    if not isinstance(key._origin, pd.CategoricalDtype) or not len(key._origin.categories):
+    if not isinstance(key._origin, pd.CategoricalDtype):
         raise ValueError(
-            f"pivot_table requires that column {columns!r} is categorical with known categories: they are the labels of "
-            "the result; use categorize()"
+            f"pivot_table: 'columns' must be category dtype, and {columns!r} is not; its categories are the labels of the "
+            "result: use categorize()"
         )
-    if not wanted:
-        raise ValueError("pivot_table() requires values=, the columns that are reduced")
+    if not len(key._origin.categories):
+        raise ValueError(f"pivot_table: 'columns' must have known categories, and {columns!r} has none; use categorize()")
     categories, inner = key._origin.categories, value_type(key._kind)
     tests = [px.comparison("eq", key._expr, literal(one, inner)) for one in categories]
     cells: dict[Any, Column] = {"__index": by._cell}

@@ -98,7 +98,14 @@ class Scalar(FrameInput):
     def __repr__(self) -> str:
         return f"<Scalar: {self._expr}>"
 
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions, 0."""
+        return 0
+
     def _combined(self, name: str, other: Any, swapped: bool = False) -> Any:
+        if isinstance(other, FrameInput) and not isinstance(other, Scalar):
+            return NotImplemented
         rows, left = self._rows, (self._expr, self._type)
         if isinstance(other, Scalar):
             if rows.identity is not other._rows.identity:

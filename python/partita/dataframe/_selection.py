@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -154,7 +155,8 @@ class FrameRows:
         random_state : int, optional
             Seed. The sample of a frame is then reproducible and independent of its partitions, but differs from that of
             pandas. If the row order is undefined, the hash of all values identifies a row, so equal rows are drawn
-            together. Without a seed, each computation draws other rows.
+            together. Without a seed one is chosen at random, unless the row order is undefined: then each computation draws
+            other rows.
 
         Examples
         --------
@@ -171,6 +173,8 @@ class FrameRows:
         if not 0 <= frac <= most:
             more = "" if replace else "; a larger fraction requires replace=True"
             raise ValueError(f"frac must be between 0 and {most}, not {frac!r}{more}")
+        if random_state is None and self._rows.order:
+            random_state = random.getrandbits(31)
         if random_state is None:
             lot = px.call("random")
         else:
@@ -329,6 +333,7 @@ class FrameRows:
         first = Sorting(every, [key.reverse for key in order] if backwards else order, max(n, 0))
         frame = self._derived(first, rows)
         frame._rows.physical = False
+        frame._rows.partitions = 1
         return frame
 
     def repartition(

@@ -23,6 +23,7 @@ from ._columns import ARROW, RANGE, Column, derived_origin, is_masked, regular_i
 from ._heads import compute_head
 from ._moments import ColumnMoments
 from ._operators import Operators
+from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
 from ._scalar import Scalar
@@ -376,6 +377,9 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
 
     def __neg__(self) -> Series:
         self._check_number("-")
+        if pa.types.is_boolean(self._kind):
+            # As in pandas.
+            return ~self
         if pa.types.is_duration(self._kind):
             return self * -1
         if pa.types.is_unsigned_integer(self._kind):
@@ -519,9 +523,13 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             return self
         return self._like(case(cases, self._expr), origin=origin)
 
-    def nunique_approx(self) -> Scalar:
+    def nunique_approx(self, split_every: Any = None) -> Scalar:
         """Return the approximate number of distinct values."""
-        return self._reduced(aggregate("approx_distinct", self._expr), int)
+        value, kind = normalize_zero(self._expr, self._kind), self._kind
+        if not (pa.types.is_integer(kind) or is_text(kind)):
+            # Only integers and strings have approximate counts.
+            value = px.cast(value, pa.string())
+        return self._reduced(aggregate("approx_distinct", value), int)
 
     @property
     def str(self) -> Any:
@@ -548,14 +556,23 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             return found
         if isinstance(key, Series):
             return self._from_frame(self._framed()[key])
-        raise NotImplementedError("a column supports only conditions in brackets; use .loc for labels")
+        if isinstance(key, slice):
+            raise NotImplementedError("a column does not support slices with a step in brackets; use .loc for labels")
+        labelled: Series = self.loc[key]
+        return labelled
+
+    def __contains__(self, label: Any) -> bool:
+        raise NotImplementedError(
+            "Using 'in' to test for membership is not supported: in pandas it looks for an index label; use isin(..).any() "
+            "for values, or .index"
+        )
 
     @property
     def loc(self) -> Any:
         """Selection by index labels."""
         from ._loc import Loc
 
-        return Loc(self._framed(), self._from_frame)
+        return Loc(self._framed(), self._from_frame, 1)
 
     def sample(
         self, n: None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
@@ -575,9 +592,9 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         made: Series = self.partitions.one(n)
         return made
 
-    def repartition(self, **partitions: Any) -> Series:
+    def repartition(self, divisions: Any = None, **partitions: Any) -> Series:
         """Persist the column in other partitions; see :meth:`DataFrame.repartition`."""
-        return self._from_frame(self._framed().repartition(**partitions))
+        return self._from_frame(self._framed().repartition(divisions, **partitions))
 
     @trim_traceback
     def tail(self, n: int = 5, compute: bool = True) -> Any:
@@ -610,9 +627,11 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         found = self._rows.project([Named(name, self._expr)])
         return Filter(found, [px.not_null(found.column(name))]) if dropna else found
 
-    def drop_duplicates(self, keep: builtins.str = "first", **arguments: Any) -> Series:
+    def drop_duplicates(
+        self, keep: Any = "first", ignore_index: bool = False, split_every: Any = None, split_out: Any = None
+    ) -> Series:
         """Drop all but the first occurrence of each value."""
-        return self._from_frame(self._framed().drop_duplicates(keep=keep, **arguments))
+        return self._from_frame(self._framed().drop_duplicates(keep=keep, ignore_index=ignore_index))
 
     def value_counts(
         self, normalize: bool = False, sort: bool = True, ascending: bool = False, dropna: bool = True, **arguments: Any
@@ -648,15 +667,13 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         total = px.cast(aggregate("sum", every.column("n")), pa.int64())
         return Grouping(every, [Named(value, every.column(value))], [Named("n", total)])
 
-    def nlargest(self, n: int = 5, **arguments: Any) -> Series:
+    def nlargest(self, n: int = 5, split_every: Any = None) -> Series:
         """Return the largest values."""
-        reject_unsupported("nlargest", arguments)
         reject_categories("nlargest", self)
         return self._from_frame(self._framed().nlargest(n, "v"))
 
-    def nsmallest(self, n: int = 5, **arguments: Any) -> Series:
+    def nsmallest(self, n: int = 5, split_every: Any = None) -> Series:
         """Return the smallest values."""
-        reject_unsupported("nsmallest", arguments)
         reject_categories("nsmallest", self)
         return self._from_frame(self._framed().nsmallest(n, "v"))
 
@@ -713,6 +730,11 @@ class Index(Series):
             raise NotImplementedError("to_series(index=) is not supported; use reset_index and set_index of the frame")
         level = Level(self.name, self._expr, self._origin, self._regularity)
         return Series(self._rows, self._expr, self.name if name is ... else name, (level,), self._origin)
+
+    @property
+    def index(self) -> Index:
+        """An index has none."""
+        raise AttributeError("'Index' object has no attribute 'index'")
 
     def to_frame(self, index: bool = True, name: Any = ...) -> DataFrame:  # type: ignore[override]
         """Convert to a frame with one column, by default with the labels as its index too.

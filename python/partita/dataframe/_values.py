@@ -134,11 +134,13 @@ class FrameValues:
         return self._each(lambda column: column.replace(to_replace, value), alike)
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
-        """Keep the values where the condition is true, and replace the others."""
+        """Keep the values where the condition is true, and replace the others. Functions get this frame."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
         return self._each(lambda column: column.where(_operand_for(cond, column), _operand_for(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
-        """Replace the values where the condition is true."""
+        """Replace the values where the condition is true. Functions get this frame."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
         return self._each(lambda column: column.mask(_operand_for(cond, column), _operand_for(other, column)))
 
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
