@@ -88,7 +88,7 @@ def origin_of(dtype: Any) -> Any:
 
 def column_origin(dtype: Any, kind: pa.DataType) -> Any:
     """Return the origin of a column with this pandas type whose values are stored with a type of Arrow."""
-    if dtype == object and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+    if pd.api.types.is_object_dtype(dtype) and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return Lists()
     return origin_of(dtype)
 

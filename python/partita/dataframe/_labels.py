@@ -122,7 +122,7 @@ def shifted_labels(labels: Any, periods: int, freq: Any) -> tuple[Any, Any]:
     if not (pa.types.is_timestamp(kind) or pa.types.is_duration(kind)):
         raise TypeError(f"shift(freq=) requires an index of times or durations, not of {kind}; use set_index first")
     wanted = own if freq is None else freq
-    if wanted is None or isinstance(wanted, str) and wanted == "range":
+    if wanted is None or (isinstance(wanted, str) and wanted == "range"):
         raise ValueError("shift: the index has no frequency; give freq=")
     offset = pd.tseries.frequencies.to_offset(wanted)
     sample = _sample(kind, own)

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey, aggregate, call, cast
-from ..plan.sql import string
 from ._sql import literal
 
 __all__ = [
@@ -58,11 +57,7 @@ class Partitions:
         if not frame._rows.order:
             # A random sort key assigns each row to a partition.
             frame = frame._reordered([SortKey(call("random"))])
-        count = frame._rows.partitions
-        if frame._rows.persisted:
-            persisted = frame
-        else:
-            persisted = frame._persist("" if count is None else f"partitions = {count}")
+        persisted = frame if frame._rows.persisted else frame._persist(frame._rows.partitions)
         rows = persisted._rows
         self._frame = persisted
         self._key = rows.order[0]
@@ -194,8 +189,8 @@ def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
 
 
 def format_split(label: Any) -> str:
-    """Return the SQL of a split point in a table option."""
-    return string(label.isoformat() if hasattr(label, "isoformat") else str(label))
+    """Return the text of a split point."""
+    return str(label.isoformat() if hasattr(label, "isoformat") else label)
 
 
 def sampling_hash(keys: Sequence[Expr], state: int) -> Expr:

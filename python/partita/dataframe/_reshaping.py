@@ -303,8 +303,8 @@ def _indicator(column: Any, category: Any, dtype: Any) -> Column:
 def pivot_table(df: Any, index: Any, columns: Any, values: Any, aggfunc: Any = "mean") -> DataFrame:
     """Return reductions of the rows by two keys, as a table with a row for each label and a column for each category.
 
-    As in pandas, rows without any value are left out, and a cell without rows is missing. As in Dask, there is a column
-    for each category, whether it occurs or not.
+    There is a column for each category, whether it occurs or not: the result is that of pandas with ``observed=False``.
+    The sum and the count of a cell without rows are 0, other reductions are missing; rows without any value are left out.
 
     Parameters
     ----------
@@ -351,25 +351,26 @@ def pivot_table(df: Any, index: Any, columns: Any, values: Any, aggfunc: Any = "
             "result: use categorize()"
         )
     if not len(key._origin.categories):
-        raise ValueError(f"pivot_table: 'columns' must have known categories, and {columns!r} has none; use categorize()")
+        raise ValueError(
+            f"pivot_table: 'columns' must have known categories, and {columns!r} has none; use categorize()"
+        )
     categories, inner = key._origin.categories, value_type(key._kind)
     tests = [px.comparison("eq", key._expr, literal(one, inner)) for one in categories]
     cells: dict[Any, Column] = {"__index": by._cell}
     for at, test in enumerate(tests):
-        cells[f"__mark_{at}"] = Column(case([(test, 1)]))
         for number, label in enumerate(wanted):
             cell = frame._columns[label]
             kind = frame._rows.type(cell.expr)
             cells[f"__value_{number}_{at}"] = cell._replace(expr=case([(test, cell.expr)], dtype=kind))
-    how = {label: "count" if label.startswith("__mark") else aggfunc for label in list(cells)[1:]}
+    how = dict.fromkeys(list(cells)[1:], aggfunc)
     grouped = DataFrame(frame._rows, cells, frame._index).groupby("__index").agg(how)
     made = {}
     for number in range(len(wanted)):
         for at in range(len(tests)):
-            column = grouped._column(f"__value_{number}_{at}")
-            # The sum and the count of no rows are missing.
-            made[number, at] = column.where(grouped._column(f"__mark_{at}") > 0)._cell
-    table = grouped._like(made).dropna(how="all")
+            made[number, at] = grouped._column(f"__value_{number}_{at}")._cell
+    table = grouped._like(made)
+    if aggfunc not in ("sum", "count"):
+        table = table.dropna(how="all")
     inside = pd.CategoricalIndex(categories, dtype=key._origin, name=columns)
     if is_single:
         table.columns = inside

@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ..utils import no_default
-from ._columns import Column, Lists
-from ._meta import Meta, as_pandas
+from ._meta import as_pandas
 from ._partition_inputs import meta_of
 
 __all__ = [

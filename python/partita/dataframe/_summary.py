@@ -439,7 +439,9 @@ def _check_quantile_method(arguments: dict[str, Any]) -> None:
 def _check_percentiles_method(arguments: dict[str, Any]) -> None:
     """Check the method of the quantiles of a description, which are always exact."""
     if arguments.pop("percentiles_method", "default") not in ("default", "dask", "tdigest"):
-        raise ValueError("describe: percentiles_method must be 'default', 'dask' or 'tdigest'; quantiles are always exact")
+        raise ValueError(
+            "describe: percentiles_method must be 'default', 'dask' or 'tdigest'; quantiles are always exact"
+        )
 
 
 def _require_skipna(name: str, skipna: bool) -> None:

@@ -3,6 +3,7 @@
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
+use partita_plan::nodes::shared;
 use std::sync::Arc;
 
 /// What a byte of a file may become in memory: files are compressed and encoded.
@@ -68,5 +69,5 @@ pub(crate) fn file_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
                 })
                 .sum()
         });
-    own + plan.children().into_iter().map(file_bytes).sum::<u64>()
+    own + shared::children(plan).into_iter().map(file_bytes).sum::<u64>()
 }
