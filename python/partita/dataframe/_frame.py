@@ -15,6 +15,7 @@ from ..plan.relation import Filter, Named, Projection, Relation
 from ..plan.rewrite import plain_condition, split, substitute, with_windows
 from . import _display
 from ._arguments import reject_unsupported
+from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
@@ -278,6 +279,8 @@ class DataFrame(
             value = value(self)
         if isinstance(value, Scalar):
             value = value.compute()
+        if is_array(value):
+            value = column_of_array(self, value)
         if isinstance(value, Series):
             return value._rows, value._cell
         if pd.api.types.is_list_like(value):

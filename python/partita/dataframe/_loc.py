@@ -12,6 +12,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey
 from ..plan.relation import Join, Values
+from ._array_columns import column_of_array, is_array
 from ._rows import Rows
 from ._series import Series
 from ._sql import literal
@@ -50,6 +51,8 @@ class Loc:
                     "``ddf.loc[s.compute()]``)"
                 )
             frame = frame._filtered(key)
+        elif is_array(key) and key.dtype == bool:
+            frame = frame._filtered(column_of_array(frame, key))
         elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray)):
             frame = self._select_labels(list(key))
         elif key != slice(None):
@@ -75,8 +78,9 @@ class Loc:
     def _select_labels(self, labels: list[Any]) -> DataFrame:
         """Select the rows of a list of labels, in the order of the list and as often as each label occurs in it."""
         frame, index = self._frame, self._frame.index
-        if any(isinstance(label, (bool, np.bool_)) for label in labels) and not pa.types.is_boolean(index._kind):
-            raise NotImplementedError("loc does not support a list of booleans; use a boolean column")
+        is_truth = labels and all(isinstance(label, (bool, np.bool_)) for label in labels)
+        if is_truth and not pa.types.is_boolean(index._kind):
+            return frame._filtered(column_of_array(frame, np.array(labels)))
         found = frame._narrowed(index.isin(labels)._expr)
         if not labels or (frame.known_divisions and _is_increasing(labels)):
             return found

@@ -352,7 +352,9 @@ def call_partitions(plans: Sequence[Any], meta: Meta, tasks: Callable[[list[Any]
     inputs = Inputs(plans)
 
     def make() -> list[Any]:
-        partitions, count, _ = inputs.persist()
+        partitions, count, singles = inputs.persist()
+        if singles:
+            raise ValueError(f"frames with one partition and frames with {count} cannot be combined; use repartition")
         return tasks([argument_of(one) for one in partitions], count)
 
     return Results(plans[0]._client, new_table_name(), meta).frame(make, plans[0]._rows.partitions)

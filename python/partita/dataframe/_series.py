@@ -18,6 +18,7 @@ from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relat
 from . import _display
 from . import _expressions as ex
 from ._arguments import reject_unsupported
+from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
 from ._column_methods import ColumnMethods
 from ._columns import (
@@ -270,6 +271,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return (self, fill_value) if is_missing(other) else (self.fillna(fill_value), other)
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
+        if is_array(other):
+            other = column_of_array(self, other)._named(self.name)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Scalar):
@@ -295,6 +298,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return self._like(made, rows, self._name_with(other), origin)
 
     def _compare(self, name: str, other: Any) -> Any:
+        if is_array(other):
+            other = column_of_array(self, other)._named(self.name)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Scalar):
