@@ -21,6 +21,7 @@ from ._row_methods import (
     SplitText,
     accessor_method,
     call_method,
+    matches_of,
 )
 from ._sql import fill_condition, is_text, literal
 from ._text import positive_rest
@@ -285,7 +286,8 @@ class StringMethods:
         column = self._column
         if not column._index:
             raise NotImplementedError("str.extractall() requires an index; use set_index first")
-        return column.map_partitions(PandasMethod("extractall", (pat, flags), accessor="str"))
+        found = PandasMethod("extractall", (pat, flags), accessor="str")
+        return column.map_partitions(found, meta=matches_of(column, found))
 
     def repeat(self, repeats: int) -> Series:
         """Repeat each string."""

@@ -55,6 +55,7 @@ class ColumnMethods:
     index: Any
     dtype: Any
     to_frame: Callable[..., DataFrame]
+    _framed: Callable[[], DataFrame]
     _from_frame: Callable[..., Series]
     reduction: Callable[..., Any]
     _reduced: Callable[..., Scalar]

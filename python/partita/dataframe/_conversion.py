@@ -56,8 +56,8 @@ def to_datetime(
                 f"to_datetime() does not support non-index-able arguments such as {type(arg).__name__}; use pandas.to_datetime"
             )
         arguments.pop("meta", None)
-        found: Any = pd.to_datetime(arg, errors=errors, format=format, unit=unit, **arguments)  # type: ignore[call-overload]
-        return found  # type: ignore[no-any-return]
+        found: Any = pd.to_datetime(arg, errors=errors, format=format, unit=unit, **arguments)
+        return found
     if hasattr(arg, "_columns"):
         return _assembled(arg, errors, arguments)
     zone = "UTC" if arguments.pop("utc", None) else None
@@ -94,7 +94,8 @@ def _assembled(frame: Any, errors: str, arguments: dict[str, Any]) -> Series:
 
     given = {"errors": errors, **{name: arguments.pop(name) for name in ("utc",) if name in arguments}}
     reject_unsupported("to_datetime", arguments)
-    made: Series = call_method(frame, functools.partial(pd.to_datetime, **given), "to_datetime")
+    sample = pd.to_datetime(pd.DataFrame({"year": [2000], "month": [1], "day": [1]}), **given)
+    made: Series = call_method(frame, functools.partial(pd.to_datetime, **given), "to_datetime", meta=sample[:0])
     return made
 
 
@@ -111,12 +112,15 @@ def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
     Parameters
     ----------
     arg : Series
-        The strings. A column of another type is returned unchanged.
+        The strings. A column of another type is returned unchanged. Objects of pandas and values are converted by pandas.
     errors : {"raise", "coerce"}
         Whether an invalid string is an error or becomes a missing value.
     """
     reject_unsupported("to_numeric", arguments)
     _check_errors("to_numeric", errors)
+    if not isinstance(arg, Plan):
+        found_by_pandas: Any = pd.to_numeric(arg, errors=errors)
+        return found_by_pandas
     if not is_text(arg._kind):
         return arg
     # The type depends on the values: int64 if all are integers.

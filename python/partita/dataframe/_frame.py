@@ -175,13 +175,9 @@ class DataFrame(
         verbose : bool
             Whether to compute and print the number of values of each column that are not missing.
         memory_usage : bool
-            Not supported.
+            Whether to compute and print the bytes of the columns and of the index as pandas objects.
         """
-        if memory_usage:
-            raise NotImplementedError(
-                "info(memory_usage=True) is not supported; the dashboard shows the memory of persisted tables"
-            )
-        _display.info(self, buf, verbose)
+        _display.info(self, buf, verbose, memory_usage)
 
     def __contains__(self, label: Any) -> bool:
         return label in self._columns

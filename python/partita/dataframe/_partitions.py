@@ -156,7 +156,9 @@ def index_bounds(frame: Any) -> tuple[Any, Any]:
 def time_divisions(first: Any, last: Any, freq: Any) -> list[Any]:
     """Return the divisions with one partition per time interval of an index."""
     if first is not None and not isinstance(first, pd.Timestamp):
-        raise ValueError(f"freq= requires an index of times, not of {type(first).__name__}; use set_index first")
+        raise TypeError(
+            f"freq= is for timeseries: the index has no times, but {type(first).__name__}; use set_index first"
+        )
     if first is None:
         return [None, None]
     offset = pd.tseries.frequencies.to_offset(freq)

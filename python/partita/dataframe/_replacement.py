@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from .._collection import Collection
 from ..plan import expr as px
 from ..plan.dtype import DType
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
+from ._columns import origin_of
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 
@@ -78,11 +80,11 @@ class ColumnReplacement:
         """Return whether each value is in `values`."""
         if _is_column(values):
             values = values.unique().compute()
-        values = list(values)
+        values = [one.compute() if isinstance(one, Collection) else one for one in values]
         # Values that the column cannot contain are left out.
         found = [literal(value, self._kind) for value in self._possible(values)]
         tests = [fill_condition(call("among", self._expr, *found))] if found else []
-        if any(pd.isna(value) for value in values):
+        if any(map(is_missing, values)):
             tests.append(px.is_null(self._expr))
         return self._like(px.disjunction(*tests))
 
@@ -90,7 +92,7 @@ class ColumnReplacement:
         """Yield the values that can be equal to a value of the column: strings never equal numbers or times."""
         own = sort_of(self._kind)
         for value in values:
-            if pd.isna(value):
+            if is_missing(value) or not pd.api.types.is_hashable(value):
                 continue
             theirs = sort_of(type_of(value))
             if {own, theirs} == {"booleans", "numbers"}:
@@ -102,9 +104,9 @@ class ColumnReplacement:
     def _replace_where(self, condition: Any, other: Any, keep: bool) -> Series:
         condition, other = (one(self) if callable(one) else one for one in (condition, other))
         if not _is_column(condition):
-            raise TypeError(
-                f"a condition must be a boolean column, not {type(condition).__name__}: Array conditional must be same shape "
-                "as self, and its rows can be aligned only by an index"
+            raise ValueError(
+                f"a condition must be a boolean column, not {type(condition).__name__}: rows can be aligned only by their index; "
+                "assign an array as a column first"
             )
         condition._check_condition()
         rows = self._with(condition)
@@ -202,9 +204,7 @@ class ColumnReplacement:
         if _is_column(arg):
             arg = arg.compute()
         if isinstance(arg, pd.Series):
-            if not arg.index.is_unique:
-                raise ValueError("map() requires a column whose index labels are unique; use drop_duplicates first")
-            arg = arg.to_dict()
+            return self._mapped_by(arg, na_action)
         if na_action not in (None, "ignore"):
             raise ValueError(f"na_action must either be 'ignore' or None, {na_action!r} was passed")
         if callable(arg) and not hasattr(arg, "__missing__"):
@@ -227,6 +227,18 @@ class ColumnReplacement:
         if gone:
             mapped = case([(px.is_null(self._expr), literal(gone[0]))], mapped if found else None)
         return self._like(mapped, origin=None if gone else self._mapped_categories(arg))
+
+    def _mapped_by(self, arg: pd.Series, na_action: Any) -> Series:
+        """Map values by the labels of a series, whose type the result has."""
+        if not arg.index.is_unique:
+            raise ValueError("map() requires a column whose index labels are unique; use drop_duplicates first")
+        made = self.map(arg.to_dict(), na_action)
+        has_categories = isinstance(arg.dtype, pd.CategoricalDtype) or isinstance(self._origin, pd.CategoricalDtype)
+        if has_categories or pd.api.types.is_object_dtype(arg.dtype):
+            return made
+        kind = pa.array(arg.iloc[:0], from_pandas=True).type
+        found: Series = made._like(px.cast(made._expr, kind), origin=origin_of(arg.dtype))
+        return found
 
     def _mapped_categories(self, arg: dict[Any, Any]) -> Any:
         """Return the categories of a mapped categorical column, if the mapping is one-to-one."""

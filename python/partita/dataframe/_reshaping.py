@@ -272,8 +272,9 @@ def get_dummies(
             f"get_dummies() requires known categories, and {where} has none: the labels of the result depend on them; "
             "use categorize(), or astype with a pd.CategoricalDtype"
         )
-    # pandas determines the labels, for a frame without rows.
-    expected = pd.get_dummies(meta, prefix, prefix_sep, dummy_na, columns, False, drop_first, dtype)
+    # pandas determines the labels, for made-up rows.
+    sample = data._meta_nonempty
+    expected = pd.get_dummies(sample, prefix, prefix_sep, dummy_na, columns, False, drop_first, dtype)
     cells = [frame._columns[label] for label in kept]
     for label in encoded:
         categories = [*kinds[label].categories, *([np.nan] if dummy_na else [])]

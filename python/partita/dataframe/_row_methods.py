@@ -19,6 +19,7 @@ __all__ = [
     "SplitText",
     "accessor_method",
     "call_method",
+    "matches_of",
 ]
 
 
@@ -113,6 +114,15 @@ def accessor_method(column: Any, accessor: str, name: str) -> Any:
 
     method.__name__ = method.__qualname__ = name
     return method
+
+
+def matches_of(column: Any, function: PandasMethod) -> pd.DataFrame:
+    """Return the frame without rows of the matches of a pattern in a column of strings."""
+    index = column._meta.index
+    levels = [index.get_level_values(at) for at in range(index.nlevels)]
+    labels = pd.MultiIndex.from_arrays([*levels, pd.Index([], dtype="int64")], names=[*index.names, "match"])
+    groups = function(column._meta).columns
+    return pd.DataFrame({label: pd.Series([], dtype=column.dtype) for label in groups}).set_index(labels)
 
 
 class SplitText:

@@ -69,6 +69,12 @@ class Scalar(FrameInput):
         """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
+    def to_series(self, index: Any = 0) -> Any:
+        """Return the value as a column of one row with an index label."""
+        from ._reductions import labelled_values
+
+        return labelled_values(self._rows, [(index, self._expr)], None, None)
+
     def persist(self, **arguments: Any) -> Scalar:
         """Return the scalar itself: single values are not persisted."""
         reject_unsupported("persist", arguments)

@@ -727,10 +727,11 @@ class Index(Series):
         return made
 
     def __neg__(self) -> Series:
-        made = super().__neg__()
+        made: Any = super().__neg__()
         if self._regularity == RANGE:
             made._regularity = RANGE
-        return made
+        negative: Series = made
+        return negative
 
     def to_series(self, index: Any = None, name: Any = ...) -> Series:
         """Return the labels as a column with themselves as the index.
@@ -778,10 +779,10 @@ class Index(Series):
         """Shift the labels, which are times or durations, by periods of a frequency; by default their own."""
         from ._labels import shifted_labels
 
+        made: Index
         made, regularity = shifted_labels(self, periods, freq)
         made._regularity = regularity
-        found: Series = made
-        return found
+        return made
 
     def _sorted_like(self, plan: Plan) -> Scalar:
         """Return whether the labels of another plan are in the order of these, computed lazily."""

@@ -55,6 +55,7 @@ class ColumnSummary:
     _with: Callable[..., Rows]
     _projected: Callable[..., Relation]
     to_frame: Callable[..., DataFrame]
+    _framed: Callable[[], DataFrame]
 
     def _reduce(
         self, name: builtins.str, axis: Any, numeric_only: bool, arguments: dict[builtins.str, Any], **how: Any
