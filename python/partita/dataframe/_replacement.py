@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -110,8 +111,7 @@ class ColumnReplacement:
             )
         condition._check_condition()
         rows = self._with(condition)
-        if isinstance(other, Scalar):
-            other = other.compute()
+        other = self._held(other.compute() if isinstance(other, Scalar) else other)
         origin = self._origin
         if _is_column(other):
             rows, value = rows.combine(other._rows), other._expr
@@ -124,6 +124,11 @@ class ColumnReplacement:
         test = condition._expr if keep else px.negation(condition._expr)
         made = case([(test, own)], value, dtype=self._kind_with(other))
         return self._like(made, rows, origin=origin)
+
+    def _held(self, value: Any) -> Any:
+        """Return a value as an integer if the column has integers and the value is one, as in pandas."""
+        is_integral = isinstance(value, (float, np.floating)) and float(value).is_integer()
+        return int(value) if is_integral and pa.types.is_integer(self._kind) else value
 
     def _kind_with(self, *values: Any) -> DType:
         """Return the type of a column of its own and these values if it is the own type; None if it is not known."""

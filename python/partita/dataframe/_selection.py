@@ -18,7 +18,7 @@ from ..plan.rewrite import distinct_keys
 from ..utils import no_default
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, label_index, sort_value
+from ._columns import RANGE, Column, label_index, sort_value
 from ._heads import compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
@@ -35,6 +35,12 @@ __all__ = ["FrameRows"]
 FRAC_MAX = 100
 #: Probability at which the tail of the Poisson distribution is cut off.
 POISSON_TAIL_MAX = 1e-12
+
+
+def level_of(column: Series, name: Any) -> Level:
+    """Return a column as a level of an index. As in pandas, integers with one step become a range."""
+    is_whole = column._rows.known_type(column._expr) == pa.int64() and column._origin is None
+    return Level(name, column._expr, column._origin, RANGE if is_whole else None)
 
 
 class FrameRows:
@@ -268,7 +274,7 @@ class FrameRows:
         made = rows.with_changes(order=order, physical=sorted and rows.physical) if is_sorting else rows
         from ._frame import DataFrame
 
-        frame = DataFrame(made, columns, (Level(label, column._expr, column._origin),), self._axis)
+        frame = DataFrame(made, columns, (level_of(column, label),), self._axis)
         if divisions is not None or isinstance(npartitions, int):
             return frame.repartition(divisions, npartitions if divisions is None else None)
         return frame

@@ -501,6 +501,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             raise ValueError(f"No axis named {axis} for Series; use 0")
         if isinstance(lower, Series) or isinstance(upper, Series):
             return self._clip_by_row(lower, upper)
+        lower, upper = self._held(lower), self._held(upper)
         if lower is not None and upper is not None and not (is_missing(lower) or is_missing(upper)):
             # As in pandas, the limits may be in either order.
             lower, upper = min(lower, upper), max(lower, upper)
