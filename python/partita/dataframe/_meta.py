@@ -16,14 +16,13 @@ from ..utils import no_default
 from ._base import Plan
 from ._columns import ARROW, origin_of
 from ._io import _levels, _table
+from ._replacement import EXACT_MAX
 from ._sql import INDEX, ROW, is_plain_text, is_text
 
 __all__ = ["POSITION_BITS", "Meta", "as_pandas", "sample_table"]
 
 #: Rows of a partition are numbered with this number of bits; the number of the partition is above them.
 POSITION_BITS = 40
-#: Largest integer up to which floats represent all integers.
-EXACT_MAX = 2**53
 #: Maximum number of digits of a decimal.
 DECIMAL_DIGITS = 38
 #: Maximum number of columns that an error names.

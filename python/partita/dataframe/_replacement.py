@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["MISSING", "ColumnReplacement", "is_missing"]
+__all__ = ["EXACT_MAX", "MISSING", "ColumnReplacement", "is_missing"]
 
+#: Largest integer up to which floats represent all integers.
+EXACT_MAX = 2**53
 #: A column without values.
 MISSING = px.cast(None, pa.float64())
 
@@ -127,8 +129,9 @@ class ColumnReplacement:
 
     def _held(self, value: Any) -> Any:
         """Return a value as an integer if the column has integers and the value is one, as in pandas."""
-        is_integral = isinstance(value, (float, np.floating)) and float(value).is_integer()
-        return int(value) if is_integral and pa.types.is_integer(self._kind) else value
+        if not isinstance(value, (float, np.floating)) or not pa.types.is_integer(self._kind):
+            return value
+        return int(value) if float(value).is_integer() and abs(value) <= EXACT_MAX else value
 
     def _kind_with(self, *values: Any) -> DType:
         """Return the type of a column of its own and these values if it is the own type; None if it is not known."""

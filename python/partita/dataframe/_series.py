@@ -23,7 +23,6 @@ from ._base import Level, Plan
 from ._column_methods import ColumnMethods
 from ._columns import (
     ARROW,
-    RANGE,
     Column,
     derived_origin,
     is_masked,
@@ -33,6 +32,7 @@ from ._columns import (
     to_pandas,
 )
 from ._heads import compute_head
+from ._index_methods import IndexMethods
 from ._moments import ColumnMoments
 from ._operators import Operators
 from ._reductions import normalize_zero
@@ -703,11 +703,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         self.to_frame()._publish(client, name, override)
 
 
-class Index(Series):
+class Index(IndexMethods, Series):  # type: ignore[misc]
     """A lazy index."""
-
-    #: What makes the labels regular; see :class:`Level`.
-    _regularity: Any = None
 
     def __getattr__(self, name: builtins.str) -> Any:
         # In pandas, the attributes of times belong to the index itself.
@@ -720,80 +717,6 @@ class Index(Series):
         # In pandas, conditions on an index are arrays, which have no name.
         label = None if expr.dtype == pa.bool_() else made.name
         return Index(made._rows, made._expr, label, (), made._origin)
-
-    def _operate(self, name: builtins.str, other: Any, swapped: bool = False) -> Any:
-        made = super()._operate(name, other, swapped)
-        if self._regularity == RANGE and name in ("add", "sub", "mul") and isinstance(other, numbers.Integral):
-            made._regularity = RANGE
-        return made
-
-    def __neg__(self) -> Series:
-        made: Any = super().__neg__()
-        if self._regularity == RANGE:
-            made._regularity = RANGE
-        negative: Series = made
-        return negative
-
-    def to_series(self, index: Any = None, name: Any = ...) -> Series:
-        """Return the labels as a column with themselves as the index.
-
-        Parameters
-        ----------
-        index
-            Not supported.
-        name : optional
-            The name of the column; that of the index by default.
-        """
-        if index is not None:
-            raise NotImplementedError("to_series(index=) is not supported; use reset_index and set_index of the frame")
-        level = Level(self.name, self._expr, self._origin, self._regularity)
-        return Series(self._rows, self._expr, self.name if name is ... else name, (level,), self._origin)
-
-    @property
-    def index(self) -> Index:
-        """An index has none."""
-        raise AttributeError("'Index' object has no attribute 'index'")
-
-    def to_frame(self, index: bool = True, name: Any = ...) -> DataFrame:  # type: ignore[override]
-        """Convert to a frame with one column, by default with the labels as its index too.
-
-        Parameters
-        ----------
-        index : bool
-            Whether the labels are also the index of the frame.
-        name : optional
-            The label of the column; the name of the index by default, or 0.
-        """
-        from ._frame import DataFrame
-
-        label = (0 if self.name is None else self.name) if name is ... else name
-        level = Level(self.name, self._expr, self._origin, self._regularity)
-        return DataFrame(self._rows, {label: self._cell}, (level,) if index else ())
-
-    def _from_frame(self, frame: DataFrame) -> Series:
-        column = frame._column("v")
-        made = Index(column._rows, column._expr, self.name, (), column._origin)
-        made._regularity = self._regularity
-        return made
-
-    def shift(self, periods: int = 1, freq: Any = None) -> Series:  # type: ignore[override]
-        """Shift the labels, which are times or durations, by periods of a frequency; by default their own."""
-        from ._labels import shifted_labels
-
-        made: Index
-        made, regularity = shifted_labels(self, periods, freq)
-        made._regularity = regularity
-        return made
-
-    def _sorted_like(self, plan: Plan) -> Scalar:
-        """Return whether the labels of another plan are in the order of these, computed lazily."""
-        if plan._rows.order[0].is_descending:
-            return self.is_monotonic_decreasing
-        return self.is_monotonic_increasing
-
-    def _is_index_of(self, plan: Plan) -> bool:
-        """Whether this is the index of a plan."""
-        return [level.expr for level in plan._index] == [self._expr] and self._rows.identity is plan._rows.identity
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
         return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name), self._regularity)
