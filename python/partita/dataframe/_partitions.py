@@ -57,7 +57,9 @@ class Partitions:
         if not frame._rows.order:
             # A random sort key assigns each row to a partition.
             frame = frame._reordered([SortKey(call("random"))])
-        persisted = frame if frame._rows.persisted else frame._persist(frame._rows.partitions)
+        # Rows in their order keep their partitions.
+        count = None if frame._rows.physical else frame._rows.partitions
+        persisted = frame if frame._rows.persisted else frame._persist(count)
         rows = persisted._rows
         self._frame = persisted
         self._key = rows.order[0]

@@ -119,7 +119,9 @@ class Rows:
         made = Rows(
             self.client, self.relation, self.order, False, self.partitions, self.identity, self._keep, self.calls
         )
-        made.last, made.is_undivided = self.last, self.is_undivided
+        made.last = self.last
+        # Another order has divisions of its own.
+        made.is_undivided = self.is_undivided and "order" not in changes
         # Types that only the cluster knows are asked once.
         made._schema, made._types = self._schema, self._types
         for name, value in changes.items():
