@@ -170,10 +170,10 @@ class FramePartitions:
         """Return the only column of a frame with one column; other frames as they are, as in Dask."""
         if axis in (0, "index"):
             raise NotImplementedError(
-                "squeeze(axis=0) is not supported: the number of rows is not known before compute()"
+                f"{type(self)} does not support squeeze along axis 0: the number of rows is not known before compute()"
             )
         if axis not in (None, 1, "columns"):
-            raise ValueError(f"no axis named {axis} for a frame; use 1")
+            raise ValueError(f"No axis {axis} for object type {type(self)}; use 1")
         frame: Any = self
         return frame._column(next(iter(self._columns))) if len(self._columns) == 1 else frame
 
@@ -232,6 +232,8 @@ class Columns:
         self._frame = frame
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple) and len(key) > 2:
+            raise ValueError("Too many indexers: iloc takes rows and columns")
         if not isinstance(key, tuple) or len(key) != 2 or not (isinstance(key[0], slice) and key[0] == slice(None)):
             raise NotImplementedError(
                 "iloc selects only columns, as in ddf.iloc[:, [0, 2]]; use head, partitions or loc to select rows"

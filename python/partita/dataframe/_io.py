@@ -17,7 +17,7 @@ from ..plan.expr import SortKey, cast
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import ARROW, NULLABLE, Column, origin_of, sort_value
+from ._columns import ARROW, NULLABLE, Column, column_origin, origin_of, regularity_of, sort_value
 from ._dialects import Dialect, encode_request, select_columns
 from ._expressions import origin_after
 from ._frame import DataFrame
@@ -96,13 +96,18 @@ def from_pandas(
         raise ValueError("cannot upload a frame with duplicate column labels; rename the columns")
     if sort and not frame.index.is_monotonic_increasing:
         frame = frame.sort_index(kind="stable")
-    if chunksize is not None:
-        npartitions = max(-(-len(frame) // chunksize), 1)
+    if npartitions is not None and chunksize is not None:
+        raise ValueError("from_pandas() takes npartitions= or chunksize=, not both")
+    for given, argument in ((npartitions, "npartitions"), (chunksize, "chunksize")):
+        if given is not None and given < 1:
+            raise ValueError(f"{argument} must be at least 1, not {given}")
     if npartitions is None:
         npartitions = max(sum(client.nthreads().values()), 1)
-    if npartitions < 1:
-        raise ValueError(f"npartitions must be at least 1, not {npartitions}")
-    made = _upload_frame(client, frame, even_bounds(len(frame), npartitions), replicas)
+    if chunksize is None:
+        bounds = even_bounds(len(frame), npartitions)
+    else:
+        bounds = [*range(0, max(len(frame), 1), chunksize), len(frame)]
+    made = _upload_frame(client, frame, bounds, replicas)
     return made._column("v").rename(data.name) if is_series else made
 
 
@@ -159,11 +164,12 @@ def _upload_tables(
     rows.persisted = name
     release_after(client, name, rows.identity)
     index = tuple(
-        Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype))
+        Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype), regularity_of(level))
         for at, (label, level) in enumerate(zip(like.index.names, _levels(like)))
     )
     cells = {
-        label: Column(table.column(f"c{at}"), origin_of(like.dtypes.iloc[at])) for at, label in enumerate(like.columns)
+        label: Column(table.column(f"c{at}"), column_origin(like.dtypes.iloc[at], schema.field(f"c{at}").type))
+        for at, label in enumerate(like.columns)
     }
     return DataFrame(rows, cells, index, like.columns[:0])
 
@@ -219,6 +225,11 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise TypeError(f"cannot upload column {label!r}: {error}") from None
+    if isinstance(made.type, pa.BaseExtensionType):
+        raise TypeError(
+            f"cannot upload column {label!r}: values of the type {values.dtype} are not supported; convert them to times, "
+            "numbers or strings, for example periods with to_timestamp"
+        )
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()

@@ -85,6 +85,8 @@ class Rows:
     #: Set only at creation: derived relations have other rows, columns or another order.
     persisted: str | None = None
     divisions: tuple[Any, ...] | None = None
+    #: Whether the divisions count as unknown, as a user demanded.
+    is_undivided: bool = False
     #: For rows of files: the same relation over the last file only, whose rows are in the order of the file.
     last: Relation | None = None
     #: For filtered rows: the unfiltered rows, the conditions, and the expressions of the columns over these rows.
@@ -118,6 +120,8 @@ class Rows:
             self.client, self.relation, self.order, False, self.partitions, self.identity, self._keep, self.calls
         )
         made.last = self.last
+        # Another order has divisions of its own.
+        made.is_undivided = self.is_undivided and "order" not in changes
         # Types that only the cluster knows are asked once.
         made._schema, made._types = self._schema, self._types
         for name, value in changes.items():

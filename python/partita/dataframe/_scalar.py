@@ -69,6 +69,12 @@ class Scalar(FrameInput):
         """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
+    def to_series(self, index: Any = 0) -> Any:
+        """Return the value as a column of one row with an index label."""
+        from ._reductions import labelled_values
+
+        return labelled_values(self._rows, [(index, self._expr)], None, None)
+
     def persist(self, **arguments: Any) -> Scalar:
         """Return the scalar itself: single values are not persisted."""
         reject_unsupported("persist", arguments)
@@ -98,7 +104,14 @@ class Scalar(FrameInput):
     def __repr__(self) -> str:
         return f"<Scalar: {self._expr}>"
 
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions, 0."""
+        return 0
+
     def _combined(self, name: str, other: Any, swapped: bool = False) -> Any:
+        if isinstance(other, FrameInput) and not isinstance(other, Scalar):
+            return NotImplemented
         rows, left = self._rows, (self._expr, self._type)
         if isinstance(other, Scalar):
             if rows.identity is not other._rows.identity:

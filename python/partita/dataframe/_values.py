@@ -93,9 +93,25 @@ class FrameValues:
             return self._each(lambda column: column.isin(values.get(column.name, [])))
         return self._each(lambda column: column.isin(values))
 
-    def clip(self, lower: Any = None, upper: Any = None) -> DataFrame:
-        """Limit the values to the range from `lower` to `upper`."""
-        return self._each(lambda column: column.clip(lower, upper))
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None) -> DataFrame:
+        """Limit the values to the range from `lower` to `upper`.
+
+        Parameters
+        ----------
+        lower, upper : value, Series, DataFrame or pandas.Series
+            The limits: a value, a limit for each row (a lazy column), for each value (a lazy frame), or for each column (a
+            pandas series by labels of columns).
+        axis : optional
+            0 for limits by row, 1 for limits by column.
+        """
+        for limit in (lower, upper):
+            is_by_column = isinstance(limit, (pd.Series, Reductions))
+            is_wrong = _is_column(limit) if axis in (1, "columns") else is_by_column and axis in (0, "index")
+            if is_wrong:
+                raise TypeError(f"clip(axis={axis!r}) does not support limits of type {type(limit).__name__}")
+            if axis is None and (is_by_column or _is_column(limit)):
+                raise ValueError("Must specify axis=0 or 1")
+        return self._each(lambda column: column.clip(_operand_for(lower, column), _operand_for(upper, column)))
 
     def round(self, decimals: Any = 0) -> DataFrame:
         """Round numeric columns to a number of decimals, or to numbers given as a dict by column."""
@@ -118,11 +134,13 @@ class FrameValues:
         return self._each(lambda column: column.replace(to_replace, value), alike)
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
-        """Keep the values where the condition is true, and replace the others."""
+        """Keep the values where the condition is true, and replace the others. Functions get this frame."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
         return self._each(lambda column: column.where(_operand_for(cond, column), _operand_for(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
-        """Replace the values where the condition is true."""
+        """Replace the values where the condition is true. Functions get this frame."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
         return self._each(lambda column: column.mask(_operand_for(cond, column), _operand_for(other, column)))
 
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
