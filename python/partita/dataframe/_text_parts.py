@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..plan import expr as px
 from ..plan.expr import Expr, aggregate, call
+from ._alignment import REINDEX
 from ._columns import Lists
+from ._matching import aligned
 from ._row_methods import PandasMethod, SplitText, call_method, matches_of
 from ._sql import literal
 
@@ -105,9 +107,9 @@ class TextParts:
             Replaces missing values. By default, a string with a missing part is missing; of all strings, missing ones are
             left out.
         """
-        between, rows, parts = sep or "", self._column._rows, [self._value]
+        between, column, parts = sep or "", self._column, [self._value]
         if others is None:
-            order = rows.over()["order"]
+            order = column._rows.over()["order"]
             value = self._value if na_rep is None else call("fill_null", self._value, na_rep)
             every = aggregate("array_agg", value, order=order, where=px.not_null(value))
             joined = call("coalesce", call("array_to_string", every, between), "")
@@ -117,9 +119,12 @@ class TextParts:
                 raise TypeError(
                     f"str.cat() takes a column, or a list of columns, not {type(one).__name__}; use + for a single string"
                 )
-            rows = rows.combine(one._rows)
+            # The strings so far are columns of the rows before.
+            so_far = [aligned(column._like(part), one, REINDEX) for part in parts]
+            parts = [part._expr for part, _ in so_far]
+            column, one = so_far[0]
             parts.append(one._expr)
         if na_rep is not None:
             parts = [call("fill_null", part, na_rep) for part in parts]
         between_all = [one for part in parts for one in (literal(between), part)][1:]
-        return self._column._like(call("concatenate", *between_all), rows)
+        return column._like(call("concatenate", *between_all))
