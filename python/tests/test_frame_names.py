@@ -430,7 +430,7 @@ def test_other_rows_are_refused(loaded):
         loaded[["n"]].combine(loaded[["n"]], lambda a, b: 1)
 
 
-@pytest.mark.parametrize("name", ["clear_divisions", "lower_once", "analyze", "to_timestamp"])
+@pytest.mark.parametrize("name", ["lower_once", "analyze", "to_timestamp"])
 def test_refused_names_have_a_remedy(loaded, name):
     assert not hasattr(loaded, name)
     with pytest.raises(NotImplementedError, match=f"{name} is not supported; use "):

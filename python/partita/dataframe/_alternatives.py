@@ -13,7 +13,6 @@ ALTERNATIVES = {
     "asfreq": "resample",
     "at": "loc",
     "between_time": "a condition on the index: ddf[(ddf.index.hour >= 8) & (ddf.index.hour < 17)]",
-    "clear_divisions": "reset_index(drop=True), whose result has no divisions",
     "compare": "a comparison, such as a != b",
     "compute_current_divisions": "divisions",
     "duplicated": "drop_duplicates",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -47,7 +48,6 @@ _OF_DASK = frozenset(
     (
         "analyze",
         "applymap",
-        "clear_divisions",
         "compute_current_divisions",
         "dask",
         "enforce_runtime_divisions",
@@ -410,7 +410,14 @@ class Plan(PartitionMethods, FrameInput):
     def known_divisions(self) -> bool:
         """Whether the rows are known to be sorted by their index."""
         order = self._rows.order
-        return bool(self._index and order) and order[0].expr is self._index[0].expr
+        is_divided = not self._rows.is_undivided
+        return is_divided and bool(self._index and order) and order[0].expr is self._index[0].expr
+
+    def clear_divisions(self) -> Any:
+        """Return the same rows without known divisions, as in Dask; the order of the rows stays."""
+        made = copy.copy(self)
+        made._rows = self._rows.with_changes(is_undivided=True)
+        return made
 
     @trim_traceback
     def __len__(self) -> int:

@@ -124,7 +124,7 @@ class FramePartitions:
 
         Parameters
         ----------
-        on : label or list of labels
+        on : label, Series, DataFrame, or list of these
             The columns of the keys.
         ignore_index : bool
             Whether to drop the index.
@@ -148,22 +148,21 @@ class FramePartitions:
         frame: Any = self
         if on_index == (on is not no_default):
             raise TypeError("shuffle() takes either on= or on_index=True")
+        rows = self._rows
         if on_index:
             keys = [level.expr for level in self._index]
             if not keys:
                 raise ValueError("shuffle(on_index=True) requires an index; use set_index first")
         else:
-            labels = list(on) if isinstance(on, (list, pd.Index)) else [on]
-            if not labels or any(hasattr(label, "_rows") for label in labels):
-                raise NotImplementedError("shuffle() supports labels of columns; assign other keys as columns first")
-            keys = [frame._key(label)._expr for label in labels]
-        kinds = self._rows.types(keys)
+            rows, keys = _shuffle_keys(frame, list(on) if isinstance(on, (list, pd.Index)) else [on])
+        kinds = rows.types(keys)
         texts = [cast(normalize_zero(key, kind), pa.string()) for key, kind in zip(keys, kinds)]
         # Rows with an equal sort key are never in different partitions; equal keys have equal digests.
         parts = [one for text in texts for one in (px.literal("-"), call("coalesce", text, ""))]
         digest = call("md5", call("concatenate", *parts))
         count = check_count(self.npartitions if npartitions is None else npartitions, "npartitions=")
-        made = frame._reordered([SortKey(digest), *self._rows.order])._persist(f"partitions = {count}")
+        shuffled = rows.with_changes(order=[SortKey(digest), *rows.order])
+        made = frame._like(self._columns, shuffled)._persist(f"partitions = {count}")
         return made.reset_index(drop=True) if ignore_index else made
 
     def squeeze(self, axis: Any = None) -> Any:
@@ -223,6 +222,20 @@ class FramePartitions:
     def iloc(self) -> Columns:
         """Selection of columns by position: ``ddf.iloc[:, 0]`` and ``ddf.iloc[:, [0, 2]]``."""
         return Columns(self)
+
+
+def _shuffle_keys(frame: Any, on: list[Any]) -> tuple[Rows, list[Any]]:
+    """Return the keys of a shuffle: labels, columns and frames of the same rows; and the rows with these."""
+    if not on:
+        raise ValueError("shuffle() requires at least one key")
+    rows, keys = frame._rows, []
+    for one in on:
+        if not hasattr(one, "_rows"):
+            keys.append(frame._key(one)._expr)
+            continue
+        rows = rows.combine(one._rows)
+        keys += [column.expr for column in one._columns.values()] if hasattr(one, "_columns") else [one._expr]
+    return rows, keys
 
 
 class Columns:

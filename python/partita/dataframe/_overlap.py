@@ -17,7 +17,7 @@ from ..utils import no_default
 from ._base import Plan
 from ._meta import Meta
 from ._partition_functions import given_meta, infer_meta
-from ._partition_inputs import shared_arguments
+from ._partition_inputs import Part, shared_arguments
 from ._partition_results import call_partitions
 from ._sql import is_time
 
@@ -48,14 +48,17 @@ def map_overlap(
     func : callable
         Takes a pandas object, and returns one with as many rows in the same order, or with a multiple of them.
     df : DataFrame or Series
-        The rows, whose order must be defined.
+        The rows, whose order must be defined. A pandas object is uploaded as one partition.
     before, after : int, timedelta or str
         Number of rows before and after the partition, also of several partitions; or a duration, if the frame is sorted by
         an index of times.
     *args, **kwargs
-        Further arguments of the function.
+        Further arguments of the function. Of a frame by position it gets the same rows as of `df`: a partition, and rows of
+        its neighbours.
     meta : optional
         As for :func:`partita.dataframe.map_partitions`.
+    align_dataframes : bool
+        Whether the further frames are divided at the divisions of `df`, if they have another number of partitions.
 
     Examples
     --------
@@ -65,25 +68,51 @@ def map_overlap(
     >>> dd.map_overlap(lambda part: part.a.diff(), ddf, 1, 0).compute().tolist()[1:]
     [1.0, 2.0, 4.0]
     """
+    if isinstance(df, (pd.DataFrame, pd.Series)):
+        from ._io import from_pandas
+
+        df = from_pandas(df, npartitions=1, sort=False)
     if not isinstance(df, Plan):
         raise TypeError(f"map_overlap() takes a frame or column, not {type(df).__name__}")
-    if align_dataframes or any(isinstance(one, Plan) for one in (*args, *kwargs.values())):
-        raise NotImplementedError("map_overlap() supports only one frame; assign the other columns to it")
-    if not df._rows.order:
+    if any(isinstance(one, Plan) for one in kwargs.values()):
+        raise NotImplementedError("map_overlap() does not support frames as keyword arguments; pass them by position")
+    plans = [df, *(one for one in args if isinstance(one, Plan))]
+    if not all(plan._rows.order for plan in plans):
         raise NotImplementedError("the row order of this frame is undefined; use sort_values or set_index first")
-    sizes = [_size(one, name, df) for one, name in ((before, "before"), (after, "after"))]
+    if align_dataframes and len(plans) > 1:
+        plans = _aligned(plans)
+    for plan in plans:
+        # All frames need an index of times for a duration.
+        sizes = [_size(before, "before", plan), _size(after, "after", plan)]
     name = str(kwargs.pop("token", None) or function_name(func))
     if meta is no_default or meta is None:
         described = infer_meta(func, (df, *args), kwargs, False, name)
     else:
         described = given_meta(meta, df)
     call = _OverlapCall(func, described, sizes[0], sizes[1], name)
-    shared = shared_arguments(args, kwargs)
+    places = iter(range(1, len(plans)))
+    shared = shared_arguments([Part(next(places)) if isinstance(one, Plan) else one for one in args], kwargs)
 
     def tasks(frames: list[Any], count: int) -> list[Any]:
         return [Task(call, (at, count, shared, *frames), None, name) for at in range(count)]
 
-    return call_partitions([df], described, tasks)
+    return call_partitions(plans, described, tasks)
+
+
+def _aligned(plans: list[Any]) -> list[Any]:
+    """Return frames with the divisions of the first one, unless they have as many partitions."""
+    first, *others = plans
+    first = first if first._rows.persisted else first.persist()
+    found = [first]
+    for one in others:
+        if one.npartitions == first.npartitions:
+            found.append(one)
+            continue
+        frame = first if hasattr(first, "divisions") else first.to_frame("v")
+        if not (frame.known_divisions and one.known_divisions):
+            raise ValueError("map_overlap() can align only frames with known divisions; use repartition")
+        found.append(one.repartition(divisions=frame.divisions))
+    return found
 
 
 def _size(given: Any, name: str, plan: Any) -> Any:
@@ -93,6 +122,8 @@ def _size(given: Any, name: str, plan: Any) -> Any:
         if given < 0:
             raise ValueError(f"{name} must not be negative, not {given}")
         return int(given)
+    if isinstance(given, numbers.Number):
+        raise ValueError(f"{name} must be a whole number of rows, not {given!r}")
     if isinstance(given, (str, datetime.timedelta)):
         is_sorted = plan.known_divisions and is_time(plan._rows.type(plan._index[0].expr))
         if not is_sorted:
@@ -111,14 +142,14 @@ class _OverlapCall:
         self.after = after
         self.__name__ = name
 
-    def __call__(self, number: int, count: int, shared: Any, partitions: PersistedPartitions) -> Any:
+    def __call__(self, number: int, count: int, shared: Any, *frames: PersistedPartitions) -> Any:
         args, kwargs = shared
-        own = partitions.read(number)
+        own = frames[0].read(number)
         if not len(own):
             return self.meta.schema.empty_table()
-        earlier = self._rows(partitions, range(number - 1, -1, -1), self.before, own.index[0], True)
-        later = self._rows(partitions, range(number + 1, count), self.after, own.index[-1], False)
-        whole = pd.concat([*reversed(earlier), own, *later]) if earlier or later else own
+        whole, earlier = self._with_neighbours(frames[0], own, number, count)
+        wholes = [whole, *(self._with_neighbours(one, one.read(number), number, count)[0] for one in frames[1:])]
+        args = [wholes[value.at] if type(value) is Part else value for value in args]
         result = self.function(whole, *args, **kwargs)
         length = len(result) if hasattr(result, "iloc") else -1
         if length < 0 or length % len(whole):
@@ -127,8 +158,17 @@ class _OverlapCall:
                 f"them, not {length if length >= 0 else type(result).__name__}"
             )
         times = length // len(whole)
-        first = sum(map(len, earlier)) * times
+        first = earlier * times
         return self.meta.convert(result.iloc[first : first + len(own) * times], number)
+
+    def _with_neighbours(self, frame: PersistedPartitions, own: Any, number: int, count: int) -> tuple[Any, int]:
+        """Return a partition with the rows of its neighbours, and how many of them precede it."""
+        if not len(own):
+            return own, 0
+        earlier = self._rows(frame, range(number - 1, -1, -1), self.before, own.index[0], True)
+        later = self._rows(frame, range(number + 1, count), self.after, own.index[-1], False)
+        whole = pd.concat([*reversed(earlier), own, *later]) if earlier or later else own
+        return whole, sum(map(len, earlier))
 
     @staticmethod
     def _rows(partitions: PersistedPartitions, numbers: range, size: Any, label: Any, is_before: bool) -> list[Any]:

@@ -18,6 +18,7 @@ from . import _display
 from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
+from ._categories import CategoryMethods
 from ._column_methods import ColumnMethods
 from ._columns import ARROW, Column, derived_origin, is_masked, require_order, sort_value, to_pandas
 from ._heads import compute_head
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 #: The integer of a missing time.
 NAT = literal(-(2**63))
 
-__all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
+__all__ = ["Index", "Series", "check_label_slice", "reject_categories", "with_index"]
 
 
 class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnReplacement, Operators, Plan):
@@ -86,6 +87,19 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def index(self) -> Index:
         """The index."""
         return _index_of(self)
+
+    @index.setter
+    def index(self, labels: Any) -> None:
+        self._rows, self._index = with_index(self, labels)
+
+    @property
+    def cat(self) -> CategoryMethods:
+        """Methods of categorical columns."""
+        return CategoryMethods(self)
+
+    def __dir__(self) -> list[builtins.str]:
+        found = list(super().__dir__())
+        return found if isinstance(self._origin, pd.CategoricalDtype) else [name for name in found if name != "cat"]
 
     @property
     def ndim(self) -> int:
@@ -625,6 +639,14 @@ class Index(Series):
         # In pandas, the attributes of times belong to the index itself.
         if not name.startswith("_") and is_time(self._kind) and hasattr(pd.DatetimeIndex, name):
             return getattr(self.dt, name)
+        if (
+            isinstance(self._origin, pd.CategoricalDtype)
+            and not name.startswith("_")
+            and hasattr(pd.CategoricalIndex, name)
+        ):
+            found = getattr(CategoryMethods, name, None)
+            if found is not None:
+                return getattr(self.cat, name)
         return super().__getattr__(name)
 
     def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
@@ -654,6 +676,15 @@ class Index(Series):
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
         return pd.Index(frame.iloc[:, 0].array, name=self.name)
+
+
+def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:
+    """Return the rows and the index of a plan whose index is set to a column of the same rows."""
+    if not isinstance(labels, Series):
+        raise TypeError(
+            f"the index can be set to a column of the same rows, not to an object of type {type(labels).__name__}"
+        )
+    return plan._rows.combine(labels._rows), (Level(labels.name, labels._expr, labels._origin),)
 
 
 def _index_of(plan: Plan) -> Index:
