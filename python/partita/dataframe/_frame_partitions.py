@@ -162,7 +162,7 @@ class FramePartitions:
         digest = call("md5", call("concatenate", *parts))
         count = check_count(self.npartitions if npartitions is None else npartitions, "npartitions=")
         shuffled = rows.with_changes(order=[SortKey(digest), *rows.order])
-        made = frame._like(self._columns, shuffled)._persist(f"partitions = {count}")
+        made = frame._like(self._columns, shuffled)._persist(count)
         return made.reset_index(drop=True) if ignore_index else made
 
     def squeeze(self, axis: Any = None) -> Any:

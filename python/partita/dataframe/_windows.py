@@ -347,6 +347,8 @@ class _Intervals(DataFrame):
     def __getattr__(self, name: str) -> Any:
         if name in ("_rows", "_columns", "_index"):
             return getattr(self._completed(), name)
+        if not name.startswith("_") and name in self._found._columns:
+            return self[name]
         return super().__getattr__(name)
 
     def _like(self, columns: dict[Any, Column], rows: Rows | None = None) -> DataFrame:
