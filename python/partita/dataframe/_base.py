@@ -49,7 +49,6 @@ _OF_DASK = frozenset(
     (
         "analyze",
         "applymap",
-        "compute_current_divisions",
         "dask",
         "enforce_runtime_divisions",
         "lower_once",
