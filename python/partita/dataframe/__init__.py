@@ -8,8 +8,10 @@ from . import utils
 from ._concatenation import concat
 from ._conversion import to_datetime, to_numeric, to_timedelta
 from ._frame import DataFrame
+from ._group_functions import Aggregation
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_json, read_parquet, read_sql
-from ._merge import merge, merge_asof
+from ._merge import merge
+from ._merge_asof import merge_asof
 from ._module_functions import isna, read_table, repartition, to_bag, to_csv, to_json, to_parquet, to_records
 from ._overlap import map_overlap
 from ._partition_functions import from_dask_array, from_delayed, from_map, map_partitions
@@ -19,6 +21,7 @@ from ._series import Index, Series
 from .utils import assert_eq
 
 __all__ = [
+    "Aggregation",
     "DataFrame",
     "Index",
     "Scalar",
@@ -61,7 +64,6 @@ __all__ = [
 __getattr__ = module_getattr(
     "partita.dataframe",
     {
-        "Aggregation": "use groupby(..).agg with names of reductions, or groupby(..).apply with expressions of them",
         "from_array": "use from_pandas(pd.DataFrame(array)), or from_dask_array",
         "from_graph": FUNCTIONS,
         "to_hdf": "use to_parquet",

@@ -14,7 +14,6 @@ ALTERNATIVES = {
     "at": "loc",
     "between_time": "a condition on the index: ddf[(ddf.index.hour >= 8) & (ddf.index.hour < 17)]",
     "compare": "a comparison, such as a != b",
-    "compute_current_divisions": "divisions",
     "duplicated": "drop_duplicates",
     "ewm": "rolling",
     "expanding": "cumsum, cummax, cummin, cumprod",

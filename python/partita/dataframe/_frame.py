@@ -30,7 +30,7 @@ from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
 from ._scalar import Scalar
 from ._selection import FrameRows
-from ._series import Index, Series, _index_of, check_label_slice
+from ._series import Index, Series, _index_of, check_label_slice, with_index
 from ._sql import INDEX, literal
 from ._summary import FrameSummary
 from ._values import FrameValues
@@ -114,6 +114,10 @@ class DataFrame(
     def index(self) -> Index:
         """The index."""
         return _index_of(self)
+
+    @index.setter
+    def index(self, labels: Any) -> None:
+        self._rows, self._index = with_index(self, labels)
 
     @property
     def ndim(self) -> int:
@@ -558,9 +562,10 @@ class DataFrame(
         dropna : bool
             Whether to drop groups with missing keys.
         observed : bool
-            Must be True: categories without rows form no group.
+            Whether categories without rows form no groups. Otherwise, reductions have a row for each combination of the
+            categories, and of the values of other keys that occur.
         group_keys : bool
-            Whether ``nlargest`` and ``nsmallest`` add the keys to the index.
+            Whether ``apply``, ``nlargest`` and ``nsmallest`` add the keys to the index.
 
         Returns
         -------
@@ -585,7 +590,7 @@ class DataFrame(
             observed is not False,
             # None is Dask's default and stands for True.
             is_sorted=sort is not False or not self._rows.order,
-            has_group_keys=group_keys is not False,
+            has_group_keys=bool(group_keys),
         )
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
@@ -594,13 +599,15 @@ class DataFrame(
 
         return merge(self, right, how, **options)
 
-    def join(self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "") -> DataFrame:
-        """Join columns of this frame (the index by default) with the index of another frame."""
-        from ._merge import merge
+    def join(
+        self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "", **arguments: Any
+    ) -> DataFrame:
+        """Join columns of this frame (the index by default) with the index of another frame, or of each of a list."""
+        from ._merge import join
 
-        if on is not None:
-            return merge(self, other, how, left_on=on, right_index=True, suffixes=(lsuffix, rsuffix))
-        return merge(self, other, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
+        arguments.pop("npartitions", None)
+        reject_unsupported("join", arguments)
+        return join(self, other, on, how, lsuffix, rsuffix)
 
     # Persisting.
 

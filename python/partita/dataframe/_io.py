@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from .._client import current_client
 from .._errors import trim_traceback
-from ..plan.expr import SortKey, cast
+from ..plan.expr import SortKey, aggregate, cast
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
@@ -213,6 +213,9 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
         return frame._persist(parts)
     if not frame._index:
         raise ValueError("cannot repartition a frame without an index by divisions; use set_index first")
+    origin = frame._index[0].origin
+    if isinstance(origin, pd.CategoricalDtype):
+        return _repartition_categories(frame, divisions, origin)
     frame = frame if frame.known_divisions else frame.sort_index()
     first, last = index_bounds(frame)
     known = list(divisions) if freq is None else time_divisions(first, last, freq)
@@ -220,6 +223,25 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
         check_divisions(known, first, last)
     made = frame._persist(splits=[format_split(label) for label in known[1:-1]])
     made._rows.divisions = tuple(known)
+    return made
+
+
+def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.CategoricalDtype) -> DataFrame:
+    """Persist a frame in partitions between categories of its index, which sort by their position."""
+    if divisions is None:
+        raise ValueError("repartition(freq=) requires an index of times, not of categories; use set_index first")
+    unknown = [label for label in divisions if label not in origin.categories]
+    if unknown:
+        raise ValueError(f"divisions: {unknown} are not categories of the index, which are {list(origin.categories)}")
+    places = [int(origin.categories.get_loc(label)) for label in divisions]
+    key = sort_value(frame._index[0].expr, origin)
+    if not frame._rows.order or frame._rows.order[0].expr is not key:
+        frame = frame.sort_index()
+    bounds = frame._rows.values([aggregate("min", key), aggregate("max", key)])
+    first, last = (column[0].as_py() for column in bounds.columns)
+    check_divisions(places, first, last)
+    made = frame._persist(splits=[format_split(place) for place in places[1:-1]])
+    made._rows.divisions = tuple(divisions)
     return made
 
 

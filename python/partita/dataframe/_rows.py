@@ -14,15 +14,26 @@ import pyarrow as pa
 
 from ..plan import wire
 from ..plan.dtype import DType
-from ..plan.expr import Column, Expr, PythonCall, SortKey, Trait, postorder
+from ..plan.expr import Column, Expr, PythonCall, SortKey, Trait, cast, postorder, window
 from ..plan.relation import Grouping, Named, Projection, Relation, Sorting, Table
 from ..plan.rewrite import distinct_keys, is_volatile
+from ._sql import ROW
 
 if TYPE_CHECKING:
     from .._client import Client
     from ._column_functions import ColumnCall
 
-__all__ = ["Identity", "Labels", "Rows", "cells", "contains", "new_table_name", "release_after", "typed_relation"]
+__all__ = [
+    "Identity",
+    "Labels",
+    "Rows",
+    "cells",
+    "contains",
+    "new_table_name",
+    "place_of",
+    "release_after",
+    "typed_relation",
+]
 
 _numbers = itertools.count(1)
 #: Reductions in one query: the time that the cluster needs to plan a query grows with the square of their number.
@@ -306,6 +317,13 @@ class Rows:
     def first(self, count: int) -> Relation:
         """Return the first rows of the relation."""
         return Sorting(self.relation, self.order, count)
+
+
+def place_of(rows: Rows) -> Expr:
+    """Return the place of each row in the order of the rows, from 0."""
+    if len(rows.order) == 1 and rows.order[0] == SortKey(Column(ROW, pa.int64())):
+        return rows.order[0].expr
+    return cast(window("row_number", **rows.over()), pa.int64()) - 1
 
 
 def typed_relation(client: Client, relation: type[Relation], argument: str) -> Relation:

@@ -21,6 +21,7 @@ from ._alignment import IDENTICAL
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
+from ._categories import CategoryMethods
 from ._column_methods import ColumnMethods
 from ._columns import (
     ARROW,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 #: The integer of a missing time.
 NAT = literal(-(2**63))
 
-__all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
+__all__ = ["Index", "Series", "check_label_slice", "reject_categories", "with_index"]
 
 
 class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnReplacement, Operators, Plan):
@@ -102,6 +103,15 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         """The index."""
         return _index_of(self)
 
+    @index.setter
+    def index(self, labels: Any) -> None:
+        self._rows, self._index = with_index(self, labels)
+
+    @property
+    def cat(self) -> CategoryMethods:
+        """Methods of categorical columns."""
+        return CategoryMethods(self)
+
     @property
     def ndim(self) -> int:
         """The number of dimensions, 1."""
@@ -130,6 +140,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         hidden = {"str"} if not is_text(kind) and not is_list else set()
         if not (is_time(kind) or pa.types.is_duration(kind)):
             hidden.add("dt")
+        if not isinstance(self._origin, pd.CategoricalDtype):
+            hidden.add("cat")
         return [name for name in names if name not in hidden]
 
     def _selected_labels(self) -> list[Any]:
@@ -776,6 +788,14 @@ class Index(IndexMethods, Series):  # type: ignore[misc]
         # In pandas, the attributes of times belong to the index itself.
         if not name.startswith("_") and is_time(self._kind) and hasattr(pd.DatetimeIndex, name):
             return getattr(self.dt, name)
+        if (
+            isinstance(self._origin, pd.CategoricalDtype)
+            and not name.startswith("_")
+            and hasattr(pd.CategoricalIndex, name)
+        ):
+            found = getattr(CategoryMethods, name, None)
+            if found is not None:
+                return getattr(self.cat, name)
         return super().__getattr__(name)
 
     def __getattribute__(self, name: builtins.str) -> Any:
@@ -791,6 +811,15 @@ class Index(IndexMethods, Series):  # type: ignore[misc]
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
         return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name), self._regularity)
+
+
+def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:
+    """Return the rows and the index of a plan whose index is set to a column of the same rows."""
+    if not isinstance(labels, Series):
+        raise TypeError(
+            f"the index can be set to a column of the same rows, not to an object of type {type(labels).__name__}"
+        )
+    return plan._rows.combine(labels._rows), (Level(labels.name, labels._expr, labels._origin),)
 
 
 def _index_of(plan: Plan) -> Index:
