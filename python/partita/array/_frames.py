@@ -78,7 +78,9 @@ def column_labels(x: Any, columns: Any) -> Any:
     if x.ndim == 1:
         is_list = isinstance(columns, (list, tuple, pd.Index))
         if is_list and len(columns) != 1:
-            raise ValueError(f"column names must match width: the array has one column, not {len(columns)}: {columns!r}")
+            raise ValueError(
+                f"column names must match width: the array has one column, not {len(columns)}: {columns!r}"
+            )
         return list(columns) if is_list else columns
     if math.isnan(x.shape[1]):
         raise ValueError("Shape along axis 1 must be known; use compute_chunk_sizes first")

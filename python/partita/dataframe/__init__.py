@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from .._stubs import FUNCTIONS, module_getattr
 from ..base import compute
-from . import utils
+from . import io, utils
 from ._conversion import to_datetime, to_numeric, to_timedelta
+from ._csv_reader import read_csv
 from ._databases import read_sql_query, read_sql_table, to_sql
 from ._frame import DataFrame
 from ._hdf import read_hdf, to_hdf
-from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_sql
+from ._io import from_arrow, from_dict, from_pandas, from_table, read_sql
 from ._merge import concat, merge, merge_asof
 from ._module_functions import isna, read_table, repartition, to_bag, to_csv, to_json, to_parquet, to_records
 from ._orc import read_orc, to_orc
@@ -20,6 +21,7 @@ from ._reshaping import get_dummies, melt, pivot_table
 from ._scalar import Scalar
 from ._series import Index, Series
 from ._text_readers import read_fwf, read_json
+from .io import demo
 from .utils import assert_eq
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "assert_eq",
     "compute",
     "concat",
+    "demo",
     "from_array",
     "from_arrow",
     "from_dask_array",
@@ -39,6 +42,7 @@ __all__ = [
     "from_pandas",
     "from_table",
     "get_dummies",
+    "io",
     "isna",
     "map_overlap",
     "map_partitions",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 from .._errors import trim_traceback
 from .._tasks import Task
@@ -180,13 +181,20 @@ def _read(
                 raise ValueError("head_rows must be at least 1, unless meta= is given")
             head = pd.read_sql(query.limit(head_rows), engine, index_col=index.name, **arguments)
             row_bytes = head.memory_usage(deep=True, index=True).sum() / max(len(head), 1)
-            meta = head.iloc[:0] if not any(kind == object for kind in head.dtypes) else head.head(1)
+            meta = head.iloc[:0] if not any(map(is_object_dtype, head.dtypes)) else head.head(1)
             if not len(head):
                 return frame_of_files(_Reader(query, con, index.name, engine_kwargs, arguments), [_Part(None, None, True)], head)  # fmt: skip
         meta = getattr(meta, "_meta", meta)
         if divisions is None:
             divisions = _divisions(
-                engine, query, index, meta, npartitions, limits, parse_bytes(bytes_per_chunk, "bytes_per_chunk"), row_bytes
+                engine,
+                query,
+                index,
+                meta,
+                npartitions,
+                limits,
+                parse_bytes(bytes_per_chunk, "bytes_per_chunk"),
+                row_bytes,
             )
     finally:
         engine.dispose()

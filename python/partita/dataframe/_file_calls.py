@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 from .._client import current_client
 from .._tasks import Task
@@ -163,7 +164,7 @@ class _Sample:
     def __call__(self, part: Any) -> Any:
         found = as_pandas(self.reader.sample(part), "sample")
         # One row, since columns of objects have no type without a value.
-        return found.head(1) if any(kind == object for kind in _kinds(found)) else found.iloc[:0]
+        return found.head(1) if any(map(is_object_dtype, _kinds(found))) else found.iloc[:0]
 
 
 def _kinds(found: Any) -> list[Any]:

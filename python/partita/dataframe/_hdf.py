@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 from .._errors import trim_traceback
 from .._tasks import Task
@@ -88,7 +89,8 @@ def read_hdf(
                 parts += found
     if not parts:
         raise ValueError(f"no object {key!r} in the files that match {pattern!r}")
-    meta = sample if any(kind == object for kind in getattr(sample, "dtypes", pd.Series()).tolist()) else sample.iloc[:0]
+    kinds = [sample.dtype] if isinstance(sample, pd.Series) else list(sample.dtypes)
+    meta = sample if any(map(is_object_dtype, kinds)) else sample.iloc[:0]
     return frame_of_files(_Reader(columns), parts, meta, tuple(labels) if sorted_index else None)
 
 
@@ -112,7 +114,7 @@ def _keys(store: Any, key: str) -> list[str]:
     wanted = key if key.startswith("/") else f"/{key}"
     if not glob.has_magic(wanted):
         return [wanted]
-    return sorted(name for name in store.keys() if fnmatch.fnmatch(name, wanted))
+    return sorted(fnmatch.filter(list(store), wanted))
 
 
 def _parts(store: Any, path: str, key: str, start: int, stop: int | None, chunksize: int) -> list[_Part]:

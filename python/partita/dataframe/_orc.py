@@ -70,11 +70,11 @@ def read_orc(
             raise ValueError(f"no column {label!r} in '{files[0]}'; columns: {', '.join(names)}")
     stripes = [[(file, at) for at in range(one.nstripes)] for file, one in zip(files, opened)]
     if not split_stripes:
-        parts = [[(file, None)] for file in files]
+        parts: list[list[tuple[str, int | None]]] = [[(file, None)] for file in files]
     else:
         size = int(split_stripes)
         groups = [[one for found in stripes for one in found]] if aggregate_files else stripes
-        parts = [group[at : at + size] for group in groups for at in range(0, len(group), size)]
+        parts = [list(group[at : at + size]) for group in groups for at in range(0, len(group), size)]
     reader = _Reader(wanted, index)
     return frame_of_files(reader, parts or [[(files[0], None)]], reader.frame(opened[0].schema.empty_table()))
 

@@ -26,8 +26,10 @@ __all__ = [
     "absolute",
     "data_files",
     "file_metadata",
+    "first_file",
     "is_known_extension",
     "last_file",
+    "raw_metadata",
     "read_metadata",
     "write_metadata",
 ]
@@ -66,6 +68,8 @@ class PandasMetadata(NamedTuple):
         Name of the column labels.
     has_range : bool
         Whether the index has no column, and does not count from 0.
+    has_numbers : bool
+        Whether the column labels are integers.
     """
 
     levels: list[str]
@@ -73,6 +77,7 @@ class PandasMetadata(NamedTuple):
     keys: dict[str, str]
     axis: Any = None
     has_range: bool = False
+    has_numbers: bool = False
 
 
 #: Extensions of Parquet files that the workers' own reader knows.
@@ -84,22 +89,27 @@ def is_known_extension(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in _EXTENSIONS
 
 
-def read_metadata(path: str) -> PandasMetadata:
-    """Read the metadata from one of the files. It is empty if this process cannot see the files."""
+def raw_metadata(path: str) -> dict[bytes, bytes]:
+    """Return the metadata of pandas, and our own, from one of the files, or from the common metadata of their folder."""
     found = _first_file(path.removeprefix("file://"))
     if found is None:
-        return PandasMetadata([], {}, {})
+        return {}
+    metadata = pq.read_schema(found).metadata or {}
+    beside = os.path.join(os.path.dirname(found), COMMON)
+    if b"pandas" not in metadata and os.path.isfile(beside):
+        metadata = pq.read_schema(beside).metadata or {}
+    return {key: metadata[key] for key in (b"pandas", _OURS) if key in metadata}
+
+
+def read_metadata(path: str) -> PandasMetadata:
+    """Read the metadata from one of the files. It is empty if this process cannot see the files."""
     try:
-        metadata = pq.read_schema(found).metadata or {}
-        beside = os.path.join(os.path.dirname(found), COMMON)
-        if b"pandas" not in metadata and os.path.isfile(beside):
-            metadata = pq.read_schema(beside).metadata or {}
+        metadata = raw_metadata(path)
         written = json.loads(metadata.get(b"pandas", b"{}"))
         ours = json.loads(metadata.get(_OURS, b"{}"))
     except (OSError, ValueError, pa.ArrowException):
         # Reading the rows will report the error.
         return PandasMetadata([], {}, {})
-    # A RangeIndex has no column.
     stored = written.get("index_columns", [])
     index = [name for name in stored if isinstance(name, str)]
     ranges = [one for one in stored if isinstance(one, dict)]
@@ -117,7 +127,8 @@ def read_metadata(path: str) -> PandasMetadata:
         origins[label] = pd.CategoricalDtype(pd.Index(known["values"], dtype=known["dtype"]), known["ordered"])
     axes = written.get("column_indexes") or [{}]
     axis = axes[0].get("name") if len(axes) == 1 else None
-    return PandasMetadata(index, origins, ours.get("keys", {}), axis, has_range)
+    has_numbers = len(axes) == 1 and str(axes[0].get("numpy_type")).startswith(("int", "uint"))
+    return PandasMetadata(index, origins, ours.get("keys", {}), axis, has_range, has_numbers)
 
 
 def categories_of(origin: Any) -> dict[str, Any] | None:
@@ -175,6 +186,15 @@ def last_file(path: str) -> str | None:
     if any("=" in os.path.dirname(_below(name, path)) for name in names):
         return None
     return max(names, key=_natural, default=None)
+
+
+def first_file(path: str) -> str | None:
+    """Return the first file of a path; None if this process cannot see the files."""
+    path = path.removeprefix("file://")
+    if os.path.isfile(path):
+        return path
+    found = data_files(path) if os.path.isdir(path) else sorted(glob.glob(path))
+    return next((one for one in found if os.path.isfile(one)), None)
 
 
 def _below(name: str, folder: str) -> str:

@@ -196,11 +196,15 @@ class _Finish:
         self.staging = staging
         self.path = job.path
         self.schema = job.schema
+        self.name = file_names(1, job.name_function, data_files(job.path) if job.append else ())[0]
         self.replaces = job.overwrite
         self.writes_footers = job.writes_footers
 
     def __call__(self, written: list[Any]) -> None:
         os.makedirs(self.staging, exist_ok=True)
+        if not data_files(self.staging):
+            # Without rows no folder is written: a file with all columns.
+            pq.write_table(self.schema.empty_table(), os.path.join(self.staging, self.name))
         if self.replaces and os.path.isdir(self.path):
             old = f"{self.staging}.old"
             os.rename(self.path, old)
@@ -343,12 +347,10 @@ def create_metadata_file(
     root = absolute(root_dir) if root_dir is not None else os.path.commonpath([os.path.dirname(one) for one in files])
     target = "" if out_dir is False else absolute(out_dir) if out_dir is not None else root
 
-    def write() -> Any:
-        found = write_footers(root, files, target)
-        return found if out_dir is False else None
-
-    if compute:
-        return write()
     from ..delayed import delayed
 
-    return delayed(write)()
+    footers = delayed(write_footers)(root, files, target)
+    if not compute:
+        return footers
+    found = footers.compute()
+    return found if out_dir is False else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ._columns import MASKED
-from ._pandas_metadata import data_files, read_metadata
+from ._meta import Meta
+from ._pandas_metadata import data_files, raw_metadata, read_metadata
 from ._partitions import parse_bytes
 from ._sql import INDEX
 
@@ -65,17 +67,21 @@ def read_pieces(
     from ._partition_functions import from_map
 
     files = _expand(paths, extension)
-    known = read_metadata(files[0])
+    # The metadata of a folder may be beside its files.
+    base = paths[0] if len(paths) == 1 else files[0]
+    known, metadata = read_metadata(base), raw_metadata(base)
     opened = ds.dataset(files, format="parquet", **_dataset_options(dataset or {}, known.keys, paths))
     wanted = None if not filters else expression_of(check_filters(filters))
     limit = parse_bytes(_BLOCK_SIZE if blocksize in (None, "default") else blocksize, "blocksize")
     parts = _partitions(opened, wanted, groups, limit, aggregates)
-    keys = [name for name in opened.schema.names if name not in pq.read_schema(files[0]).names]
+    own = pq.read_schema(files[0])
+    keys = [name for name in opened.schema.names if name not in own.names]
     types = {name: _key_type(opened.schema.field(name).type) for name in keys}
     labels = _index_labels(index, known.levels)
     numbering = _numbering(files) if not labels and (labels is not None or not known.levels) else None
-    read = _Read(columns, filters, labels, types, backend, dict(arrow_to_pandas or {}), numbering)
-    empty = read.frame(_empty(opened.schema, files[0], types))
+    origins = {label: one for label, one in known.origins.items() if isinstance(one, pd.CategoricalDtype)}
+    read = _Read(columns, filters, labels, types, backend, dict(arrow_to_pandas or {}), numbering, metadata, origins)
+    empty = Meta(read.frame(_empty(own, types)), {field.name: field.type for field in own})
     divisions = _divisions(parts, labels) if calculates and labels and len(labels) == 1 else None
     return from_map(read, parts, meta=empty, divisions=divisions, label="read_parquet")
 
@@ -99,6 +105,9 @@ def _expand(paths: Sequence[str], extension: Any) -> list[str]:
         if os.path.isdir(path):
             every = data_files(path) if extension is not None else _all_files(path)
             files = [one for one in every if extension is None or one.endswith(_endings(extension))]
+            if every and not files and os.path.isfile(os.path.join(path, "_metadata")):
+                # The files of a folder with footers have any names.
+                files = every
             if every and not files:
                 raise ValueError(f"no file in '{path}' has the extension {extension!r}; use parquet_file_extension=")
         else:
@@ -152,6 +161,11 @@ def check_filters(filters: Any) -> Any:
         for _, sign, value in group:
             if sign in ("in", "not in") and (isinstance(value, str) or not pd.api.types.is_list_like(value)):
                 raise TypeError(f"Value of '{sign}' filter must be a list, set, or tuple, not {value!r}")
+            if sign not in (*_COMPARISONS, "in", "not in", "is", "is not"):
+                raise ValueError(
+                    f"{sign!r} is not a valid operator in predicates of filters=; use one of {', '.join(_COMPARISONS)}, in, "
+                    "not in, is, is not"
+                )
     return filters
 
 
@@ -161,7 +175,9 @@ def _partitions(opened: Any, wanted: Any, groups: Any, limit: int, aggregates: A
     pieces = _pieces(opened, wanted, by_group)
     if not by_group:
         return [[one] for one in pieces]
-    names = list(pieces[0].keys)
+    # The keys of a piece are in another order than the folders.
+    known = opened.partitioning.schema.names if opened.partitioning is not None else []
+    names = [name for name in known if name in pieces[0].keys]
     depth = names.index(aggregates) + 1 if isinstance(aggregates, str) and aggregates in names else 0
     parts: list[list[_Piece]] = []
     for piece in pieces:
@@ -187,7 +203,9 @@ def _pieces(opened: Any, wanted: Any, by_group: bool) -> list[_Piece]:
         whole = _Piece(fragment.path, None, tuple(rows), keys, 0)
         spare = spare or [whole]
         first = bounds[-1]
-        kept = fragment.row_groups if wanted is None else fragment.subset(filter=wanted).row_groups
+        kept = (
+            fragment.row_groups if wanted is None else fragment.subset(filter=wanted, schema=opened.schema).row_groups
+        )
         if not by_group:
             # A file without rows has the columns too.
             found += [whole] if kept or wanted is None else []
@@ -236,9 +254,9 @@ def _index_labels(index: Any, stored: list[str]) -> list[str] | None:
     return [index] if isinstance(index, str) else list(index)
 
 
-def _empty(schema: pa.Schema, path: str, types: Mapping[str, pa.DataType]) -> pa.Table:
+def _empty(schema: pa.Schema, types: Mapping[str, pa.DataType]) -> pa.Table:
     """Return a table without rows that has the columns of a file and of its folders."""
-    table = pq.read_schema(path).empty_table()
+    table = schema.empty_table()
     for name, kind in types.items():
         table = table.append_column(name, pa.array([], kind))
     return table
@@ -279,7 +297,11 @@ class _Read:
         backend: Any,
         options: dict[str, Any],
         numbering: tuple[int, int, Any] | None,
+        metadata: dict[bytes, bytes],
+        origins: dict[Any, pd.CategoricalDtype],
     ) -> None:
+        self.metadata = metadata
+        self.origins = origins
         self.numbering = numbering
         self.columns = columns
         self.filters = filters
@@ -312,7 +334,8 @@ class _Read:
         if self.columns is None:
             return None
         groups = [] if not self.filters else self.filters if isinstance(self.filters[0], list) else [self.filters]
-        stored = (schema.pandas_metadata or {}).get("index_columns", []) if self.labels is None else self.labels
+        known = schema if b"pandas" in (schema.metadata or {}) else schema.with_metadata(self.metadata)
+        stored = (known.pandas_metadata or {}).get("index_columns", []) if self.labels is None else self.labels
         needed = {*self.columns, *(label for group in groups for label, _, _ in group)}
         needed |= {name for name in stored if isinstance(name, str)}
         return [name for name in schema.names if name in needed]
@@ -321,10 +344,17 @@ class _Read:
         """Return rows as a frame."""
         if self.filters:
             table = table.filter(expression_of(self.filters))
+        for at, field in enumerate(table.schema):
+            if pa.types.is_dictionary(field.type) and field.name not in self.origins:
+                # The categories of other files may differ.
+                table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
+        if b"pandas" not in (table.schema.metadata or {}):
+            table = table.replace_schema_metadata(self.metadata)
         numbers = table[_NUMBERS].to_numpy() if _NUMBERS in table.schema.names else np.arange(0)
         if _NUMBERS in table.schema.names:
             table = table.drop_columns([_NUMBERS])
         frame = table.to_pandas(**{**self.options, "types_mapper": self._mapper()})
+        frame = frame.astype({label: kind for label, kind in self.origins.items() if label in frame.columns})
         stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
         names = [one for one in stored if isinstance(one, str) and one in table.schema.names]
         if self.labels is not None and names:
@@ -353,17 +383,36 @@ class _Read:
         return None if given is None and backend is None else find
 
 
+#: Comparisons of filters.
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
 def expression_of(filters: Any) -> Any:
-    """Return filters as an expression of Arrow, which has tests for missing values too."""
+    """Return filters as an expression of Arrow, in which a missing value differs from all others, as in pandas."""
     whole: Any = None
     for group in filters if isinstance(filters[0], list) else [filters]:
-        plain = [one for one in group if one[1] not in ("is", "is not")]
-        every = pq.filters_to_expression([plain]) if plain else None
-        for label, sign, _ in group:
-            if sign not in ("is", "is not"):
-                continue
-            test = ds.field(label).is_null(nan_is_null=True)
-            test = test if sign == "is" else ~test
+        every: Any = None
+        for label, sign, value in group:
+            test = _test(ds.field(label), sign, value)
             every = test if every is None else every & test
         whole = every if whole is None else whole | every
     return whole
+
+
+def _test(field: Any, sign: str, value: Any) -> Any:
+    if sign in ("is", "is not"):
+        missing = field.is_null(nan_is_null=True)
+        return missing if sign == "is" else ~missing
+    if sign in ("in", "not in"):
+        found = field.isin(list(value))
+        return found if sign == "in" else ~found
+    test = _COMPARISONS[sign](field, value)
+    return test | field.is_null() if sign == "!=" else test

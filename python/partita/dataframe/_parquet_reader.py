@@ -15,7 +15,7 @@ from ._arguments import reject_unsupported
 from ._columns import ARROW, NULLABLE, sort_value
 from ._frame import DataFrame
 from ._io import check_extensions, file_paths, files_frame
-from ._pandas_metadata import is_known_extension, read_metadata
+from ._pandas_metadata import data_files, is_known_extension, read_metadata
 from ._parquet_writer import check_engine
 from ._sql import INDEX, sort_of
 
@@ -124,6 +124,8 @@ def read_parquet(
         from ._parquet_pieces import read_pieces
 
         groups = "adaptive" if splits and split_row_groups in ("infer", None) else split_row_groups
+        if groups == "adaptive" and blocksize is None:
+            groups = False
         frame = read_pieces(
             paths, [columns] if isinstance(columns, str) else columns, filters, index, backend, groups, blocksize,
             aggregate_files, bool(calculate_divisions), arrow_to_pandas, dataset, parquet_file_extension, client,
@@ -153,6 +155,8 @@ def _needs_pandas(paths: list[str], index: Any) -> bool:
     files = [one.removeprefix("file://") for one in paths]
     if any(os.path.isfile(one) and not is_known_extension(one) for one in files):
         return True
+    if len(files) == 1 and os.path.isfile(os.path.join(files[0], "_metadata")):
+        return not any(map(is_known_extension, data_files(files[0])))
     return len(files) == 1 and index is None and os.path.isfile(files[0]) and read_metadata(files[0]).has_range
 
 
@@ -165,6 +169,9 @@ def _read_files(paths: Any, index: Any, backend: Any, client: Client | None) -> 
     for label, origin in known.origins.items():
         if label in frame._columns:
             frame._columns[label] = frame._columns[label]._replace(origin=origin)
+    if index is False:
+        # An index without a name.
+        frame._columns = {label: one for label, one in frame._columns.items() if not label.startswith(INDEX)}
     frame = _restore_levels(frame, known.origins)
     if backend is not None:
         origin = _BACKENDS[backend]
@@ -174,6 +181,9 @@ def _read_files(paths: Any, index: Any, backend: Any, client: Client | None) -> 
             for (label, cell), kind in zip(frame._columns.items(), frame._kinds().values())
         }
         frame = DataFrame(frame._rows, cells, levels, frame._axis)
+    if known.has_numbers and all(label.lstrip("-").isdecimal() for label in frame._columns):
+        frame._columns = {int(label): column for label, column in frame._columns.items()}
+        frame._axis = pd.Index([0])[:0]
     if known.axis is not None:
         frame._axis = frame.columns.rename(known.axis)[:0]
     return frame
@@ -245,5 +255,3 @@ def _any_of(frame: DataFrame, filters: Any) -> Any:
             every = test if every is None else every & test
         whole = every if whole is None else whole | every
     return whole
-
-

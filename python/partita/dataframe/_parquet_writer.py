@@ -54,7 +54,11 @@ class ParquetWriters:
         """Return the metadata that pandas writes into Parquet files: index, and types that Parquet does not have."""
         empty = pd.DataFrame({str(label): pd.Series(dtype=kind) for label, kind in self.dtypes.items()})
         empty.columns.name = self.columns.name
-        axes = json.loads(pa.Schema.from_pandas(empty).metadata[b"pandas"])["column_indexes"]
+        # The names of columns are texts, and pandas converts them to the type of the labels.
+        labels = list(self.dtypes.index)
+        has_numbers = bool(labels) and all(type(label) is int for label in labels)
+        shown = empty.set_axis(pd.Index(labels, name=empty.columns.name), axis=1) if has_numbers else empty
+        axes = json.loads(pa.Schema.from_pandas(shown).metadata[b"pandas"])["column_indexes"]
         found = json.loads(pa.Schema.from_pandas(empty, preserve_index=False).metadata[b"pandas"])
         levels = self._index if index else ()
         names = [index_name(at, level) for at, level in enumerate(levels)]
@@ -187,7 +191,9 @@ class ParquetWriters:
         check_engine(engine)
         if storage_options or filesystem not in (None, "auto", "arrow", "fsspec"):
             raise NotImplementedError("to_parquet() supports only folders that all nodes see, without filesystem=")
-        folders = [] if partition_on is None else [partition_on] if isinstance(partition_on, str) else list(partition_on)
+        folders = (
+            [] if partition_on is None else [partition_on] if isinstance(partition_on, str) else list(partition_on)
+        )
         _check_target(path, append, overwrite)
         path = absolute(path).rstrip("/")
         frame: Any = self._without_seconds()
@@ -258,7 +264,9 @@ def _custom(metadata: Any) -> dict[bytes, bytes]:
     found = {_encoded(key): _encoded(value) for key, value in (metadata or {}).items()}
     for reserved in (b"pandas", b"partita"):
         if reserved in found:
-            raise ValueError(f"User-defined key/value metadata (custom_metadata=) must not contain the key {reserved!r}")
+            raise ValueError(
+                f"User-defined key/value metadata (custom_metadata=) must not contain the key {reserved!r}"
+            )
     return found
 
 

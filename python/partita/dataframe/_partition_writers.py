@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["ColumnWriters", "PartitionWriters"]
+__all__ = ["PartitionWriters"]
 
 
 class PartitionWriters:
@@ -88,18 +88,3 @@ class PartitionWriters:
             self, name, uri, schema, if_exists, index, index_label, chunksize, dtype, method, compute, parallel,
             engine_kwargs,
         )  # fmt: skip
-
-
-class ColumnWriters:
-    """Methods of columns."""
-
-    name: Any
-    to_frame: Callable[..., Any]
-
-    def to_csv(self, path: Any, **arguments: Any) -> Any:
-        """Write CSV files; see :meth:`DataFrame.to_csv`."""
-        return self.to_frame(0 if self.name is None else self.name).to_csv(path, **arguments)
-
-    def to_json(self, path: Any, **arguments: Any) -> Any:
-        """Write files of JSON; see :meth:`DataFrame.to_json`."""
-        return self.to_frame(0 if self.name is None else self.name).to_json(path, **arguments)

@@ -116,9 +116,7 @@ def parse_bytes(size: Any, what: str = "partition_size") -> int:
     except (ValueError, KeyError):
         number = 0
     if number < 1:
-        raise ValueError(
-            f"{what} must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}"
-        )
+        raise ValueError(f"{what} must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}")
     return number
 
 

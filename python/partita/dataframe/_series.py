@@ -23,7 +23,6 @@ from ._columns import ARROW, Column, derived_origin, is_masked, require_order, s
 from ._heads import compute_head
 from ._moments import ColumnMoments
 from ._operators import Operators
-from ._partition_writers import ColumnWriters
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
 from ._scalar import Scalar
@@ -41,9 +40,7 @@ NAT = literal(-(2**63))
 __all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
 
 
-class Series(
-    ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnReplacement, ColumnWriters, Operators, Plan
-):
+class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnReplacement, Operators, Plan):
     """A lazy column with an index.
 
     Columns are selected from frames, as in ``ddf.a`` or ``ddf["a"]``. Operations on columns return columns, reductions

@@ -175,7 +175,7 @@ def read_json(
     ...     dd.read_json(folder + "/a.json", orient="columns").compute().x.tolist()
     [1, 2]
     """
-    from ._io import files_frame, file_paths
+    from ._io import file_paths, files_frame
 
     if lines is None:
         lines = orient == "records"
@@ -186,9 +186,9 @@ def read_json(
     if storage_options:
         raise NotImplementedError("read_json() does not support storage_options=; use files that all nodes see")
     is_plain = (encoding, errors, compression, meta, engine) == ("utf-8", "strict", "infer", None, None)
-    if lines and is_plain and blocksize is None and not include_path_column and not arguments:
-        if all(_is_lines(one) for one in file_paths(url_path)):
-            return files_frame(url_path, index, None, client)
+    is_plain = is_plain and lines and blocksize is None and not include_path_column and not arguments
+    if is_plain and all(map(_is_lines, file_paths(url_path))):
+        return files_frame(url_path, index, None, client)
     if index is not None:
         raise NotImplementedError("read_json() with these arguments does not support index=; use set_index")
     label = "path" if include_path_column is True else include_path_column or None
@@ -235,5 +235,3 @@ class _Opened:
             source, "r", encoding=self.encoding, errors=self.errors, compression=self.compression
         ) as opened:
             return self.read(opened.handle, **arguments)
-
-

@@ -27,8 +27,8 @@ def _paths(path: Any, count: int, name_function: Any, extension: str) -> list[st
 
 
 def _extension(plain: str, compression: Any) -> str:
-    method = compression.get("method") if isinstance(compression, dict) else compression
-    endings = {"gzip": ".gz", "bz2": ".bz2", "xz": ".xz", "zstd": ".zst", "zip": ".zip"}
+    method: Any = compression.get("method") if isinstance(compression, dict) else compression
+    endings: dict[Any, str] = {"gzip": ".gz", "bz2": ".bz2", "xz": ".xz", "zstd": ".zst", "zip": ".zip"}
     return plain + endings.get(method, "")
 
 

@@ -24,9 +24,9 @@ from ._writing_calls import part_names
 
 if TYPE_CHECKING:
     from ._columns import Column
-    from ._frame import DataFrame
 
 __all__ = ["FrameWriters"]
+
 
 class FrameWriters(ParquetWriters):
     """Methods of frames that write files and tables."""
@@ -193,12 +193,23 @@ class FrameWriters(ParquetWriters):
             return _written(path)
         from ._text_writers import write_csv
 
-        given = {"index": index, "sep": sep, "header": header, "encoding": encoding, "compression": compression, **arguments}
-        return write_csv(self, path, single_file, mode, name_function, bool(header_first_partition_only), compute, given)
+        given = {
+            "index": index,
+            "sep": sep,
+            "header": header,
+            "encoding": encoding,
+            "compression": compression,
+            **arguments,
+        }
+        return write_csv(
+            self, path, single_file, mode, name_function, bool(header_first_partition_only), compute, given
+        )
 
     def _write_named(self, pattern: str, name_function: Any, options: dict[str, str], index: bool) -> list[str]:
         """Write one CSV file per partition, under the names of a pattern."""
         parent, name = os.path.split(pattern.removeprefix("file://"))
+        if name.count("*") > 1:
+            raise ValueError(f"only one * is supported in the name of the files, not in {name!r}")
         os.makedirs(parent, exist_ok=True)
         # In the same folder as the files, so that moving them never copies data.
         folder = os.path.join(parent, f".{uuid.uuid4().hex[:8]}.csv-parts")

@@ -26,7 +26,9 @@ def require_package(module: str, package: str, what: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f"{what} requires the package {package}, also on the workers: pip install {package}") from error
+        raise ImportError(
+            f"{what} requires the package {package}, also on the workers: pip install {package}"
+        ) from error
 
 
 class PartCall:
@@ -51,7 +53,11 @@ class PartCall:
 
 
 def writing_tasks(
-    plan: Any, make: Callable[[int], Callable[[Any, int], Any]], name: str, takes_rows: bool = False, serial: bool = False
+    plan: Any,
+    make: Callable[[int], Callable[[Any, int], Any]],
+    name: str,
+    takes_rows: bool = False,
+    serial: bool = False,
 ) -> list[Task]:
     """Persist a frame, and return the tasks that write its partitions.
 
