@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .._errors import trim_traceback
+from ..plan import wire
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Sorting
-from ..plan.sql import statement, string
 from ._base import Level
 from ._pandas_metadata import absolute, data_files
 from ._parquet_writer import ParquetWriters, index_name
 from ._rows import Rows
-from ._sql import ORDER, quote
+from ._sql import ORDER
 from ._writing_calls import part_names
 
 if TYPE_CHECKING:
@@ -47,20 +47,19 @@ class FrameWriters(ParquetWriters):
         return [*(levels if index else []), *columns]
 
     def _publish(self, client: Any, name: str, override: bool) -> None:
-        replace = "OR REPLACE " if override else ""
-        query = self._plain_query(self._named(True))
-        client._connection.query(f"CREATE {replace}TABLE {quote(name)} AS {query}")
+        relation = self._plain_relation(self._named(True))
+        client._connection.query(wire.create_table(name, relation, is_temporary=False, replace=override))
 
-    def _plain_query(self, parts: list[Named]) -> str:
-        """Return a query of columns under their own names, with the rows in their order."""
+    def _plain_relation(self, parts: list[Named]) -> Relation:
+        """Return the relation of columns under their own names, with the rows in their order."""
         rows = self._rows
         if not rows.order or rows.is_sorted_for(expr for _, expr in parts):
-            return statement(rows.project(parts))
+            return rows.project(parts)
         hidden = [Named(f"{ORDER}{at}", key.expr) for at, key in enumerate(rows.order)]
         every = rows.project([*parts, *hidden])
         order = [SortKey(every.column(name), *key.way) for (name, _), key in zip(hidden, rows.order)]
         found: Relation = Sorting(every, order)
-        return statement(Projection(found, [Named(name, found.column(name)) for name, _ in parts]))
+        return Projection(found, [Named(name, found.column(name)) for name, _ in parts])
 
     def _write(
         self,
@@ -81,16 +80,13 @@ class FrameWriters(ParquetWriters):
         if unknown:
             raise KeyError(f"no column {unknown[0]!r}; columns: {', '.join(map(str, self._columns))}")
         for label in folders:
-            # In PARTITIONED BY, DataFusion does not accept quoted identifiers.
+            # The names of the folders are not escaped.
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(label)):
                 raise NotImplementedError(
                     f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
-        by = f" PARTITIONED BY ({', '.join(folders)})" if folders else ""
-        given = ", ".join(f"{string(key)} {string(value)}" for key, value in options.items())
-        query = self._plain_query(self._named(index))
-        statement = f"COPY ({query}) TO {string(target)} STORED AS {form}{by}{f' OPTIONS ({given})' if given else ''}"
-        self._client._connection.query(statement)
+        relation = self._plain_relation(self._named(index))
+        self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
     def to_orc(
         self, path: Any, engine: Any = "pyarrow", write_index: bool = True, storage_options: Any = None,
