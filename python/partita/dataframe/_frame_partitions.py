@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -39,7 +38,7 @@ class FramePartitions:
     reduction: Callable[..., Any]
 
     @staticmethod
-    def from_dict(data: Any, npartitions: int, orient: str = "columns", **arguments: Any) -> Any:
+    def from_dict(data: Any, npartitions: int | None = None, orient: str = "columns", **arguments: Any) -> Any:
         """Create a frame of a dict; see :func:`partita.dataframe.from_dict`."""
         from ._io import from_dict
 
@@ -78,13 +77,13 @@ class FramePartitions:
         for part in self._partitions_in_order():
             yield from part.iterrows()
 
-    def to_records(self, index: bool = False, lengths: Any = None) -> Any:
+    def to_records(self, index: bool = True, lengths: Any = None) -> Any:
         """Persist the rows, and return them as an array of records with a chunk for each partition.
 
         Parameters
         ----------
         index : bool
-            Whether records have the index labels.
+            Whether records have the index labels, as with pandas.
         lengths : bool or list of int, optional
             The numbers of rows of the partitions. By default they are unknown; True computes them.
 
@@ -97,6 +96,7 @@ class FramePartitions:
         [0.5, 1.5]
         """
         from ..array._delayed import from_delayed
+        from ..array._frames import part_lengths
         from ..array._joining import concatenate
         from ..delayed import delayed
 
@@ -104,9 +104,7 @@ class FramePartitions:
         dtype = frame._meta.to_records(index=index).dtype
         make = delayed(_Records(index, dtype), pure=True)
         parts = [make(part) for part in frame.to_delayed()]
-        known = list(lengths) if isinstance(lengths, (list, tuple)) else [np.nan] * len(parts)
-        if len(known) != len(parts):
-            raise ValueError(f"lengths has {len(known)} numbers, and the frame has {len(parts)} partitions")
+        known = part_lengths(lengths, len(parts))
         blocks = [from_delayed(one, (size,), dtype=dtype) for one, size in zip(parts, known)]
         found = concatenate(blocks, allow_unknown_chunksizes=True)
         return found.compute_chunk_sizes() if lengths is True else found

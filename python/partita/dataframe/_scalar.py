@@ -83,6 +83,19 @@ class Scalar(FrameInput):
         reject_unsupported("persist", arguments)
         return self
 
+    def to_delayed(self, optimize_graph: bool = True) -> Any:
+        """Return the value as a delayed value.
+
+        Parameters
+        ----------
+        optimize_graph : bool
+            Accepted for compatibility with Dask; no effect.
+        """
+        from .._tasks import identity
+        from ..delayed import delayed
+
+        return delayed(identity)(self)
+
     def __float__(self) -> float:
         return float(self.compute())
 
