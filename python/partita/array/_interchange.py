@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import _graphs
+from .._tasks import is_future
 from ._blocks import register_concatenate
+from ._chunks import is_unknown, starts
 from ._core import Array, array_of
 from ._expression import Parts
 
@@ -40,6 +42,10 @@ def from_dask_array(x: Any) -> Any:
     return array_of(Parts(x.name, tuple(tuple(one) for one in x.chunks), x._meta, [tasks[key] for key in keys]))
 
 
+def _result_of(value: Any) -> Any:
+    return value.result() if is_future(value) else value
+
+
 def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
     """Return an array of Dask with the blocks of one of this package. This requires the package ``dask``.
 
@@ -55,7 +61,11 @@ def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
     from ._lowering import lower
 
     nodes = lower([x._node])[x.name]
-    graph = _graphs.export_graph(nodes)
+    graph = {
+        # The value of a future: schedulers of Dask do not know futures of this package.
+        key: (_result_of, value) if is_future(value) else value
+        for key, value in _graphs.export_graph(nodes).items()
+    }
     for index, node in zip(itertools.product(*[range(size) for size in x.numblocks]), nodes):
         key = (x.name, *index)
         graph[key] = node.key
@@ -79,13 +89,29 @@ def to_backend(x: Any, backend: str | None = None, **kwargs: Any) -> Any:
     return x
 
 
-def frame_of_block(block: Any, columns: Any) -> Any:
-    """Return a block as a frame of pandas, or as a column."""
+def frame_of_block(block: Any, columns: Any, rows: Any = None) -> Any:
+    """Return a block as a frame of pandas, or as a column.
+
+    Parameters
+    ----------
+    block : array
+        The block, with one or two axes.
+    columns : list or str
+        Names of the columns.
+    rows : int or Index, optional
+        The number of the first row, or the index.
+    """
     import pandas as pd
 
-    if block.ndim == 1:
-        return pd.Series(block, name=columns)
-    return pd.DataFrame(block, columns=columns)
+    if isinstance(rows, int):
+        rows = pd.RangeIndex(rows, rows + len(block))
+    if rows is not None and len(rows) != len(block):
+        raise ValueError(f"a partition of the index has {len(rows)} rows, and the block of the array has {len(block)}")
+    if block.dtype.names:
+        return pd.DataFrame({name: block[name] for name in (columns or block.dtype.names)}, index=rows)
+    if block.ndim == 1 and not isinstance(columns, (list, tuple)):
+        return pd.Series(block, name=columns, index=rows)
+    return pd.DataFrame(block, columns=columns, index=rows)
 
 
 def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any = None) -> Any:
@@ -97,8 +123,11 @@ def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any 
         An array with one or two axes.
     columns : list or str, optional
         Names of the columns; numbers by default.
-    index, meta
-        Not supported.
+    index : Index, optional
+        The index, with as many partitions and rows as the array has blocks and rows. By default rows are numbered, in each
+        block from 0 if the sizes of the blocks are unknown.
+    meta : DataFrame or Series, optional
+        Names and dtypes of the result.
 
     Examples
     --------
@@ -110,19 +139,32 @@ def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any 
     from .. import dataframe
     from ..delayed import delayed
 
-    if index is not None or meta is not None:
-        raise NotImplementedError("to_dask_dataframe() does not support index= and meta=; use set_index and astype")
     if x.ndim not in (1, 2):
         raise ValueError(f"a frame has one or two dimensions, and the array has {x.ndim}")
+    if columns is None and meta is not None:
+        columns = list(meta.columns) if hasattr(meta, "columns") else meta.name
     if x.ndim == 2 and columns is None:
         columns = [str(at) for at in range(x.shape[1])]
-    if x.ndim == 2 and len(columns) != x.shape[1]:
-        raise ValueError(f"the array has {x.shape[1]} columns, and {len(columns)} names are given: {columns!r}")
+    width = x.shape[1] if x.ndim == 2 else len(x.dtype.names or "1")
+    if isinstance(columns, (list, tuple)) and len(columns) != width:
+        raise ValueError(f"the array has {width} columns, and {len(columns)} names are given: {columns!r}")
     x = x.rechunk({1: -1}) if x.ndim == 2 else x
+    blocks = x.to_delayed().ravel()
+    rows: list[Any] = [None] * len(blocks)
+    if index is not None:
+        rows = list(index.to_delayed())
+        if len(rows) != len(blocks):
+            raise ValueError(f"the index has {len(rows)} partitions, and the array has {len(blocks)} blocks of rows")
+    elif not is_unknown(x.chunks[0]):
+        rows = [int(begin) for begin in starts(x.chunks[0])]
     make = delayed(frame_of_block, pure=True)
-    parts = [make(one, columns) for one in x.to_delayed().ravel()]
-    sample = np.empty((0, x.shape[1]) if x.ndim == 2 else (0,), dtype=x.dtype)
-    return dataframe.from_delayed(parts, meta=frame_of_block(sample, columns))
+    parts = [make(one, columns, first) for one, first in zip(blocks, rows)]
+    sample = frame_of_block(np.empty((0, x.shape[1]) if x.ndim == 2 else (0,), dtype=x.dtype), columns)
+    if index is not None:
+        known = index.head(0) if hasattr(index, "head") else index._meta
+        sample.index = getattr(known, "index", known)[:0]
+    found = dataframe.from_delayed(parts, meta=sample)
+    return found if meta is None else found.astype(meta.dtypes.to_dict() if hasattr(meta, "columns") else meta.dtype)
 
 
 def values_of_part(part: Any) -> Any:
@@ -130,7 +172,7 @@ def values_of_part(part: Any) -> Any:
     return part.to_numpy()
 
 
-def from_frame(frame: Any, lengths: Any = None) -> Any:
+def from_frame(frame: Any, lengths: Any = None, like: Any = None) -> Any:
     """Return the values of a frame or a column as an array, whose partitions are persisted.
 
     Parameters
@@ -139,6 +181,8 @@ def from_frame(frame: Any, lengths: Any = None) -> Any:
         The frame.
     lengths : bool or list of int, optional
         The numbers of rows of the partitions. They are unknown by default; True computes them.
+    like : array, optional
+        An array with the dtype of the result.
     """
     from ..delayed import delayed
     from ._delayed import from_delayed
@@ -151,7 +195,8 @@ def from_frame(frame: Any, lengths: Any = None) -> Any:
     known = list(lengths) if isinstance(lengths, (list, tuple)) else [np.nan] * len(parts)
     if len(known) != len(parts):
         raise ValueError(f"lengths has {len(known)} numbers, and the frame has {len(parts)} partitions")
-    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype) for one, size in zip(parts, known)]
+    wanted = sample.dtype if like is None else like.dtype
+    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype).astype(wanted) for one, size in zip(parts, known)]
     found = concatenate(blocks, allow_unknown_chunksizes=True)
     return found.compute_chunk_sizes() if lengths is True else found
 

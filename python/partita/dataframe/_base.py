@@ -314,13 +314,15 @@ class Plan(PartitionMethods, FrameInput):
 
         return to_delayed(self)
 
-    def to_dask_array(self, lengths: Any = None) -> Any:
+    def to_dask_array(self, lengths: Any = None, meta: Any = None) -> Any:
         """Persist the rows, and return their values as an array with a chunk for each partition.
 
         Parameters
         ----------
         lengths : bool or list of int, optional
             The numbers of rows of the partitions. By default they are unknown; True computes them.
+        meta : array, optional
+            An array with the dtype of the result.
 
         Examples
         --------
@@ -331,7 +333,7 @@ class Plan(PartitionMethods, FrameInput):
         """
         from ..array._interchange import from_frame
 
-        return from_frame(self, lengths)
+        return from_frame(self, lengths, meta)
 
     @property
     def values(self) -> Any:
