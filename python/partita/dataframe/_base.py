@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pandas as pd
@@ -12,15 +13,15 @@ from .._drawing import visualize
 from .._errors import OF_VALUES, UnsupportedName, trim_traceback
 from .._frame_inputs import FrameInput
 from .._progress import show_queries
+from ..plan import wire
 from ..plan.expr import Expr, SortKey, aggregate
 from ..plan.relation import Named, Projection, Relation, Sorting, Table
-from ..plan.sql import statement
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
 from ._columns import to_pandas
 from ._partition_methods import PartitionMethods
 from ._rows import Rows, new_table_name, release_after
-from ._sql import INDEX, ORDER, ROW, literal, quote, replace_nan
+from ._sql import INDEX, ORDER, ROW, literal, replace_nan
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -137,10 +138,6 @@ class Plan(PartitionMethods, FrameInput):
         ordered = Sorting(every, self._order_over(every, rows), limit)
         return Projection(ordered, [Named(name, ordered.column(name)) for name, _ in parts])
 
-    def _full_query(self, limit: int | None = None, always: bool = False) -> str:
-        """Return the plan as SQL, with the rows in their order."""
-        return statement(self._full_relation(limit, always))
-
     def _fetch(self) -> pa.Table:
         name = self._rows.persisted
         if name is not None:
@@ -149,7 +146,7 @@ class Plan(PartitionMethods, FrameInput):
             table = self._client._connection.fetch(name) if wanted else None
             if table is not None:
                 return table.select(wanted).rename_columns(self._names())
-        return self._client._connection.query(self._full_query())
+        return self._client._connection.query(wire.rows(self._full_relation()))
 
     def _table_columns(self) -> list[str]:
         """Return the columns of the persisted table that the plan selects; none if a query would transfer less."""
@@ -211,7 +208,7 @@ class Plan(PartitionMethods, FrameInput):
     @trim_traceback
     def explain(self) -> str:
         """Return the physical plan, split into stages."""
-        return self._rows.explain(self._full_query())
+        return self._rows.explain(self._full_relation())
 
     @trim_traceback
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
@@ -377,8 +374,10 @@ class Plan(PartitionMethods, FrameInput):
         deferred.create(name)
         return True
 
-    def _persist_rows(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
-        """Create a persisted table of the rows, partitioned as they are or as an option of the table requires."""
+    def _persist_rows(
+        self, partitions: int | None = None, splits: Sequence[str] | None = None
+    ) -> tuple[Rows, tuple[Level, ...]]:
+        """Create a persisted table of the rows, partitioned as they are, into a number of partitions, or at values of the first sort key."""
         rows = self._rows
         name = new_table_name()
         # A sort key that is already a column of the table needs no hidden column.
@@ -387,15 +386,14 @@ class Plan(PartitionMethods, FrameInput):
         if rows.order:
             # If the rows are already in this order, this tells the cluster so without sorting them again.
             query = Sorting(query, self._order_over(query, rows))
-        spread = f" WITH ({layout})" if layout else ""
         connection = rows.client._connection
         with connection.release_on_error(name):
-            connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {statement(query)}")
-            partitions = connection.table(name)["partitions"]
+            connection.query(wire.create_table(name, query, partitions=partitions, splits=splits))
+            count = connection.table(name)["partitions"]
         # The table keeps the order of the query.
         table = Table(name, {name: rows.known_type(expr) for name, expr in parts})
         order = self._order_over(table, rows)
-        persisted = Rows(rows.client, table, order, bool(order), partitions)
+        persisted = Rows(rows.client, table, order, bool(order), count)
         persisted.persisted = name
         release_after(rows.client, name, persisted.identity)
         levels = tuple(level._replace(expr=table.column(f"{INDEX}{at}")) for at, level in enumerate(self._index))

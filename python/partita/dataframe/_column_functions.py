@@ -18,16 +18,15 @@ from .._frame_functions import fetch_partition, worker_connection
 from .._functions import function_name
 from .._tasks import Task
 from ..base import is_synchronous, run_nodes
+from ..plan import wire
 from ..plan.expr import PythonCall, cast
 from ..plan.relation import Named, Projection, Relation, Table
-from ..plan.sql import source, statement
 from ..utils import no_default
 from ._columns import Column, origin_of
 from ._meta import Meta, as_pandas
 from ._partition_inputs import meta_of, outline_of, plan_of_outline
 from ._partition_results import run_calls, upload_results
 from ._rows import Rows, new_table_name, release_after
-from ._sql import quote
 
 __all__ = ["ColumnCall", "apply_rows", "call_rows", "called_relation", "map_values"]
 
@@ -125,7 +124,7 @@ class _Relation:
         self._name = name
         self._results = call.results()
         if rows.schema is None:
-            found = client._connection.schema(f"SELECT * FROM {rows}")
+            found = client._connection.schema(wire.rows(rows))
             columns = {field.name: field.type for field in found}
         else:
             columns = dict(rows.schema)
@@ -135,21 +134,21 @@ class _Relation:
         self._arguments = list(arguments.values())
         self._rows = rows
         given = [Named(name, expr) for expr, name in arguments.items()]
-        self._query = statement(Projection(rows, [*self._columns, *given]))
+        self._given = Projection(rows, [*self._columns, *given])
         outputs = {at: name for at, (name, _) in enumerate(self._results)}
         self._step = _Step(call, [arguments[expr] for expr in call.inputs], outputs)
 
-    def stand_in(self) -> str:
+    def stand_in(self) -> Relation:
         """Return a relation with the columns of the table, whose rows do not matter."""
         empty = [Named(name, cast(None, expr.dtype)) for name, expr in self._results if expr.dtype is not None]
-        return source(Projection(self._rows, [*self._columns, *empty]))
+        return Projection(self._rows, [*self._columns, *empty])
 
     def create(self) -> None:
         """Persist the rows, run the functions, and create the table of the rows with their results."""
         connection = self._client._connection
         source = new_table_name()
         try:
-            connection.query(f"CREATE TEMPORARY TABLE {quote(source)} AS {self._query}")
+            connection.query(wire.create_table(source, self._given))
             count = int(connection.table(source)["partitions"])
             function = _Partition(self._step, self._arguments, connection.session, source)
             if is_synchronous():

@@ -561,8 +561,8 @@ class DataFrame(
         reject_unsupported("persist", arguments)
         return self.copy() if self._create_deferred() else self._persist()
 
-    def _persist(self, layout: str = "") -> DataFrame:
-        rows, levels = self._persist_rows(layout)
+    def _persist(self, partitions: int | None = None, splits: Sequence[str] | None = None) -> DataFrame:
+        rows, levels = self._persist_rows(partitions, splits)
         return DataFrame(rows, renumbered(self._columns, rows.relation), levels, self._axis)
 
 

@@ -163,7 +163,7 @@ class FramePartitions:
         parts = [one for text in texts for one in (px.literal("-"), call("coalesce", text, ""))]
         digest = call("md5", call("concatenate", *parts))
         count = check_count(self.npartitions if npartitions is None else npartitions, "npartitions=")
-        made = frame._reordered([SortKey(digest), *self._rows.order])._persist(f"partitions = {count}")
+        made = frame._reordered([SortKey(digest), *self._rows.order])._persist(count)
         return made.reset_index(drop=True) if ignore_index else made
 
     def squeeze(self, axis: Any = None) -> Any:

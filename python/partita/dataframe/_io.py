@@ -195,13 +195,13 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
     if npartitions is not None and npartitions < 1:
         raise ValueError(f"npartitions must be at least 1, not {npartitions}")
     if npartitions is not None:
-        return frame._persist(f"partitions = {check_count(npartitions, 'npartitions=')}")
+        return frame._persist(check_count(npartitions, "npartitions="))
     if partition_size is not None:
         wanted = parse_bytes(partition_size)
         frame = frame if frame._rows.persisted else frame.persist()
         table = frame._client._connection.table(str(frame._rows.persisted))
         parts = check_count(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
-        return frame._persist(f"partitions = {parts}")
+        return frame._persist(parts)
     if not frame._index:
         raise ValueError("cannot repartition a frame without an index by divisions; use set_index first")
     frame = frame if frame.known_divisions else frame.sort_index()
@@ -209,7 +209,7 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
     known = list(divisions) if freq is None else time_divisions(first, last, freq)
     if first is not None or divisions is not None:
         check_divisions(known, first, last)
-    made = frame._persist(f"splits = [{', '.join(format_split(label) for label in known[1:-1])}]")
+    made = frame._persist(splits=[format_split(label) for label in known[1:-1]])
     made._rows.divisions = tuple(known)
     return made
 

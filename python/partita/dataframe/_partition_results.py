@@ -22,8 +22,7 @@ from .._frame_functions import upload_partition
 from .._tasks import Task
 from ..base import is_synchronous, persist_nodes, run_nodes
 from ..plan.expr import SortKey, cast
-from ..plan.relation import Named, Projection, Table, Values
-from ..plan.sql import source
+from ..plan.relation import Named, Projection, Relation, Table, Values
 from ._base import Level
 from ._columns import Column, origin_of
 from ._frame import DataFrame
@@ -109,17 +108,17 @@ class Results:
         frame = DataFrame(rows, cells, index, meta.empty.columns[:0])
         return frame._column("v").rename(meta.name) if meta.is_series else frame
 
-    def _stand_in(self) -> str:
+    def _stand_in(self) -> Relation:
         schema = self.meta.schema
         try:
             cells = [Named(field.name, cast(None, field.type)) for field in schema]
-            return source(Projection(Values((), ()), cells))
+            return Projection(Values((), ()), cells)
         except NotImplementedError:
             # A table without rows.
             name = new_table_name()
             self.client._connection.upload(name, [schema.empty_table()])
             release_after(self.client, name, self)
-            return source(Table(name))
+            return Table(name, dict(zip(schema.names, schema.types)))
 
     def create(self, make: Callable[[], list[Any]]) -> int:
         """Run the tasks and create the table of their results. Return the number of partitions."""

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey, aggregate, call, cast
-from ..plan.sql import string
 from ._sql import literal
 
 __all__ = [
@@ -178,8 +177,8 @@ def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
 
 
 def format_split(label: Any) -> str:
-    """Return the SQL of a split point in a table option."""
-    return string(label.isoformat() if hasattr(label, "isoformat") else str(label))
+    """Return the text of a split point."""
+    return str(label.isoformat() if hasattr(label, "isoformat") else label)
 
 
 def sampling_hash(keys: Sequence[Expr], state: int) -> Expr:

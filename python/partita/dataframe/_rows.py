@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ..plan import wire
 from ..plan.dtype import DType
 from ..plan.expr import Column, Expr, PythonCall, SortKey, Trait, postorder
 from ..plan.relation import Grouping, Named, Projection, Relation, Sorting, Table
 from ..plan.rewrite import distinct_keys, is_volatile
-from ..plan.sql import source, statement
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -161,7 +161,9 @@ class Rows:
 
     def values(self, expressions: Sequence[Expr]) -> pa.Table:
         """Compute reductions of the rows, as a table of one row."""
-        found: list[pa.Table] = [self.client._connection.query(query) for query in self._value_queries(expressions)]
+        found: list[pa.Table] = [
+            self.client._connection.query(wire.rows(one)) for one in self._value_queries(expressions)
+        ]
         if len(found) == 1:
             return found[0]
         columns = [column for table in found for column in table.columns]
@@ -171,23 +173,18 @@ class Rows:
         """Return the physical plans of the queries of reductions."""
         return "\n".join(map(self.explain, self._value_queries(expressions)))
 
-    def _value_queries(self, expressions: Sequence[Expr]) -> list[str]:
-        """Return the queries of reductions of the rows: a single one, unless there are many and all read the same rows."""
+    def _value_queries(self, expressions: Sequence[Expr]) -> list[Relation]:
+        """Return the relations of reductions of the rows: a single one, unless there are many and all read the same rows."""
         relation = self.under(expressions)
         size = len(expressions) if is_volatile(relation) else VALUES_MAX
         parts = [expressions[at : at + size] for at in range(0, len(expressions), max(size, 1))] or [expressions]
-        return [statement(Grouping(relation, (), cells(part))) for part in parts]
+        return [Grouping(relation, (), cells(part)) for part in parts]
 
-    def explain(self, query: str) -> str:
-        """Return the physical plan of a query, one line per operator."""
-        table = self.client._connection.query(f"EXPLAIN {query}")
+    def explain(self, relation: Relation) -> str:
+        """Return the physical plan of a relation, one line per operator."""
+        table = self.client._connection.query(wire.explain(relation))
         texts = [column.to_pylist() for column in table.columns]
         return "\n".join("\n".join(str(cell) for cell in row) for row in zip(*texts))
-
-    @property
-    def sql(self) -> str:
-        """The relation as it appears after ``FROM``."""
-        return source(self.relation)
 
     def is_sorted_for(self, expressions: Iterable[Expr]) -> bool:
         """Whether a query of expressions returns the rows in their order without a sort.
@@ -229,7 +226,7 @@ class Rows:
             if known is not None and None not in known.values():
                 self._schema = pa.schema(list(known.items()))
             else:
-                self._schema = self.client._connection.schema(f"SELECT * FROM {self.sql}")
+                self._schema = self.client._connection.schema(wire.rows(self.relation))
                 self._types.update({self.column(field.name): field.type for field in self._schema})
         return self._schema
 
@@ -249,7 +246,7 @@ class Rows:
             made = Grouping if contains(unknown, Trait.AGGREGATE) else None
             relation = self.under(unknown)
             query = Projection(relation, cells(unknown)) if made is None else made(relation, (), cells(unknown))
-            found = self.client._connection.schema(statement(query))
+            found = self.client._connection.schema(wire.rows(query))
             self._types.update(zip(unknown, found.types))
         return [self.type(one) for one in expressions]
 
@@ -277,7 +274,7 @@ class Rows:
 def typed_relation(client: Client, relation: type[Relation], argument: str) -> Relation:
     """Return a relation with its schema, which the cluster is asked for."""
     made: Any = relation
-    schema = client._connection.schema(f"SELECT * FROM {source(made(argument))}")
+    schema = client._connection.schema(wire.rows(made(argument)))
     opened: Relation = made(argument, dict(zip(schema.names, schema.types)))
     return opened
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from .._errors import trim_traceback
 from ..plan import expr as px
+from ..plan import wire
 from ..plan.expr import Expr, SortKey, aggregate, call, case, window
 from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
@@ -712,9 +713,9 @@ def _compute_file_tail(plan: Any, n: int) -> Any:
     connection = plan._client._connection
     last = copy.copy(plan)
     last._rows = rows.with_changes(relation=rows.last)
-    table, total = connection.run(last._full_query()).last(n)
+    table, total = connection.run(wire.rows(last._full_relation())).last(n)
     # The types of the columns result from all files.
-    shown = plan._to_pandas(table.cast(connection.schema(plan._full_query())))
+    shown = plan._to_pandas(table.cast(connection.schema(wire.rows(plan._full_relation()))))
     # Without an index, rows are numbered within the file.
     shown.index = pd.RangeIndex(total - len(shown), total)
     return shown

@@ -24,7 +24,6 @@ from ..plan.dtype import (
     value_type,
 )
 from ..plan.expr import NULL, Expr, Literal, call, case, cast, comparison
-from ..plan.sql import string
 
 __all__ = [
     "INDEX",
@@ -42,7 +41,6 @@ __all__ = [
     "quote",
     "replace_nan",
     "sort_of",
-    "string",
     "type_of",
     "value_type",
 ]

@@ -14,15 +14,15 @@ import pandas as pd
 import pyarrow as pa
 
 from .._errors import trim_traceback
+from ..plan import wire
 from ..plan.expr import Expr, SortKey, cast
 from ..plan.relation import Named, Projection, Relation, Sorting
-from ..plan.sql import statement, string
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import to_pandas
 from ._pandas_metadata import absolute, write_metadata
 from ._rows import Rows
-from ._sql import INDEX, ORDER, arrow_name, quote, value_type
+from ._sql import INDEX, ORDER, arrow_name, value_type
 
 if TYPE_CHECKING:
     from ._columns import Column
@@ -58,20 +58,19 @@ class FrameWriters:
         return [*(levels if index else []), *columns]
 
     def _publish(self, client: Any, name: str, override: bool) -> None:
-        replace = "OR REPLACE " if override else ""
-        query = self._plain_query(self._named(True))
-        client._connection.query(f"CREATE {replace}TABLE {quote(name)} AS {query}")
+        relation = self._plain_relation(self._named(True))
+        client._connection.query(wire.create_table(name, relation, is_temporary=False, replace=override))
 
-    def _plain_query(self, parts: list[Named]) -> str:
-        """Return a query of columns under their own names, with the rows in their order."""
+    def _plain_relation(self, parts: list[Named]) -> Relation:
+        """Return the relation of columns under their own names, with the rows in their order."""
         rows = self._rows
         if not rows.order or rows.is_sorted_for(expr for _, expr in parts):
-            return statement(rows.project(parts))
+            return rows.project(parts)
         hidden = [Named(f"{ORDER}{at}", key.expr) for at, key in enumerate(rows.order)]
         every = rows.project([*parts, *hidden])
         order = [SortKey(every.column(name), *key.way) for (name, _), key in zip(hidden, rows.order)]
         found: Relation = Sorting(every, order)
-        return statement(Projection(found, [Named(name, found.column(name)) for name, _ in parts]))
+        return Projection(found, [Named(name, found.column(name)) for name, _ in parts])
 
     def _write(
         self,
@@ -92,16 +91,13 @@ class FrameWriters:
         if unknown:
             raise KeyError(f"no column {unknown[0]!r}; columns: {', '.join(map(str, self._columns))}")
         for label in folders:
-            # In PARTITIONED BY, DataFusion does not accept quoted identifiers.
+            # The names of the folders are not escaped.
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(label)):
                 raise NotImplementedError(
                     f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
-        by = f" PARTITIONED BY ({', '.join(folders)})" if folders else ""
-        given = ", ".join(f"{string(key)} {string(value)}" for key, value in options.items())
-        query = self._plain_query(self._named(index))
-        statement = f"COPY ({query}) TO {string(target)} STORED AS {form}{by}{f' OPTIONS ({given})' if given else ''}"
-        self._client._connection.query(statement)
+        relation = self._plain_relation(self._named(index))
+        self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
     def _pandas_metadata(self, index: bool) -> str:
         """Return the metadata that pandas writes into Parquet files: index, and types that Parquet does not have."""

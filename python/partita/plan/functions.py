@@ -102,6 +102,11 @@ class Function:
     def __repr__(self) -> str:
         return f"<Function {self.name}>"
 
+    @property
+    def wire_name(self) -> str:
+        """The name in messages: that of the cluster's function, or its own for what SQL writes in another form."""
+        return self.symbol if self.form in (Form.CALL, Form.WITHIN) else self.name
+
     def check_count(self, count: int) -> None:
         """Raise an error unless the function takes this number of arguments."""
         if count < self.least or (self.most is not None and count > self.most):

@@ -116,7 +116,7 @@ class Expr:
         raise NotImplementedError
 
     def __str__(self) -> str:
-        from .sql import render
+        from .text import render
 
         return render(self)
 

@@ -5,7 +5,7 @@ A relation that is used several times is the same object each time. Relations ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -26,7 +26,10 @@ __all__ = [
     "Table",
     "Union",
     "Values",
+    "expressions_of",
     "postorder",
+    "substitute_tables",
+    "with_inputs",
 ]
 
 
@@ -90,9 +93,9 @@ class Relation:
         return Column(name, self.schema[name])
 
     def __str__(self) -> str:
-        from .sql import source
+        from .text import tree
 
-        return source(self)
+        return tree(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
@@ -257,3 +260,45 @@ def postorder(roots: Sequence[Relation]) -> Iterator[Relation]:
         seen.add(node)
         stack.append((node, True))
         stack.extend((one, False) for one in reversed(node.inputs))
+
+
+def expressions_of(node: Relation) -> list[Expr]:
+    """Return the expressions of a relation."""
+    if isinstance(node, Projection):
+        return [expr for _, expr in node.columns]
+    if isinstance(node, Filter):
+        return list(node.conditions)
+    if isinstance(node, Grouping):
+        return [expr for _, expr in (*node.keys, *node.cells)]
+    if isinstance(node, Sorting):
+        return [key.expr for key in node.order]
+    if isinstance(node, Join):
+        return [expr for pair in node.keys for expr in pair]
+    return [expr for row in node.rows for expr in row] if isinstance(node, Values) else []
+
+
+def with_inputs(node: Relation, inputs: Sequence[Relation]) -> Relation:
+    """Return the same operation of other inputs."""
+    if all(a is b for a, b in zip(inputs, node.inputs)):
+        return node
+    if isinstance(node, Projection):
+        return Projection(inputs[0], node.columns)
+    if isinstance(node, Filter):
+        return Filter(inputs[0], node.conditions)
+    if isinstance(node, Grouping):
+        return Grouping(inputs[0], node.keys, node.cells)
+    if isinstance(node, Sorting):
+        return Sorting(inputs[0], node.order, node.limit)
+    if isinstance(node, Join):
+        return Join(inputs[0], inputs[1], node.how, node.keys)
+    return Distinct(inputs[0]) if isinstance(node, Distinct) else Union(inputs)
+
+
+def substitute_tables(root: Relation, replacement: Callable[[Table], Relation]) -> Relation:
+    """Return a relation that reads others instead of tables."""
+    made: dict[Relation, Relation] = {}
+    for node in postorder([root]):
+        made[node] = (
+            replacement(node) if isinstance(node, Table) else with_inputs(node, [made[one] for one in node.inputs])
+        )
+    return made[root]

@@ -13,6 +13,7 @@ __all__ = [
     "distinct_keys",
     "is_volatile",
     "plain_condition",
+    "replaced",
     "split",
     "substitute",
     "transform",
@@ -103,7 +104,7 @@ def with_windows(rows: Relation, roots: Sequence[Expr]) -> tuple[Relation, list[
     if not windows:
         return rows, list(roots)
     names = {node: f"{WINDOW}{at}" for at, node in enumerate(windows)}
-    changed = _replaced(roots, {node: Column(name, node.dtype) for node, name in names.items()})
+    changed = replaced(roots, {node: Column(name, node.dtype) for node, name in names.items()})
     carried = [Named(name, node) for name, node in columns_of(changed).items() if name not in names.values()]
     return Projection(rows, [*carried, *(Named(name, node) for node, name in names.items())]), changed
 
@@ -112,7 +113,7 @@ def _is_window(node: Expr) -> bool:
     return isinstance(node, Window) or is_leaf(node)
 
 
-def _replaced(roots: Sequence[Expr], by: Mapping[Expr, Expr]) -> list[Expr]:
+def replaced(roots: Sequence[Expr], by: Mapping[Expr, Expr]) -> list[Expr]:
     """Return expressions with nodes replaced, and not those within them."""
     made: dict[Expr, Expr] = {}
     for node in postorder(roots, lambda one: one in by or is_leaf(one)):
