@@ -131,7 +131,7 @@ def values_of_part(part: Any) -> Any:
     return part.to_numpy()
 
 
-def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None) -> Any:
+def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None, like: Any = None) -> Any:
     """Return the values of a frame or a column as an array, whose partitions are persisted.
 
     Parameters
@@ -140,6 +140,8 @@ def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None) -> Any:
         The frame.
     lengths : bool or list of int, optional
         The numbers of rows of the partitions. They are unknown by default; True computes them.
+    like : array, optional
+        An array with the dtype of the result.
     """
     from ..delayed import delayed
     from ._delayed import from_delayed
@@ -150,7 +152,8 @@ def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None) -> Any:
     extra = sample.shape[1:]
     parts = [delayed(values_of_part, pure=True)(one) for one in frame.to_delayed()]
     known = part_lengths(lengths, len(parts))
-    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype) for one, size in zip(parts, known)]
+    wanted = sample.dtype if like is None else like.dtype
+    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype).astype(wanted) for one, size in zip(parts, known)]
     found = concatenate(blocks, allow_unknown_chunksizes=True)
     return found.compute_chunk_sizes() if lengths is True else found
 

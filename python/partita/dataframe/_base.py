@@ -323,7 +323,9 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         ----------
         lengths : bool or list of int, optional
             The numbers of rows of the partitions. By default they are unknown; True computes them.
-        meta, optimize
+        meta : array, optional
+            An array with the dtype of the result.
+        optimize : bool
             Accepted for compatibility with Dask; no effect.
 
         Examples
@@ -335,7 +337,7 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         """
         from ..array._frames import from_frame
 
-        return from_frame(self, lengths)
+        return from_frame(self, lengths, meta)
 
     @property
     def values(self) -> Any:
