@@ -7,6 +7,7 @@ from comparison import computed, same
 
 from partita import dataframe as dd
 from partita.distributed import progress
+from partita.plan import wire
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -260,4 +261,4 @@ def test_long_chains(small):
     for step in range(9):
         d, p = d.assign(b=d.b * 2 + d.b - step), p.assign(b=p.b * 2 + p.b - step)
     same(d.compute(), p)
-    assert len(d._full_query()) < 10_000
+    assert len(wire.rows(d._full_relation()).encoded()) < 20_000

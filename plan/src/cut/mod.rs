@@ -10,7 +10,7 @@
 //! | `SortPreservingMergeExec` | kept whole, sorted | the partitions, one by one, merged by it |
 //! | the collected side of a join | kept whole | every partition, for every task |
 //! | `PersistedExec` | stands for a persisted result | its partitions, one for each task |
-//! | `SharedExec` | its relation, kept whole, once for all readers | its partitions, one for each task |
+//! | `SharedExec` of several readers | its relation, kept whole, once for all | its partitions, one for each task |
 //! | `RangedWindowExec` | its edges, or what its windows found | those of the partitions that it needs |
 //!
 //! Unions need no cut: a task of a union runs one partition of one of its inputs, and
@@ -19,7 +19,7 @@
 mod windows;
 
 use crate::exchange::{ExchangeExec, Reading};
-use crate::nodes::shared::{self, SharedExec};
+use crate::nodes::shared::{Readers, SharedExec};
 use crate::persisted::{PersistedExec, PersistedResult};
 use crate::ranged::RangedWindowExec;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -123,7 +123,11 @@ pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
 /// If the plan cannot be put together again.
 pub fn whole(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
     let (mut cutter, mut sources) = (Cutter::default(), Sources::new());
-    let replaced = shared::expanded(plan)?.transform_up(|node| {
+    let replaced = plan.transform_up(|node| {
+        if node.is::<SharedExec>() {
+            let error = "rows that several steps read run in stages of their own";
+            return Err(DataFusionError::NotImplemented(error.to_string()));
+        }
         let Some(persisted) = node.downcast_ref::<PersistedExec>() else {
             return Ok(Transformed::no(node));
         };
@@ -168,7 +172,10 @@ impl Cutter {
     /// is read where it lies.
     fn add_stage(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
         if let Some(leaf) = plan.downcast_ref::<SharedExec>() {
-            return self.add_shared(leaf);
+            return match leaf.readers() {
+                Readers::One => self.add_stage(leaf.input()),
+                Readers::Several => self.add_shared(leaf),
+            };
         }
         match plan.downcast_ref::<PersistedExec>() {
             Some(leaf) if leaf.selected().is_none() => Ok(self.add_persisted(plan, leaf)),
@@ -274,6 +281,9 @@ impl Cutter {
             return Ok(read);
         }
         if let Some(node) = plan.downcast_ref::<SharedExec>() {
+            if node.readers() == Readers::One {
+                return self.visit(node.input(), sources);
+            }
             let stage = self.add_shared(node)?;
             return Ok(leaf(sources, stage, Reading::Own, plan));
         }

@@ -44,7 +44,10 @@ impl Scope {
 }
 
 /// How large expressions are, where each use of a part counts.
-pub(super) struct Sizes(Vec<usize>);
+pub(super) struct Sizes {
+    sizes: Vec<usize>,
+    levels: Vec<u32>,
+}
 
 impl Sizes {
     /// Those of the expressions of a plan, which use only earlier ones.
@@ -72,7 +75,12 @@ impl Sizes {
             sizes.push(size);
             levels.push(level + 1);
         }
-        Ok(Sizes(sizes))
+        Ok(Sizes { sizes, levels })
+    }
+
+    /// The levels of an expression.
+    pub(super) fn levels(&self, id: Id) -> usize {
+        self.levels.get(id as usize).map_or(0, |levels| *levels as usize)
     }
 
     /// Counts an expression that is used.
@@ -80,7 +88,7 @@ impl Sizes {
     /// # Errors
     /// If it does not exist, or the plan then has too many nodes.
     pub(super) fn count(&self, id: Id, total: &mut usize) -> Result<()> {
-        let size = self.0.get(id as usize).ok_or_else(|| malformed("no such expression"))?;
+        let size = self.sizes.get(id as usize).ok_or_else(|| malformed("no such expression"))?;
         *total = total.saturating_add(*size);
         if *total > EXPRESSION_NODES_MAX {
             return Err(DataFusionError::Plan(format!(

@@ -2,7 +2,7 @@
 
 use super::expressions::{Expressions, Scope, Sizes, malformed};
 use super::literals::data_type;
-use super::shared::{SharedTable, is_cheap};
+use super::shared::{Readers, SharedTable, is_cheap};
 use super::{Expression, Id, JoinKind, Key, Plan, Relation};
 use crate::depth::{PLAN_LEVELS_MAX, PLAN_OPERATORS_MAX};
 use crate::walk;
@@ -24,58 +24,72 @@ use std::sync::Arc;
 /// them work row by row: reading files again costs less than storing what was read.
 const REPEATED_OPERATORS_MAX: usize = 32;
 /// Joins that are planned together. The time that DataFusion needs for them grows with the square of their
-/// number, and with their columns, so that the result of this many becomes the input of a new plan.
-const JOINS_MAX: usize = 12;
+/// number, and with their columns, so that the result of this many becomes the input of another plan.
+const JOINS_MAX: usize = 8;
+/// Levels of expressions that are planned together, summed over the relations on a way down the plan. DataFusion
+/// merges projections, and computes the type of each part of an expression from all that is below it.
+const LEVELS_MAX: usize = 120;
 
-/// The queries whose rows a plan reads, by the numbers of their relations.
-pub fn queries(plan: &Plan) -> Vec<(Id, String)> {
-    let quoted = |text: &str, quote: char| {
-        let doubled = text.replace(quote, &format!("{quote}{quote}"));
-        format!("SELECT * FROM {quote}{doubled}{quote}")
-    };
-    let query = |relation: &Relation| match relation {
-        Relation::Table(name) => Some(quoted(name, '"')),
-        Relation::Files(request) => Some(quoted(request, '\'')),
-        Relation::Query(sql) => Some(sql.clone()),
-        _ => None,
-    };
-    (0..).zip(&plan.relations).filter_map(|(id, one)| Some((id, query(one)?))).collect()
+/// What a plan reads that only the session knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leaf<'a> {
+    /// A table of the catalog, or files by their path or a request.
+    Table(&'a str),
+    /// A query in SQL.
+    Query(&'a str),
 }
 
-/// The logical plan of the last relation. `leaves` has the plans of [`queries`].
+/// What a plan reads, by the numbers of the relations.
+pub fn leaves(plan: &Plan) -> Vec<(Id, Leaf<'_>)> {
+    (0..).zip(&plan.relations).filter_map(|(id, one)| Some((id, leaf(one)?))).collect()
+}
+
+fn leaf(relation: &Relation) -> Option<Leaf<'_>> {
+    match relation {
+        Relation::Table(name) | Relation::Files(name) => Some(Leaf::Table(name)),
+        Relation::Query(sql) => Some(Leaf::Query(sql)),
+        _ => None,
+    }
+}
+
+/// The logical plan of the last relation. `plans` has those of the [`leaves`].
 ///
 /// # Errors
 /// If the message is malformed or the plan too large, or DataFusion refuses a part of it.
 pub fn lower(
     plan: &Plan,
-    leaves: &HashMap<Id, LogicalPlan>,
+    plans: &HashMap<Id, LogicalPlan>,
     state: &SessionState,
 ) -> Result<LogicalPlan> {
     let sizes = Sizes::of(plan)?;
     let types = plan.types.iter().map(|name| data_type(name)).collect::<Result<_>>()?;
     let expressions = Expressions { state, nodes: &plan.expressions, types };
     let uses = uses(plan)?;
-    let mut lowering = Lowering { expressions, leaves, plans: Vec::new(), costs: Vec::new() };
+    let mut lowering =
+        Lowering { expressions, leaves: plans, plans: Vec::new(), costs: Vec::new() };
     let mut total = 0;
     for (id, relation) in (0..).zip(&plan.relations) {
         for expression in roots(relation) {
             sizes.count(expression, &mut total)?;
         }
-        let cost = lowering.cost(id, relation)?;
+        let cost = lowering.cost(id, relation, &sizes)?;
         let made = lowering.relation(id, relation)?;
         let is_last = id as usize + 1 == plan.relations.len();
         let is_used_again = uses.get(id as usize).is_some_and(|count| *count > 1);
-        let is_large = cost.joins >= JOINS_MAX;
-        let is_shared = is_used_again
-            && !(cost.operators <= REPEATED_OPERATORS_MAX && cost.is_cheap)
-            || is_large && !is_last;
-        if is_shared {
-            lowering.plans.push(Arc::new(SharedTable::scan_of(id, made, state)?));
-            lowering.costs.push(Cost { operators: 1, levels: 1, joins: 0, is_cheap: true });
-        } else {
-            lowering.plans.push(Arc::new(made));
-            lowering.costs.push(cost);
-        }
+        let is_repeated = cost.is_cheap && cost.operators <= REPEATED_OPERATORS_MAX;
+        let is_large = cost.joins >= JOINS_MAX || cost.expressions >= LEVELS_MAX;
+        let readers = match (is_used_again && !is_repeated, is_large && !is_last) {
+            (true, _) => Some(Readers::Several),
+            (false, true) if is_used_again => Some(Readers::Several),
+            (false, true) => Some(Readers::One),
+            (false, false) => None,
+        };
+        let (made, cost) = match readers {
+            Some(readers) => (SharedTable::scan_of(id, readers, made, state)?, cost.of_a_part()),
+            None => (made, cost),
+        };
+        lowering.plans.push(Arc::new(made));
+        lowering.costs.push(cost);
     }
     let root = lowering.plans.pop().ok_or_else(|| malformed("no relations"))?;
     Ok(Arc::unwrap_or_clone(root))
@@ -136,10 +150,20 @@ fn roots(relation: &Relation) -> Vec<Id> {
 #[derive(Clone, Copy)]
 struct Cost {
     operators: usize,
-    levels: usize,
     joins: usize,
+    /// Levels of expressions on the longest way down.
+    expressions: usize,
+    /// Levels of operators, also of plans of their own.
+    levels: usize,
     /// Whether all of its operators work row by row, and give the same rows each time.
     is_cheap: bool,
+}
+
+impl Cost {
+    /// That of reading the relation, where it is planned by itself.
+    fn of_a_part(self) -> Self {
+        Cost { operators: 1, joins: 0, expressions: 0, is_cheap: true, ..self }
+    }
 }
 
 struct Lowering<'a> {
@@ -164,7 +188,7 @@ impl Lowering<'_> {
     ///
     /// # Errors
     /// If the plan is too large.
-    fn cost(&self, id: Id, relation: &Relation) -> Result<Cost> {
+    fn cost(&self, id: Id, relation: &Relation, sizes: &Sizes) -> Result<Cost> {
         let is_row_wise = match relation {
             Relation::Table(_) | Relation::Files(_) | Relation::Query(_) => {
                 is_cheap(self.leaf(id)?)?
@@ -173,7 +197,9 @@ impl Lowering<'_> {
             _ => false,
         };
         let joins = usize::from(matches!(relation, Relation::Join(..)));
-        let mut cost = Cost { operators: 1, levels: 1, joins, is_cheap: is_row_wise };
+        let levels = roots(relation).into_iter().map(|id| sizes.levels(id)).max().unwrap_or(0);
+        let (mut cost, mut below) =
+            (Cost { operators: 1, joins, expressions: 0, levels: 1, is_cheap: is_row_wise }, 0);
         for input in inputs(relation) {
             let of = self.costs.get(input as usize);
             let of = of.ok_or_else(|| malformed("a relation reads a later one"))?;
@@ -181,7 +207,9 @@ impl Lowering<'_> {
             cost.levels = cost.levels.max(of.levels + 1);
             cost.joins += of.joins;
             cost.is_cheap &= of.is_cheap;
+            below = below.max(of.expressions);
         }
+        cost.expressions = below + levels;
         let is_steady = |id: &Id| self.is_steady(*id);
         cost.is_cheap = cost.is_cheap && roots(relation).iter().all(is_steady);
         if cost.operators > PLAN_OPERATORS_MAX || cost.levels > PLAN_LEVELS_MAX {

@@ -1,9 +1,12 @@
-//! Relations that are planned once and run once, whoever reads them.
+//! Relations that are planned apart from what reads them.
 //!
 //! In a logical plan such a relation is a [`SharedTable`]; DataFusion takes it for a table. [`physical_plan`]
 //! first optimises what reads it, which tells the columns that are wanted, and then the relation itself. In the
-//! physical plan it is a leaf, [`SharedExec`], so that no rule plans what is below it once for each reader. The
-//! cut makes a stage of it, and each reader reads that stage, partition by partition.
+//! physical plan it is a leaf, [`SharedExec`], so that no rule plans what is below it once for each reader.
+//!
+//! A relation that several others read becomes a stage when the plan is cut: it runs once, and each reader reads
+//! that stage, partition by partition. One with a single reader is there only to keep the parts of a plan small,
+//! whose planning takes time that grows faster than its size; the cut puts its plan into the place of the leaf.
 
 use crate::exchange::NOT_HERE;
 use crate::walk;
@@ -11,7 +14,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Statistics;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
@@ -31,8 +34,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct SharedTable {
     /// Its number, which is larger than those of the shared relations that it reads itself.
     id: u32,
+    readers: Readers,
     plan: LogicalPlan,
     schema: SchemaRef,
+}
+
+/// How many relations read one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// One.
+    One,
+    /// Several.
+    Several,
 }
 
 impl SharedTable {
@@ -40,12 +53,17 @@ impl SharedTable {
     ///
     /// # Errors
     /// If DataFusion refuses the relation.
-    pub fn scan_of(id: u32, plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    pub fn scan_of(
+        id: u32,
+        readers: Readers,
+        plan: LogicalPlan,
+        state: &SessionState,
+    ) -> Result<LogicalPlan> {
         // Only the analyzer decides on all types.
         let options = state.config_options();
         let plan = state.analyzer().execute_and_check(plan, options, |_, _| {})?;
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        scan(Arc::new(SharedTable { id, plan, schema }))
+        scan(Arc::new(SharedTable { id, readers, plan, schema }))
     }
 
     /// The plan of its rows.
@@ -78,10 +96,11 @@ impl TableProvider for SharedTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plans = session.config().get_extension::<Plans>();
         let planned = plans.and_then(|plans| plans.lock().get(&self.id).cloned());
-        let Some((columns, input)) = planned else {
+        let Some(Planned { columns, input, statistics }) = planned else {
             return Err(DataFusionError::Internal("a shared relation has no plan".to_string()));
         };
-        let leaf: Arc<dyn ExecutionPlan> = Arc::new(SharedExec::new(self.id, input));
+        let (id, readers) = (self.id, self.readers);
+        let leaf: Arc<dyn ExecutionPlan> = Arc::new(SharedExec { id, readers, input, statistics });
         let wanted: Vec<usize> = match projection {
             Some(wanted) => wanted.clone(),
             None => (0..self.schema.fields().len()).collect(),
@@ -169,12 +188,22 @@ fn collect(plan: &LogicalPlan, wanted: &mut BTreeMap<u32, Wanted>) -> Result<()>
     .map(drop)
 }
 
-/// The physical plans of shared relations, with the columns that each has.
+/// The physical plan of a shared relation.
+#[derive(Clone, Debug)]
+struct Planned {
+    /// The columns that it has.
+    columns: Vec<usize>,
+    input: Arc<dyn ExecutionPlan>,
+    /// Computed once: each reader would compute them anew, and so would each reader of a reader.
+    statistics: Arc<Statistics>,
+}
+
+/// Those of all shared relations, by their numbers.
 #[derive(Debug, Default)]
-struct Plans(Mutex<HashMap<u32, (Vec<usize>, Arc<dyn ExecutionPlan>)>>);
+struct Plans(Mutex<HashMap<u32, Planned>>);
 
 impl Plans {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, (Vec<usize>, Arc<dyn ExecutionPlan>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Planned>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -210,8 +239,10 @@ pub async fn physical_plan(
     let mut state = state.clone();
     state.config_mut().set_extension(Arc::clone(&plans));
     for (id, columns, plan) in inner.into_iter().rev() {
-        let physical = state.query_planner().create_physical_plan(&plan, &state).await?;
-        plans.lock().insert(id, (columns, physical));
+        let input = state.query_planner().create_physical_plan(&plan, &state).await?;
+        let statistics =
+            StatisticsContext::new().compute(input.as_ref(), &StatisticsArgs::new())?;
+        plans.lock().insert(id, Planned { columns, input, statistics });
     }
     state.query_planner().create_physical_plan(&outer, &state).await
 }
@@ -220,17 +251,20 @@ pub async fn physical_plan(
 #[derive(Debug)]
 pub struct SharedExec {
     id: u32,
+    readers: Readers,
     input: Arc<dyn ExecutionPlan>,
+    statistics: Arc<Statistics>,
 }
 
 impl SharedExec {
-    fn new(id: u32, input: Arc<dyn ExecutionPlan>) -> Self {
-        SharedExec { id, input }
-    }
-
     /// The number of the relation: leaves with the same number have the same rows.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// How many relations read it.
+    pub fn readers(&self) -> Readers {
+        self.readers
     }
 
     /// The plan of the relation.
@@ -239,24 +273,20 @@ impl SharedExec {
     }
 }
 
-/// The inputs of an operator, with the plan of a shared relation as that of its leaf.
-pub fn children(plan: &Arc<dyn ExecutionPlan>) -> Vec<&Arc<dyn ExecutionPlan>> {
-    match plan.downcast_ref::<SharedExec>() {
-        Some(leaf) => vec![leaf.input()],
-        None => plan.children(),
+/// Looks at each operator of a plan and, once each, at those of the shared relations that it reads.
+pub fn visit_operators(
+    plan: &Arc<dyn ExecutionPlan>,
+    visit: &mut dyn FnMut(&Arc<dyn ExecutionPlan>),
+) {
+    let (mut stack, mut seen) = (vec![plan], BTreeSet::new());
+    while let Some(node) = stack.pop() {
+        visit(node);
+        match node.downcast_ref::<SharedExec>() {
+            Some(leaf) if seen.insert(leaf.id) => stack.push(&leaf.input),
+            Some(_) => {}
+            None => stack.extend(node.children()),
+        }
     }
-}
-
-/// A plan with the plans of shared relations in the places of their leaves.
-///
-/// # Errors
-/// If the plan cannot be put together again.
-pub fn expanded(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let replaced = plan.transform_up(|node| match node.downcast_ref::<SharedExec>() {
-        Some(leaf) => expanded(Arc::clone(leaf.input())).map(Transformed::yes),
-        None => Ok(Transformed::no(node)),
-    })?;
-    Ok(replaced.data)
 }
 
 impl DisplayAs for SharedExec {
@@ -289,6 +319,9 @@ impl ExecutionPlan for SharedExec {
         _: &[Arc<Statistics>],
         args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
-        StatisticsContext::new().compute(self.input.as_ref(), args)
+        Ok(match args.partition() {
+            Some(_) => Arc::new(Statistics::new_unknown(&self.input.schema())),
+            None => Arc::clone(&self.statistics),
+        })
     }
 }

@@ -15,9 +15,11 @@ use datafusion::datasource::file_format::format_as_file_type;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, LogicalPlanBuilder};
+use datafusion::prelude::DataFrame;
 use partita_plan::depth;
 use partita_plan::logical::{self, FrameCommand, Purpose, RemoteTable};
-use partita_plan::nodes::{Plan, PlanCommand, lower};
+use partita_plan::nodes::lower::{self, Leaf};
+use partita_plan::nodes::{Plan, PlanCommand};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -148,17 +150,15 @@ async fn lowered(
     plan: &Plan,
     learns: Option<Capacity>,
 ) -> Result<Planned<LogicalPlan>, QueryError> {
-    let (mut known, mut leaves) = (HashMap::<String, LogicalPlan>::new(), HashMap::new());
-    for (id, sql) in lower::queries(plan) {
-        let leaf = match known.get(&sql) {
-            Some(leaf) => leaf.clone(),
-            None => {
-                let leaf = reading(session, &sql).await?;
-                known.insert(sql, leaf.clone());
-                leaf
-            }
+    let (mut known, mut plans) = (HashMap::<Leaf<'_>, LogicalPlan>::new(), HashMap::new());
+    for (id, leaf) in lower::leaves(plan) {
+        let found = match (known.get(&leaf), leaf) {
+            (Some(found), _) => found.clone(),
+            (None, Leaf::Query(sql)) => reading(session, sql).await?,
+            (None, Leaf::Table(name)) => table(session, name).await?,
         };
-        leaves.insert(id, leaf);
+        known.insert(leaf, found.clone());
+        plans.insert(id, found);
     }
     if let Some(capacity) = learns {
         let unsure = Sampled::of_all(known.values()).to_learn(session, capacity);
@@ -167,8 +167,15 @@ async fn lowered(
         }
     }
     let state = session.context.state();
-    let plan = lower::lower(plan, &leaves, &state).map_err(|error| QueryError::plan(&error))?;
+    let plan = lower::lower(plan, &plans, &state).map_err(|error| QueryError::plan(&error))?;
     Ok(Planned::Done(plan))
+}
+
+/// The plan of all columns of a table, or of files.
+async fn table(session: &Session, name: &str) -> Result<LogicalPlan, QueryError> {
+    let name = TableReference::Bare { table: name.into() };
+    let found = session.context.table(name).await;
+    found.map(DataFrame::into_unoptimized_plan).map_err(|error| QueryError::plan(&error))
 }
 
 /// Understands a plan that does with its rows what is asked.

@@ -328,14 +328,21 @@ pub(super) fn is_sendable(plan: &Arc<dyn ExecutionPlan>) -> bool {
     cut::cut(Arc::clone(plan)).is_ok_and(|stages| encode(&stages).is_ok())
 }
 
+/// Whether a plan has such an operator.
+fn has(plan: &Arc<dyn ExecutionPlan>, is: impl Fn(&Arc<dyn ExecutionPlan>) -> bool) -> bool {
+    let mut found = false;
+    shared::visit_operators(plan, &mut |node| found |= is(node));
+    found
+}
+
 /// Whether a plan reads a persisted table.
 fn reads_persisted(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<PersistedExec>() || shared::children(plan).into_iter().any(reads_persisted)
+    has(plan, |node| node.is::<PersistedExec>())
 }
 
 /// Whether a plan has a part that is done again with its own rows.
 fn is_recursive(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<RecursiveQueryExec>() || shared::children(plan).into_iter().any(is_recursive)
+    has(plan, |node| node.is::<RecursiveQueryExec>())
 }
 
 /// The stages of a job, and the folder that it writes in before it is complete.
