@@ -277,7 +277,7 @@ class DataFrame(
         if callable(value):
             value = value(self)
         if isinstance(value, Scalar):
-            value = value.compute()
+            return None, Column(value._over(self._rows))
         if isinstance(value, Series):
             return value._rows, value._cell
         if pd.api.types.is_list_like(value):

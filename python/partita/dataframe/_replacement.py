@@ -42,6 +42,7 @@ class ColumnReplacement:
     _like: Callable[..., Series]
     _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
+    _spread: Callable[[Scalar], Any]
 
     def _check_condition(self) -> None:
         """Check that the column is boolean.
@@ -103,7 +104,7 @@ class ColumnReplacement:
         condition._check_condition()
         rows = self._with(condition)
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
         origin = self._origin
         if _is_column(other):
             rows, value = rows.combine(other._rows), other._expr
