@@ -8,9 +8,9 @@ import pytest
 xr = pytest.importorskip("xarray")
 pd = pytest.importorskip("pandas")
 
-import partita
-import partita.array as da
-from partita import config
+import partita  # noqa: E402
+import partita.array as da  # noqa: E402
+from partita import config  # noqa: E402
 
 CHUNKS = {"time": 100, "lat": 4, "lon": 5}
 

@@ -293,14 +293,16 @@ class DataFrame(
     def _with_column(self, label: Any, value: Any) -> DataFrame:
         if callable(value):
             value = value(self)
-        if isinstance(value, Scalar):
-            value = value.compute()
         if is_array(value):
             value = column_of_array(self, value)
         frame = self
         if isinstance(value, Series):
             frame, value = aligned(self, value, REINDEX)
-        column = value._cell if isinstance(value, Series) else self._value(value)
+            column = value._cell
+        elif isinstance(value, Scalar):
+            column = Column(value._over(self._rows))
+        else:
+            column = self._value(value)
         made = frame._like({**frame._columns, label: column})
         if not self._columns and self._axis is not None:
             # The first label determines the type of the labels.

@@ -49,6 +49,7 @@ class ColumnReplacement:
     _like: Callable[..., Series]
     _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
+    _spread: Callable[[Scalar], Any]
 
     def _check_condition(self) -> None:
         """Check that the column is boolean.
@@ -117,7 +118,7 @@ class ColumnReplacement:
             )
         condition._check_condition()
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
         if not is_aligned(self, condition) or (_is_column(other) and not is_aligned(self, other)):
             return self._replace_where_aligned(condition, other, keep)
         rows = self._with(condition)

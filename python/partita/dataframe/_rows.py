@@ -236,15 +236,30 @@ class Rows:
     def is_sorted_for(self, expressions: Iterable[Expr]) -> bool:
         """Whether a query of expressions returns the rows in their order without a sort.
 
-        Window functions repartition the rows.
+        Window functions repartition the rows, and the values of other rows are joined to them.
         """
-        return self.physical and not contains(expressions, Trait.WINDOW)
+        return self.physical and not contains(expressions, Trait.WINDOW | Trait.SUBQUERY)
 
     # Python functions and other rows.
 
     def with_call(self, call: ColumnCall) -> Rows:
         """Return the rows after another Python function was called with them."""
         return self.with_changes(calls=(*self.calls, call))
+
+    @property
+    def is_group(self) -> bool:
+        """Whether these stand for the rows of each group, in a function for each group."""
+        return getattr(self.client, "of_group", None) is not None
+
+    @property
+    def cluster(self) -> Client:
+        """The client that computes the rows."""
+        found: Client = getattr(self.client, "of_group", None) or self.client
+        return found
+
+    def is_same_as(self, other: Rows) -> bool:
+        """Whether these are the same rows: those of a group, in a function for each group, differ from those of the frame."""
+        return self.identity is other.identity and self.client is other.client
 
     def combine(self, other: Rows) -> Rows:
         """Return the rows for expressions over both.
@@ -254,13 +269,16 @@ class Rows:
         NotImplementedError
             If the rows are not the same.
         """
-        if self is other or (self.calls == other.calls and self.identity is other.identity):
-            return self
         if self.identity is not other.identity:
             raise NotImplementedError(
                 "this operation does not match the rows of different frames by their index; assign the column first, or use "
                 "merge or join"
             )
+        if other.is_group and not self.is_group:
+            # Columns of all rows are used for those of the group.
+            return other.combine(self)
+        if self is other or self.calls == other.calls:
+            return self
         calls = tuple(sorted({*self.calls, *other.calls}, key=lambda one: one.number))
         return self.with_changes(calls=calls, physical=self.physical and other.physical)
 

@@ -279,6 +279,14 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             return self, other
         return aligned(self, other)
 
+    def _spread(self, value: Scalar) -> Any:
+        """Return a column of a lazy value for each row, or the value where it takes the type of the column."""
+        own, kind = self._kind, value._type
+        is_like = own == kind or (_is_wide(own) and _is_wide(kind))
+        if self._origin is not None or not is_like:
+            return value.compute()
+        return Series(self._rows, value._over(self._rows), self.name, self._index)
+
     def _name_with(self, other: Any) -> Any:
         return self.name if not isinstance(other, Series) or other.name == self.name else None
 
@@ -304,7 +312,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             own, theirs = aligned(self, other)
             return own._operate(name, theirs, swapped)
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
         if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
             repeated: Series = self.str.repeat(int(other))
             return repeated
@@ -345,7 +353,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             own, theirs = aligned(self, other, IDENTICAL)
             return own._compare(name, theirs)
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
             return self._compare_categories(name, other, self._origin)
         if isinstance(other, Series):
@@ -405,6 +413,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         function = {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator] if is_whole else operator
         if isinstance(other, Series) and not is_aligned(self, other):
             return self._logical_of_others(operator, other)
+        if isinstance(other, Scalar):
+            other = self._spread(other)
         if isinstance(other, Series):
             made = _logical_call(function, self._expr, other._expr)
             origin = derived_origin(self._origin, other._origin)
@@ -562,6 +572,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             raise ValueError(f"No axis named {axis} for Series; use 0")
         if isinstance(lower, Series) or isinstance(upper, Series):
             return self._clip_by_row(lower, upper)
+        lower, upper = (limit.compute() if isinstance(limit, Scalar) else limit for limit in (lower, upper))
         lower, upper = self._held(lower), self._held(upper)
         if lower is not None and upper is not None and not (is_missing(lower) or is_missing(upper)):
             # As in pandas, the limits may be in either order.
@@ -840,6 +851,11 @@ def _index_of(plan: Plan) -> Index:
 
 #: Pairs of types that SQL would convert for a comparison, but whose values are never equal in pandas.
 _UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
+
+
+def _is_wide(kind: pa.DataType) -> bool:
+    """Whether operations of these types have the same type for a single value as for a column."""
+    return kind in (pa.int64(), pa.float64()) or pa.types.is_decimal(kind)
 
 
 def reject_categories(name: str, column: Series) -> None:
