@@ -40,7 +40,7 @@ def _replace(place: str, name: str, make: Callable[[Any], Any]) -> None:
     owner = getattr(owner, kind) if kind else owner
     known = getattr(owner, name, None)
     if known is not None and not hasattr(known, "_partita_hook"):
-        hook = functools.wraps(known)(make(known))
+        hook: Any = functools.wraps(known)(make(known))
         hook._partita_hook = True
         setattr(owner, name, hook)
 

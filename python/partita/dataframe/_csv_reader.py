@@ -114,7 +114,9 @@ def read_csv(
     schema = rows.schema
     found = {dialect.label(at, name): at for at, name in enumerate(schema.names)}
     _check_labels(dialect, found)
-    if column is not None and column in typed_relation(client, Files, encode_request(paths, csv=dialect.csv)).schema:
+    if column is not None and column in (
+        typed_relation(client, Files, encode_request(paths, csv=dialect.csv)).schema or ()
+    ):
         raise ValueError(
             f"Files already contain the column name: {column!r}; use another one with include_path_column="
         )

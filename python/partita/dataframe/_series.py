@@ -792,7 +792,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
 _NOT_OF_INDEXES = frozenset(("idxmax", "idxmin", "mean", "median", "prod", "product", "std", "sum", "var"))
 
 
-class Index(IndexMethods, Series):  # type: ignore[misc]
+class Index(IndexMethods, Series):  # type: ignore[misc, override]
     """A lazy index."""
 
     def __getattr__(self, name: builtins.str) -> Any:
