@@ -369,8 +369,9 @@ impl Lowering<'_> {
         let mut made =
             LogicalPlan::Aggregate(Aggregate::try_new(input, by_once.clone(), distinct)?);
         if by_once.is_empty() && aggregates.len() > REDUCTIONS_MAX {
+            // A stage of its own: workers would compute the equal columns of the projection anew.
             let id = Part::Reductions.id(id);
-            made = SharedTable::scan_of(id, Readers::One, made, self.expressions.state)?;
+            made = SharedTable::scan_of(id, Readers::Several, made, self.expressions.state)?;
         }
         let columns = made.schema().columns().into_iter().map(Expr::Column);
         let known: HashMap<Expr, Expr> =
