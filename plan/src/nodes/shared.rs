@@ -18,7 +18,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
@@ -231,9 +231,7 @@ pub async fn physical_plan(
         // Rows without columns would be none.
         let columns = if columns.is_empty() { BTreeSet::from([0]) } else { columns };
         let columns: Vec<usize> = columns.into_iter().collect();
-        let plan =
-            LogicalPlanBuilder::from(change(&table.plan)?).select(columns.iter().copied())?;
-        let plan = state.optimize(&plan.build()?)?;
+        let plan = state.optimize(&selected(change(&table.plan)?, &columns)?)?;
         collect(&plan, &mut wanted)?;
         inner.push((id, columns, plan));
     }
@@ -250,6 +248,16 @@ pub async fn physical_plan(
         plans.lock().insert(id, Planned { columns, input, statistics });
     }
     state.query_planner().create_physical_plan(&outer, &state).await
+}
+
+/// These columns of a plan. The builder would look for each of them by its name.
+fn selected(plan: LogicalPlan, columns: &[usize]) -> Result<LogicalPlan> {
+    if columns.len() == plan.schema().fields().len() {
+        return Ok(plan);
+    }
+    let column = |at: &usize| Expr::Column(plan.schema().qualified_field(*at).into());
+    let exprs = columns.iter().map(column).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?))
 }
 
 /// Stands for a shared relation in a physical plan, until that is cut.

@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 _numbers = itertools.count(1)
-#: Reductions in one query: the time that the cluster needs to plan a query grows with the square of their number.
-VALUES_MAX = 250
+#: Reductions in one query.
+VALUES_MAX = 1000
 
 
 def new_table_name() -> str:
