@@ -39,6 +39,7 @@ class ColumnMethods:
     index: Any
     dtype: Any
     to_frame: Callable[..., DataFrame]
+    _framed: Callable[[], DataFrame]
     _from_frame: Callable[..., Series]
     reduction: Callable[..., Any]
     _reduced: Callable[..., Scalar]
@@ -52,7 +53,7 @@ class ColumnMethods:
     @property
     def divisions(self) -> tuple[Any, ...]:
         """The first index label of each partition and the last label of the last one; see :attr:`DataFrame.divisions`."""
-        return self.to_frame("v").divisions
+        return self._framed().divisions
 
     @property
     def dtypes(self) -> Any:
@@ -102,23 +103,26 @@ class ColumnMethods:
 
     # Labels.
 
-    def add_prefix(self, prefix: str) -> Series:
+    def add_prefix(self, prefix: str, axis: Any = None) -> Series:
         """Add a prefix to each index label, which becomes a string."""
+        _check_index_axis("add_prefix", axis)
         return self._relabelled("add_prefix", str(prefix), "")
 
-    def add_suffix(self, suffix: str) -> Series:
+    def add_suffix(self, suffix: str, axis: Any = None) -> Series:
         """Add a suffix to each index label, which becomes a string."""
+        _check_index_axis("add_suffix", axis)
         return self._relabelled("add_suffix", "", str(suffix))
 
     def _relabelled(self, name: str, prefix: str, suffix: str) -> Series:
         from ._series import Series
 
-        labels = self.index
+        own: Any = self
+        labels = own.index
         if not (is_text(labels._kind) or pa.types.is_integer(labels._kind)):
-            raise NotImplementedError(
-                f"{name}() supports an index of strings or integers, not of {labels._kind}; use reset_index, and set_index "
-                "with a column of strings"
-            )
+            from ._labels import relabelled
+
+            found: Series = relabelled(own, _Affixes(prefix, suffix), False)
+            return found
         made = call("concatenate", prefix, labels.astype("str")._expr, suffix)
         return Series(self._rows, self._expr, self.name, (Level(labels.name, made),), self._origin)
 
@@ -141,15 +145,15 @@ class ColumnMethods:
 
     def explode(self) -> Series:
         """Return a row for each item of the lists; see :meth:`DataFrame.explode`."""
-        return self._from_frame(self.to_frame("v").explode("v"))
+        return self._from_frame(self._framed().explode("v"))
 
     def to_csv(self, filename: Any, **arguments: Any) -> Any:
         """Write CSV files with the index and the column; see :meth:`DataFrame.to_csv`."""
         return self.to_frame().to_csv(filename, **arguments)
 
-    def to_json(self, filename: Any, **arguments: Any) -> None:
+    def to_json(self, filename: Any, **arguments: Any) -> Any:
         """Write files of newline-delimited JSON; see :meth:`DataFrame.to_json`."""
-        self.to_frame().to_json(filename, **arguments)
+        return self.to_frame().to_json(filename, **arguments)
 
     # Combination.
 
@@ -288,6 +292,22 @@ def _products(left: Any, right: Any) -> Scalar:
 def _is_small(column: Any) -> bool:
     kind = column._kind
     return not is_masked(column._origin) and pa.types.is_integer(kind) and kind.bit_width < pa.int64().bit_width
+
+
+def _check_index_axis(name: str, axis: Any) -> None:
+    if axis not in (None, 0, "index"):
+        raise ValueError(f"{name}: No axis named {axis} for a column")
+
+
+class _Affixes:
+    """The function that adds a prefix and a suffix to a label."""
+
+    def __init__(self, prefix: str, suffix: str) -> None:
+        self.prefix = prefix
+        self.suffix = suffix
+
+    def __call__(self, label: Any) -> str:
+        return f"{self.prefix}{label}{self.suffix}"
 
 
 class _Usage:

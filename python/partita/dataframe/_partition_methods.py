@@ -152,7 +152,7 @@ class PartitionMethods:
         if is_volatile(self._rows.relation):
             # Each query would return other rows.
             whole = whole.persist()
-        frame = whole.to_frame("v") if isinstance(whole, Series) else whole
+        frame = whole._framed() if isinstance(whole, Series) else whole
         keys = [key.expr for key in frame._rows.order] or [column.expr for column in frame._columns.values()]
         lot = sampling_hash(keys, int(seed))
         made = []

@@ -83,7 +83,7 @@ def quantile(value: Expr, q: float, kind: pa.DataType) -> Expr:
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return cast(cast(quantile(cast(value, _WHOLE), q, _WHOLE), _WHOLE), kind)
     if not is_number(kind) or pa.types.is_boolean(kind):
-        raise TypeError(f"quantile is not supported for {kind}; select numeric columns or use numeric_only=True")
+        raise TypeError(f"quantiles of {kind} are not supported; select numeric columns or use numeric_only=True")
     double = cast(value, _DOUBLE)
     if q * 4 == int(q * 4):
         return replace_nan(aggregated("percentile_cont", double, float(q)), kind)
@@ -408,9 +408,22 @@ class _Cells(FrameInput):
 
     _rows: Rows
 
+    #: Small results have one partition.
+    npartitions = 1
+
     def _expressions(self) -> list[Expr]:
         """Return the expressions of the values."""
         raise NotImplementedError
+
+    def _labels(self) -> list[Any]:
+        """Return the index labels of the result."""
+        raise NotImplementedError
+
+    @property
+    def divisions(self) -> tuple[Any, Any]:
+        """The smallest and the largest index label."""
+        labels = self._labels()
+        return (min(labels), max(labels)) if labels else (None, None)
 
     @trim_traceback
     def explain(self) -> str:
@@ -453,6 +466,9 @@ class Reductions(_Cells):
 
     def _expressions(self) -> list[Expr]:
         return list(self._cells.values())
+
+    def _labels(self) -> list[Any]:
+        return list(self._cells)
 
     @trim_traceback
     def compute(self, **arguments: Any) -> pd.Series:
@@ -519,6 +535,9 @@ class Table(_Cells):
 
     def _expressions(self) -> list[Expr]:
         return [expr for column in self._cells.values() for expr in column.values()]
+
+    def _labels(self) -> list[Any]:
+        return list(next(iter(self._cells.values()), {}))
 
     @trim_traceback
     def compute(self, **arguments: Any) -> pd.DataFrame:

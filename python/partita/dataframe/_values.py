@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from ._alignment import IDENTICAL, UNIQUE
 from ._base import Plan
-from ._columns import Column
+from ._columns import Column, UnknownCategories
 from ._matching import aligned, uploaded
 from ._reductions import Reductions
 from ._replacement import MISSING, is_missing
@@ -42,10 +42,10 @@ class FrameValues:
         Parameters
         ----------
         columns : label or list of labels, optional
-            The columns. By default those of strings.
+            The columns. By default those of strings, and those whose categories count as unknown.
         index : bool, optional
-            Not supported if true: use ``reset_index`` first.
-        split_every
+            Whether to convert the index; by default if it has strings.
+        split_every : int, optional
             Accepted for compatibility with Dask; no effect.
 
         Returns
@@ -61,13 +61,27 @@ class FrameValues:
         >>> list(frame.categorize().day.compute().cat.categories)
         ['Mo', 'Tu']
         """
-        if index:
-            raise NotImplementedError("categorize(index=True) is not supported; use reset_index first")
+        if (
+            split_every is not None
+            and split_every is not False
+            and (not isinstance(split_every, int) or split_every < 2)
+        ):
+            raise ValueError(f"split_every must be an integer of at least 2, not {split_every!r}")
+        frame = cast("DataFrame", self)
         if columns is None:
-            labels = [label for label, kind in self._kinds().items() if is_text(kind)]
+            labels = [label for label, kind in self._kinds().items() if _is_unknown(kind, self._columns[label].origin)]
         else:
             labels = list(columns) if isinstance(columns, (list, tuple, set, pd.Index)) else [columns]
-        return self._each(lambda column: column.astype("category"), labels)
+        labels = [label for label in labels if not _is_categorized(self._column(label)._origin)]
+        made = self._each(_categorized, labels) if labels else frame
+        if index is False or len(frame._index) != 1:
+            return made
+        level = frame.index
+        if _is_categorized(level._origin) or not (index or _is_unknown(level._kind, level._origin)):
+            return made
+        made = made.copy()
+        made.index = _categorized(level)
+        return made
 
     def fillna(self, value: Any) -> DataFrame:
         """Replace missing values with a value, or with values given as a dict by column."""
@@ -98,9 +112,25 @@ class FrameValues:
             return self._each(lambda column: column.isin(values.get(column.name, [])))
         return self._each(lambda column: column.isin(values))
 
-    def clip(self, lower: Any = None, upper: Any = None) -> DataFrame:
-        """Limit the values to the range from `lower` to `upper`."""
-        return self._each(lambda column: column.clip(lower, upper))
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None) -> DataFrame:
+        """Limit the values to the range from `lower` to `upper`.
+
+        Parameters
+        ----------
+        lower, upper : value, Series, DataFrame or pandas.Series
+            The limits: a value, a limit for each row (a lazy column), for each value (a lazy frame), or for each column (a
+            pandas series by labels of columns).
+        axis : optional
+            0 for limits by row, 1 for limits by column.
+        """
+        for limit in (lower, upper):
+            is_by_column = isinstance(limit, (pd.Series, Reductions))
+            is_wrong = _is_column(limit) if axis in (1, "columns") else is_by_column and axis in (0, "index")
+            if is_wrong:
+                raise TypeError(f"clip(axis={axis!r}) does not support limits of type {type(limit).__name__}")
+            if axis is None and (is_by_column or _is_column(limit)):
+                raise ValueError("Must specify axis=0 or 1")
+        return self._each(lambda column: column.clip(_operand_for(lower, column), _operand_for(upper, column)))
 
     def round(self, decimals: Any = 0) -> DataFrame:
         """Round numeric columns to a number of decimals, or to numbers given as a dict by column."""
@@ -123,11 +153,13 @@ class FrameValues:
         return self._each(lambda column: column.replace(to_replace, value), alike)
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
-        """Keep the values where the condition is true, and replace the others."""
+        """Keep the values where the condition is true, and replace the others. Functions get this frame."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
         return self._each(lambda column: column.where(_condition_for(cond, column), _value_for(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
-        """Replace the values where the condition is true."""
+        """Replace the values where the condition is true. Functions get this frame."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
         # Where the condition has no column, all values are replaced.
         return self._each(lambda column: column.mask(_condition_for(cond, column, True), _value_for(other, column)))
 
@@ -271,6 +303,23 @@ def _value_for(other: Any, column: Series) -> Any:
     if hasattr(other, "_each") and column.name not in other._columns:
         return None
     return _operand_for(other, column)
+
+
+def _is_categorized(origin: Any) -> bool:
+    """Whether a column has known categories."""
+    return isinstance(origin, pd.CategoricalDtype) and not isinstance(origin, UnknownCategories)
+
+
+def _is_unknown(kind: Any, origin: Any) -> bool:
+    """Whether a column is converted to categories by default: one of strings, or with unknown categories."""
+    return isinstance(origin, UnknownCategories) or (is_text(kind) and not isinstance(origin, pd.CategoricalDtype))
+
+
+def _categorized(column: Series) -> Series:
+    """Return a column, or an index, with known categories."""
+    if isinstance(column._origin, UnknownCategories):
+        return column.cat.as_known()
+    return column.astype("category")
 
 
 def _is_column(other: Any) -> bool:
