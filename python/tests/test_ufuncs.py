@@ -67,3 +67,11 @@ def test_unsupported(ddf):
         np.modf(ddf.b)
     with pytest.raises(TypeError, match="unary"):
         _ = ~ddf.b
+
+
+@pytest.mark.parametrize("name", ["min", "max", "sum", "mean"])
+def test_reductions_over_both_axes(ddf, name):
+    """With axis=None, which NumPy's functions pass, all values are reduced."""
+    same(getattr(np, name)(ddf).compute(), getattr(np, name)(FRAME))
+    with pytest.raises(NotImplementedError, match="axis=None"):
+        ddf.std(axis=None)

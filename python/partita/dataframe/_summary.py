@@ -224,6 +224,8 @@ class FrameSummary:
             if name == "median":
                 return self._by_row(name, numeric_only, **how)
             return self._across(name, labels, **how)
+        if axis is None:
+            return self._over_both_axes(name, [self._columns[label] for label in labels], kinds, how)
         cells = {}
         for label in labels:
             try:
@@ -232,6 +234,30 @@ class FrameSummary:
             except TypeError as error:
                 raise TypeError(f"column {label!r}: {error}") from None
         return Reductions(self._rows, cells, None, self._origins_by_label(), self._axis, _EMPTY.get(name, "float64"))
+
+    def _over_both_axes(
+        self, name: str, columns: list[Column], kinds: dict[Any, pa.DataType], how: dict[str, Any]
+    ) -> Scalar:
+        """Return a reduction of all values of numeric columns, which pandas computes for ``axis=None``."""
+        function = {"min": "least", "max": "greatest", "sum": "add", "mean": "add"}.get(name)
+        has_options = not how.get("skipna", True) or how.get("min_count", 0)
+        if function is None or has_options or not columns or not all(map(is_number, kinds.values())):
+            raise NotImplementedError(
+                f"{name}(axis=None), a reduction of all values, is not supported here; use {name}() and pandas"
+            )
+
+        def folded(function: str, name: str) -> Expr:
+            made = None
+            for column in columns:
+                one = aggregate(name, column.expr, self._rows.type(column.expr), origin=column.origin)
+                made = one if made is None else call(function, made, one)
+            assert made is not None
+            return made
+
+        found = folded(function, "sum" if name == "mean" else name)
+        if name == "mean":
+            found = cast(found, pa.float64()) / call("nullif", folded("add", "count"), 0)
+        return Scalar(self._rows, found)
 
     def _origins_by_label(self) -> dict[Any, Any]:
         return {label: column.origin for label, column in self._columns.items()}
