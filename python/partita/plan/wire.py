@@ -25,7 +25,6 @@ from .expr import (
     Literal,
     PythonCall,
     SortKey,
-    Subquery,
     Window,
     postorder,
 )
@@ -197,8 +196,6 @@ class _Encoder:
             return {"column": node.name}
         if isinstance(node, Literal):
             return {"literal": [self._type(node.dtype), _value(node.value, node.dtype)]}
-        if isinstance(node, Subquery):
-            return {"value": self._relations[node.relation]}
         inputs = self._ids(node.inputs)
         if isinstance(node, Call):
             return {"call": [_called(node), inputs]}
