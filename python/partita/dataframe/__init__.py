@@ -5,9 +5,9 @@ from __future__ import annotations
 from .._stubs import FUNCTIONS, module_getattr
 from ..base import compute
 from . import utils
+from ._aggregations import Aggregation
 from ._conversion import to_datetime, to_numeric, to_timedelta
 from ._frame import DataFrame
-from ._group_functions import Aggregation
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_json, read_parquet, read_sql
 from ._merge import concat, merge
 from ._merge_asof import merge_asof
