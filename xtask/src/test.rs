@@ -160,10 +160,11 @@ fn lint_package(paths: &Paths, tools: &TestTools) -> Result<()> {
     let ruff = |arguments: &[&str]| {
         let mut ruff = on_package(paths, tools);
         ruff.args(["-m", "ruff"]).args(arguments).arg("--cache-dir").arg(cache.join("ruff"));
-        command::run(&mut ruff)
+        // The examples are users' programs, in the style of the package.
+        command::run(ruff.args(["--config", "pyproject.toml", ".", "../examples"]))
     };
-    ruff(&["format", "--check", "."])?;
-    ruff(&["check", "--quiet", "."])?;
+    ruff(&["format", "--check"])?;
+    ruff(&["check", "--quiet"])?;
     let mut mypy = on_package(paths, tools);
     mypy.args(["-m", "mypy", "partita", "--cache-dir"]).arg(cache.join("mypy"));
     command::run(&mut mypy)

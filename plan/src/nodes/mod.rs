@@ -9,6 +9,8 @@ mod expressions;
 mod literals;
 pub mod lower;
 pub mod shared;
+#[cfg(test)]
+mod tests;
 
 use crate::logical::Purpose;
 use arrow_flight::sql::Any;

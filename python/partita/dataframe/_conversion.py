@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import aggregate, call, cast
 from ._arguments import reject_unsupported
+from ._base import Plan
 from ._sql import is_number, is_text, is_time, literal
 
 if TYPE_CHECKING:
@@ -48,6 +50,16 @@ def to_datetime(
     >>> dd.to_datetime(days).dt.month.compute().tolist()
     [1, 2]
     """
+    if not isinstance(arg, Plan):
+        if not isinstance(arg, (pd.Series, pd.DataFrame)):
+            raise NotImplementedError(
+                f"to_datetime() does not support non-index-able arguments such as {type(arg).__name__}; use pandas.to_datetime"
+            )
+        arguments.pop("meta", None)
+        found: Any = pd.to_datetime(arg, errors=errors, format=format, unit=unit, **arguments)
+        return found
+    if hasattr(arg, "_columns"):
+        return _assembled(arg, errors, arguments)
     zone = "UTC" if arguments.pop("utc", None) else None
     reject_unsupported("to_datetime", arguments)
     _check_errors("to_datetime", errors)
@@ -76,6 +88,17 @@ def to_datetime(
     return arg._like(cast(made, made_kind))
 
 
+def _assembled(frame: Any, errors: str, arguments: dict[str, Any]) -> Series:
+    """Return the times of a frame with columns of years, months, days and so on, which workers call pandas for."""
+    from ._row_methods import call_method
+
+    given = {"errors": errors, **{name: arguments.pop(name) for name in ("utc",) if name in arguments}}
+    reject_unsupported("to_datetime", arguments)
+    sample = pd.to_datetime(pd.DataFrame({"year": [2000], "month": [1], "day": [1]}), **given)
+    made: Series = call_method(frame, functools.partial(pd.to_datetime, **given), "to_datetime", meta=sample[:0])
+    return made
+
+
 def _check_errors(name: str, errors: str) -> None:
     if errors not in ("raise", "coerce"):
         raise ValueError(f"{name}: errors must be 'raise' or 'coerce', not {errors!r}")
@@ -89,12 +112,15 @@ def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
     Parameters
     ----------
     arg : Series
-        The strings. A column of another type is returned unchanged.
+        The strings. A column of another type is returned unchanged. Objects of pandas and values are converted by pandas.
     errors : {"raise", "coerce"}
         Whether an invalid string is an error or becomes a missing value.
     """
     reject_unsupported("to_numeric", arguments)
     _check_errors("to_numeric", errors)
+    if not isinstance(arg, Plan):
+        found_by_pandas: Any = pd.to_numeric(arg, errors=errors)
+        return found_by_pandas
     if not is_text(arg._kind):
         return arg
     # The type depends on the values: int64 if all are integers.

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -39,7 +38,7 @@ class FramePartitions:
     reduction: Callable[..., Any]
 
     @staticmethod
-    def from_dict(data: Any, npartitions: int, orient: str = "columns", **arguments: Any) -> Any:
+    def from_dict(data: Any, npartitions: int | None = None, orient: str = "columns", **arguments: Any) -> Any:
         """Create a frame of a dict; see :func:`partita.dataframe.from_dict`."""
         from ._io import from_dict
 
@@ -78,13 +77,13 @@ class FramePartitions:
         for part in self._partitions_in_order():
             yield from part.iterrows()
 
-    def to_records(self, index: bool = False, lengths: Any = None) -> Any:
+    def to_records(self, index: bool = True, lengths: Any = None) -> Any:
         """Persist the rows, and return them as an array of records with a chunk for each partition.
 
         Parameters
         ----------
         index : bool
-            Whether records have the index labels.
+            Whether records have the index labels, as with pandas.
         lengths : bool or list of int, optional
             The numbers of rows of the partitions. By default they are unknown; True computes them.
 
@@ -97,6 +96,7 @@ class FramePartitions:
         [0.5, 1.5]
         """
         from ..array._delayed import from_delayed
+        from ..array._frames import part_lengths
         from ..array._joining import concatenate
         from ..delayed import delayed
 
@@ -104,9 +104,7 @@ class FramePartitions:
         dtype = frame._meta.to_records(index=index).dtype
         make = delayed(_Records(index, dtype), pure=True)
         parts = [make(part) for part in frame.to_delayed()]
-        known = list(lengths) if isinstance(lengths, (list, tuple)) else [np.nan] * len(parts)
-        if len(known) != len(parts):
-            raise ValueError(f"lengths has {len(known)} numbers, and the frame has {len(parts)} partitions")
+        known = part_lengths(lengths, len(parts))
         blocks = [from_delayed(one, (size,), dtype=dtype) for one, size in zip(parts, known)]
         found = concatenate(blocks, allow_unknown_chunksizes=True)
         return found.compute_chunk_sizes() if lengths is True else found
@@ -207,10 +205,10 @@ class FramePartitions:
         """Return the only column of a frame with one column; other frames as they are, as in Dask."""
         if axis in (0, "index"):
             raise NotImplementedError(
-                "squeeze(axis=0) is not supported: the number of rows is not known before compute()"
+                f"{type(self)} does not support squeeze along axis 0: the number of rows is not known before compute()"
             )
         if axis not in (None, 1, "columns"):
-            raise ValueError(f"no axis named {axis} for a frame; use 1")
+            raise ValueError(f"No axis {axis} for object type {type(self)}; use 1")
         frame: Any = self
         return frame._column(next(iter(self._columns))) if len(self._columns) == 1 else frame
 
@@ -283,6 +281,8 @@ class Columns:
         self._frame = frame
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple) and len(key) > 2:
+            raise ValueError("Too many indexers: iloc takes rows and columns")
         if not isinstance(key, tuple) or len(key) != 2 or not (isinstance(key[0], slice) and key[0] == slice(None)):
             raise NotImplementedError(
                 "iloc selects only columns, as in ddf.iloc[:, [0, 2]]; use head, partitions or loc to select rows"

@@ -414,7 +414,7 @@ class GroupBy(GroupWindows):
         for label, value in values.items():
             if not isinstance(value, Scalar):
                 raise NotImplementedError(_NO_FUNCTION)
-            if value._rows.identity is not rows.identity:
+            if value._rows.identity is not rows.identity or not value._rows.is_group:
                 raise NotImplementedError(
                     "apply() does not support filtering the rows of a group; use where() on the column"
                 )
@@ -422,7 +422,7 @@ class GroupBy(GroupWindows):
                 raise NotImplementedError(
                     "apply() does not support functions that depend on the row order; use groupby(...).cumsum() or similar"
                 )
-            rows = rows.combine(value._rows)
+            rows = rows.combine(value._rows.with_changes(client=rows.client))
             cells.append((label, Column(value._expr)))
         made = copy.copy(self)
         made._frame = self._frame._like(self._frame._columns, rows)
@@ -463,6 +463,8 @@ class _PlaceholderClient:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        #: The client of the frame, which no other client has.
+        self.of_group = client
 
     @property
     def _connection(self) -> Any:

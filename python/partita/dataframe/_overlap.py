@@ -48,17 +48,17 @@ def map_overlap(
     func : callable
         Takes a pandas object, and returns one with as many rows in the same order, or with a multiple of them.
     df : DataFrame or Series
-        The rows, whose order must be defined. A pandas object is uploaded as one partition.
+        The rows, whose order must be defined.
     before, after : int, timedelta or str
         Number of rows before and after the partition, also of several partitions; or a duration, if the frame is sorted by
         an index of times.
     *args, **kwargs
-        Further arguments of the function. Of a frame by position it gets the same rows as of `df`: a partition, and rows of
-        its neighbours.
+        Further arguments of the function. Of frames and columns in `args`, which must have as many partitions, it gets the
+        partition and the rows before and after it too.
+    align_dataframes : bool
+        Whether to repartition these to the divisions of `df`.
     meta : optional
         As for :func:`partita.dataframe.map_partitions`.
-    align_dataframes : bool
-        Whether the further frames are divided at the divisions of `df`, if they have another number of partitions.
 
     Examples
     --------
@@ -68,51 +68,50 @@ def map_overlap(
     >>> dd.map_overlap(lambda part: part.a.diff(), ddf, 1, 0).compute().tolist()[1:]
     [1.0, 2.0, 4.0]
     """
-    if isinstance(df, (pd.DataFrame, pd.Series)):
-        from ._io import from_pandas
-
-        df = from_pandas(df, npartitions=1, sort=False)
+    df, *given = [_plan(one) for one in (df, *args)]
     if not isinstance(df, Plan):
         raise TypeError(f"map_overlap() takes a frame or column, not {type(df).__name__}")
     if any(isinstance(one, Plan) for one in kwargs.values()):
         raise NotImplementedError("map_overlap() does not support frames as keyword arguments; pass them by position")
-    plans = [df, *(one for one in args if isinstance(one, Plan))]
-    if not all(plan._rows.order for plan in plans):
+    if align_dataframes:
+        given = [_divided_like(df, one) if isinstance(one, Plan) else one for one in given]
+    if not df._rows.order:
         raise NotImplementedError("the row order of this frame is undefined; use sort_values or set_index first")
-    if align_dataframes and len(plans) > 1:
-        plans = _aligned(plans)
-    for plan in plans:
-        # All frames need an index of times for a duration.
-        sizes = [_size(before, "before", plan), _size(after, "after", plan)]
+    sizes = [_size(one, name, df) for one, name in ((before, "before"), (after, "after"))]
     name = str(kwargs.pop("token", None) or function_name(func))
     if meta is no_default or meta is None:
-        described = infer_meta(func, (df, *args), kwargs, False, name)
+        described = infer_meta(func, (df, *given), kwargs, False, name)
     else:
         described = given_meta(meta, df)
     call = _OverlapCall(func, described, sizes[0], sizes[1], name)
-    places = iter(range(1, len(plans)))
-    shared = shared_arguments([Part(next(places)) if isinstance(one, Plan) else one for one in args], kwargs)
+    others = [one for one in given if isinstance(one, Plan)]
+    places = iter(range(len(others)))
+    shared = shared_arguments([Part(next(places)) if isinstance(one, Plan) else one for one in given], kwargs)
 
     def tasks(frames: list[Any], count: int) -> list[Any]:
         return [Task(call, (at, count, shared, *frames), None, name) for at in range(count)]
 
-    return call_partitions(plans, described, tasks)
+    return call_partitions([df, *others], described, tasks)
 
 
-def _aligned(plans: list[Any]) -> list[Any]:
-    """Return frames with the divisions of the first one, unless they have as many partitions."""
-    first, *others = plans
-    first = first if first._rows.persisted else first.persist()
-    found = [first]
-    for one in others:
-        if one.npartitions == first.npartitions:
-            found.append(one)
-            continue
-        frame = first if hasattr(first, "divisions") else first.to_frame("v")
-        if not (frame.known_divisions and one.known_divisions):
-            raise ValueError("map_overlap() can align only frames with known divisions; use repartition")
-        found.append(one.repartition(divisions=frame.divisions))
-    return found
+def _plan(value: Any) -> Any:
+    """Return an object of pandas as a frame or column, and other values as they are."""
+    if not isinstance(value, (pd.DataFrame, pd.Series)):
+        return value
+    from ._io import from_pandas
+
+    return from_pandas(value, npartitions=1)
+
+
+def _divided_like(frame: Any, other: Any) -> Any:
+    """Return a frame or column with the divisions of another one."""
+    if not (frame.known_divisions and other.known_divisions):
+        raise ValueError(
+            "map_overlap(align_dataframes=True) requires known divisions; use set_index or sort_index first"
+        )
+    wanted, own = list(frame.divisions), other.divisions
+    wanted[0], wanted[-1] = min(wanted[0], own[0]), max(wanted[-1], own[-1])
+    return other.repartition(divisions=wanted)
 
 
 def _size(given: Any, name: str, plan: Any) -> Any:
@@ -122,8 +121,6 @@ def _size(given: Any, name: str, plan: Any) -> Any:
         if given < 0:
             raise ValueError(f"{name} must not be negative, not {given}")
         return int(given)
-    if isinstance(given, numbers.Number):
-        raise ValueError(f"{name} must be a whole number of rows, not {given!r}")
     if isinstance(given, (str, datetime.timedelta)):
         is_sorted = plan.known_divisions and is_time(plan._rows.type(plan._index[0].expr))
         if not is_sorted:
@@ -142,14 +139,14 @@ class _OverlapCall:
         self.after = after
         self.__name__ = name
 
-    def __call__(self, number: int, count: int, shared: Any, *frames: PersistedPartitions) -> Any:
+    def __call__(
+        self, number: int, count: int, shared: Any, partitions: PersistedPartitions, *others: PersistedPartitions
+    ) -> Any:
         args, kwargs = shared
-        own = frames[0].read(number)
-        if not len(own):
+        whole, before, size = self._whole(partitions, number, count)
+        if not size:
             return self.meta.schema.empty_table()
-        whole, earlier = self._with_neighbours(frames[0], own, number, count)
-        wholes = [whole, *(self._with_neighbours(one, one.read(number), number, count)[0] for one in frames[1:])]
-        args = [wholes[value.at] if type(value) is Part else value for value in args]
+        args = [self._whole(others[value.at], number, count)[0] if type(value) is Part else value for value in args]
         result = self.function(whole, *args, **kwargs)
         length = len(result) if hasattr(result, "iloc") else -1
         if length < 0 or length % len(whole):
@@ -158,17 +155,18 @@ class _OverlapCall:
                 f"them, not {length if length >= 0 else type(result).__name__}"
             )
         times = length // len(whole)
-        first = earlier * times
-        return self.meta.convert(result.iloc[first : first + len(own) * times], number)
+        first = before * times
+        return self.meta.convert(result.iloc[first : first + size * times], number)
 
-    def _with_neighbours(self, frame: PersistedPartitions, own: Any, number: int, count: int) -> tuple[Any, int]:
-        """Return a partition with the rows of its neighbours, and how many of them precede it."""
+    def _whole(self, partitions: PersistedPartitions, number: int, count: int) -> tuple[Any, int, int]:
+        """Return a partition with rows of its neighbours, the number of rows before it, and its own number of rows."""
+        own = partitions.read(number)
         if not len(own):
-            return own, 0
-        earlier = self._rows(frame, range(number - 1, -1, -1), self.before, own.index[0], True)
-        later = self._rows(frame, range(number + 1, count), self.after, own.index[-1], False)
+            return own, 0, 0
+        earlier = self._rows(partitions, range(number - 1, -1, -1), self.before, own.index[0], True)
+        later = self._rows(partitions, range(number + 1, count), self.after, own.index[-1], False)
         whole = pd.concat([*reversed(earlier), own, *later]) if earlier or later else own
-        return whole, sum(map(len, earlier))
+        return whole, sum(map(len, earlier)), len(own)
 
     @staticmethod
     def _rows(partitions: PersistedPartitions, numbers: range, size: Any, label: Any, is_before: bool) -> list[Any]:

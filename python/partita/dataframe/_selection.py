@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,9 +15,10 @@ from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey, window
 from ..plan.relation import Filter, Join, Named, Projection, Sorting, Values
 from ..plan.rewrite import distinct_keys
+from ..utils import no_default
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, label_index, sort_value
+from ._columns import RANGE, Column, label_index, sort_value
 from ._heads import compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
@@ -33,6 +35,12 @@ __all__ = ["FrameRows"]
 FRAC_MAX = 100
 #: Probability at which the tail of the Poisson distribution is cut off.
 POISSON_TAIL_MAX = 1e-12
+
+
+def level_of(column: Series, name: Any) -> Level:
+    """Return a column as a level of an index. As in pandas, integers with one step become a range."""
+    is_whole = column._rows.known_type(column._expr) == pa.int64() and column._origin is None
+    return Level(name, column._expr, column._origin, RANGE if is_whole else None)
 
 
 class FrameRows:
@@ -52,6 +60,7 @@ class FrameRows:
     _ordered_parts: Callable[[Rows], list[Named]]
     _order_over: Callable[..., list[SortKey]]
     _derived: Callable[..., DataFrame]
+    npartitions: int
 
     def query(self, expr: str, **arguments: Any) -> DataFrame:
         """Select the rows for which a condition is true, such as ``a > 1 and b == 'x' and c < @limit``.
@@ -69,18 +78,21 @@ class FrameRows:
         reject_unsupported("query", arguments)
         return self._filtered(parse_condition(cast("DataFrame", self), expr, names))
 
-    def dropna(self, how: str | None = None, subset: Any = None, thresh: int | None = None) -> DataFrame:
+    def dropna(self, how: Any = no_default, subset: Any = None, thresh: Any = no_default) -> DataFrame:
         """Drop rows with any missing value, with only missing values, or with fewer than `thresh` other values."""
         labels = [subset] if subset is not None and not isinstance(subset, (list, tuple, pd.Index)) else subset
         labels = list(self._columns if labels is None else labels)
         tests = [self._column(label).notna()._expr for label in labels]
-        if thresh is not None:
-            if how is not None:
+        if thresh is not no_default:
+            if how is not no_default:
                 raise TypeError("You cannot set both the how and thresh arguments at the same time.")
+            if thresh is None:
+                # As in pandas, no number is at least this.
+                return self._narrowed(px.literal(False))
             kinds = self._kinds()
             count = row_reduction("count", [self._columns[label] for label in labels], [kinds[one] for one in labels])
             return self._narrowed(px.comparison("ge", count, thresh))
-        how = how or "any"
+        how = "any" if how is no_default else how
         if how not in ("any", "all"):
             raise ValueError(f"dropna: how must be 'any' or 'all', not {how!r}")
         every = px.conjunction(*tests) if how == "any" or not tests else px.disjunction(*tests)
@@ -93,7 +105,19 @@ class FrameRows:
 
     @trim_traceback
     def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
-        """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows."""
+        """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        npartitions : int
+            Accepted for compatibility with Dask, up to the number of partitions; -1 are all.
+        compute : bool
+            Whether to return a pandas frame.
+        """
+        if npartitions > 1 and npartitions > self.npartitions:
+            raise ValueError(f"head: the frame has {self.npartitions} partitions, not {npartitions}")
         if compute:
             return compute_head(self, n)
         return self._first(n)
@@ -137,7 +161,8 @@ class FrameRows:
         random_state : int, optional
             Seed. The sample of a frame is then reproducible and independent of its partitions, but differs from that of
             pandas. If the row order is undefined, the hash of all values identifies a row, so equal rows are drawn
-            together. Without a seed, each computation draws other rows.
+            together. Without a seed one is chosen at random, unless the row order is undefined: then each computation draws
+            other rows.
 
         Examples
         --------
@@ -154,6 +179,8 @@ class FrameRows:
         if not 0 <= frac <= most:
             more = "" if replace else "; a larger fraction requires replace=True"
             raise ValueError(f"frac must be between 0 and {most}, not {frac!r}{more}")
+        if random_state is None and self._rows.order:
+            random_state = random.getrandbits(31)
         if random_state is None:
             lot = px.call("random")
         else:
@@ -177,7 +204,7 @@ class FrameRows:
         is_drawn = px.comparison("lt", drawn.column("__lot"), draws.column("__share"))
         found = Filter(joined, [is_drawn])
         made = self._derived(Projection(found, [Named(name, found.column(name)) for name, _ in parts]), rows)
-        made._rows.physical = False
+        made._rows.physical, made._rows.labels = False, None
         return made
 
     def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **arguments: Any) -> DataFrame:
@@ -274,7 +301,9 @@ class FrameRows:
         rows = self._rows.combine(column._rows)
         order = (SortKey(sort_value(column._expr, column._origin)), *rows.order)
         made = rows.with_changes(order=order, physical=sorted and rows.physical) if is_sorting else rows
-        levels: tuple[Level, ...] = (Level(label, column._expr, column._origin),)
+        from ._frame import DataFrame
+
+        levels: tuple[Level, ...] = (level_of(column, label),)
         if append:
             levels = (*(self._index or (Level(None, place_of(rows)),)), *levels)
             # Divisions are those of an index of one level.
@@ -298,7 +327,8 @@ class FrameRows:
         from ._frame import DataFrame
 
         columns.update(self._columns)
-        return DataFrame(self._rows, columns, (), label_index(list(columns), self._axis)[:0] if columns else self._axis)
+        rows = self._rows.with_changes(physical=self._rows.physical, numbers=self._rows.order, is_selection=False)
+        return DataFrame(rows, columns, (), label_index(list(columns), self._axis)[:0] if columns else self._axis)
 
     def sort_index(self, ascending: bool = True) -> DataFrame:
         """Sort by the index."""
@@ -344,6 +374,7 @@ class FrameRows:
         first = Sorting(every, [key.reverse for key in order] if backwards else order, max(n, 0))
         frame = self._derived(first, rows)
         frame._rows.physical = False
+        frame._rows.partitions = 1
         return frame
 
     def repartition(

@@ -139,10 +139,13 @@ class ColumnWindows:
         return self._running("min", skipna)
 
     def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> Series:
-        """Shift the values by `periods` rows."""
+        """Shift the values by `periods` rows, or the index labels by as many periods of a frequency."""
         _check_axis("shift", axis, {})
         if freq is not None:
-            raise NotImplementedError("shift() does not support freq=: it shifts values, not the index")
+            from ._labels import shifted_index
+
+            moved: Series = shifted_index(self, periods, freq)
+            return moved
         made = shifted(self, periods, self._rows.over())
         found: Series = self._like(made) if _becomes_float(self) else self._with_values(made)
         return found
@@ -200,33 +203,47 @@ class FrameWindows:
 
     _each: Callable[..., Any]
 
-    def cumsum(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
-        """Return the cumulative sums."""
-        made: DataFrame = self._each(lambda column: column.cumsum(axis, skipna, **arguments))
+    def _cumulative(self, name: str, axis: Any, skipna: bool, arguments: dict[str, Any]) -> DataFrame:
+        if is_columns_axis(name, axis):
+            reject_unsupported(name, arguments)
+            return _by_row(self, name, skipna=skipna)
+        made: DataFrame = self._each(lambda column: getattr(column, name)(0, skipna, **arguments))
         return made
+
+    def cumsum(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
+        """Return the cumulative sums of each column, or of each row."""
+        return self._cumulative("cumsum", axis, skipna, arguments)
 
     def cumprod(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
         """Return the cumulative products."""
-        made: DataFrame = self._each(lambda column: column.cumprod(axis, skipna, **arguments))
-        return made
+        return self._cumulative("cumprod", axis, skipna, arguments)
 
     def cummax(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
         """Return the cumulative maximum."""
-        made: DataFrame = self._each(lambda column: column.cummax(axis, skipna, **arguments))
-        return made
+        return self._cumulative("cummax", axis, skipna, arguments)
 
     def cummin(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
         """Return the cumulative minimum."""
-        made: DataFrame = self._each(lambda column: column.cummin(axis, skipna, **arguments))
-        return made
+        return self._cumulative("cummin", axis, skipna, arguments)
 
     def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> DataFrame:
-        """Shift the values by `periods` rows."""
+        """Shift the values by `periods` rows, or columns, or the index labels by as many periods of a frequency."""
+        if is_columns_axis("shift", axis):
+            if freq is not None:
+                raise ValueError("shift(axis=1) shifts values, not the index: it takes no freq=")
+            return _by_row(self, "shift", periods=periods)
+        if freq is not None:
+            from ._labels import shifted_index
+
+            moved: DataFrame = shifted_index(self, periods, freq)
+            return moved
         made: DataFrame = self._each(lambda column: column.shift(periods, freq, axis))
         return made
 
     def diff(self, periods: int = 1, axis: Any = 0) -> DataFrame:
-        """Return the differences from the values `periods` rows before."""
+        """Return the differences from the values `periods` rows, or columns, before."""
+        if is_columns_axis("diff", axis):
+            return _by_row(self, "diff", periods=periods)
         made: DataFrame = self._each(lambda column: column.diff(periods, axis))
         return made
 
@@ -252,6 +269,14 @@ class FrameWindows:
     def resample(self, rule: str, **arguments: Any) -> Any:
         """Group the rows by time intervals."""
         return _resample(self, rule, arguments)
+
+
+def _by_row(frame: Any, name: str, **arguments: Any) -> DataFrame:
+    """Return a method of pandas along the columns of each row, which workers call."""
+    from ._row_methods import PandasMethod, call_method
+
+    made: DataFrame = call_method(frame, PandasMethod(name, (), {"axis": 1, **arguments}), name)
+    return made
 
 
 def _rolling(of: Any, window: Any, min_periods: int | None, center: bool, arguments: dict[str, Any]) -> Any:
