@@ -306,6 +306,8 @@ class FrameRows:
         levels: tuple[Level, ...] = (level_of(column, label),)
         if append:
             levels = (*(self._index or (Level(None, place_of(rows)),)), *levels)
+            # Divisions are those of an index of one level.
+            made = made.with_changes(is_undivided=True)
         frame = DataFrame(made, columns, levels, self._axis)
         if divisions is not None or isinstance(npartitions, int):
             return frame.repartition(divisions, npartitions if divisions is None else None)
