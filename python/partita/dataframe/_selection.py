@@ -13,7 +13,7 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey, window
-from ..plan.relation import Filter, Join, Named, Projection, Sorting, Values
+from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
 from ..plan.rewrite import distinct_keys
 from ..utils import no_default
 from ._arguments import reject_unsupported
@@ -344,6 +344,10 @@ class FrameRows:
             raise ValueError(f"drop_duplicates: keep must be 'first', 'last' or False, not {keep!r}")
         labels = subset if isinstance(subset, (list, tuple, pd.Index)) else [subset]
         by = [self._column(label)._expr for label in (self._columns if subset is None else labels)]
+        is_whole = {column.expr for column in self._columns.values()} <= set(by)
+        if keep is not False and by and is_whole and not self._rows.order and not self._index:
+            # Equal rows differ in nothing, so that no window has to choose one of them.
+            return self._derived(Distinct(self._rows.project(self._ordered_parts(self._rows))), self._rows)
         if keep is False:
             number = window("count_rows", partition=by)
         else:
