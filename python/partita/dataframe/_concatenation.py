@@ -202,7 +202,7 @@ def _side_by_side(frames: Sequence[Any], ignore_index: bool, join: str, sort: bo
     made: Any = None
     for part in parts:
         start = 0 if made is None else len(made._columns)
-        # The columns are numbered until all of them are there.
+        # Until all columns are known, their labels are numbers.
         numbered = DataFrame(part._rows, dict(enumerate(part._columns.values(), start)), part._index)
         if made is None:
             made = numbered

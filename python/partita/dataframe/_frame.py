@@ -21,7 +21,7 @@ from ._base import Level, Plan
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
-from ._matching import aligned, is_aligned
+from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, index_bounds
@@ -231,6 +231,8 @@ class DataFrame(
         return super().__getattr__(name)
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
+            key = uploaded(key, self)
         if isinstance(key, Series):
             return self._filtered(key)
         if isinstance(key, DataFrame):
@@ -296,6 +298,8 @@ class DataFrame(
         if is_array(value):
             value = column_of_array(self, value)
         frame = self
+        if isinstance(value, pd.Series):
+            value = uploaded(value, self)
         if isinstance(value, Series):
             frame, value = aligned(self, value, REINDEX)
             column = value._cell

@@ -32,7 +32,7 @@ from ._reductions import (
     is_described,
     size_of,
 )
-from ._rows import Rows, place_of
+from ._rows import Labels, Rows, place_of
 from ._scalar import Scalar
 from ._series import Series, reject_categories
 from ._sql import INDEX, is_number
@@ -170,7 +170,9 @@ class GroupBy(GroupWindows):
         columns = renumbered(dict(cells), grouping)
         if not self._is_sorted:
             order = (SortKey(columns.pop(place).expr),)
-        made = DataFrame(Rows(rows.client, grouping, order, keep=rows), columns, levels, axis)
+        below = Rows(rows.client, grouping, order, keep=rows)
+        below.labels = Labels(tuple(level.expr for level in levels), True, self._is_sorted)
+        made = DataFrame(below, columns, levels, axis)
         if not self._has_unobserved or fills is None:
             return made
         return with_unobserved(made, fills, None if self._is_sorted else order[0])

@@ -35,12 +35,12 @@ from ._columns import (
 )
 from ._heads import compute_head
 from ._index_methods import IndexMethods
-from ._matching import aligned, is_aligned
+from ._matching import aligned, is_aligned, uploaded
 from ._moments import ColumnMoments
 from ._operators import Operators
 from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
-from ._rows import Rows, contains
+from ._rows import Labels, Rows, contains
 from ._scalar import Scalar
 from ._sql import INDEX, fill_condition, is_number, is_text, is_time, literal, sort_of, type_of
 from ._summary import ColumnSummary, truth
@@ -275,6 +275,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
 
     def _matched(self, other: Any) -> tuple[Series, Any]:
         """Return this column and an operand, with the rows of two columns matched by their labels."""
+        other = uploaded(other, self) if isinstance(other, pd.Series) else other
         if not isinstance(other, Series) or is_aligned(self, other):
             return self, other
         return aligned(self, other)
@@ -306,6 +307,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
         if is_array(other):
             other = column_of_array(self, other)._named(self.name)
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Series) and not is_aligned(self, other):
@@ -347,6 +350,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def _compare(self, name: str, other: Any) -> Any:
         if is_array(other):
             other = column_of_array(self, other)._named(self.name)
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Series) and not is_aligned(self, other):
@@ -406,6 +411,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return apply_to_column(self, name, inputs)
 
     def _logical(self, operator: str, other: Any) -> Any:
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
         is_whole = pa.types.is_integer(self._kind)
         if not is_whole and not pa.types.is_boolean(self._kind):
             raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
@@ -454,6 +461,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def __invert__(self) -> Series:
         if pa.types.is_boolean(self._kind):
             return self._like(px.negation(self._expr))
+        if not pa.types.is_integer(self._kind):
+            raise TypeError(f"bad operand type for unary ~: a column of {self._kind}; use a comparison")
         ones = 2**self._kind.bit_width - 1 if pa.types.is_unsigned_integer(self._kind) else -1
         return self._like(call("subtract", literal(ones, self._kind), self._expr, dtype=self._kind))
 
@@ -643,6 +652,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if isinstance(key, slice) and key.step is None and (key.start is not None or key.stop is not None):
             found: Series = self.loc[check_label_slice(key)]
             return found
+        if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
+            key = uploaded(key, self)
         if isinstance(key, Series):
             return self._from_frame(self._framed()[key])
         if isinstance(key, slice):
@@ -753,6 +764,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         order = (SortKey(made.column("v"), not ascending), ties) if sort else unsorted
         level = Level(self.name, made.column(value), self._origin)
         rows = Rows(self._client, made, order, keep=self._rows)
+        rows.labels = Labels((level.expr,), True, False)
         name = "proportion" if normalize else "count"
         return Series(rows, made.column("v"), name, (level,), derived_origin(self._origin))
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ._alignment import IDENTICAL, UNIQUE
 from ._base import Plan
 from ._columns import Column, UnknownCategories
-from ._matching import aligned
+from ._matching import aligned, uploaded
 from ._reductions import Reductions
 from ._replacement import MISSING, is_missing
 from ._sql import is_number, is_text, literal
@@ -181,6 +181,8 @@ class FrameValues:
     def _matched(self, other: Any) -> tuple[Any, Any]:
         """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
         frame: Any = self
+        if isinstance(other, pd.DataFrame):
+            other = uploaded(other, self)
         if _is_column(other):
             # As in pandas, duplicate labels of a frame and a column are an error.
             return aligned(frame, other, UNIQUE)
@@ -218,6 +220,8 @@ class FrameValues:
 
     def _compare(self, name: str, other: Any) -> DataFrame:
         frame: Any = self
+        if isinstance(other, pd.DataFrame):
+            other = uploaded(other, self)
         if hasattr(other, "_each"):
             if list(frame._columns) != list(other._columns):
                 raise ValueError("can only compare identically-labeled (both index and columns) DataFrame objects")
