@@ -5,10 +5,11 @@ from __future__ import annotations
 from .._stubs import FUNCTIONS, module_getattr
 from ..base import compute
 from . import utils
+from ._concatenation import concat
 from ._conversion import to_datetime, to_numeric, to_timedelta
 from ._frame import DataFrame
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_json, read_parquet, read_sql
-from ._merge import concat, merge, merge_asof
+from ._merge import merge, merge_asof
 from ._module_functions import isna, read_table, repartition, to_bag, to_csv, to_json, to_parquet, to_records
 from ._overlap import map_overlap
 from ._partition_functions import from_dask_array, from_delayed, from_map, map_partitions

@@ -21,7 +21,7 @@ from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
 from ._columns import regular_index, to_pandas
 from ._partition_methods import PartitionMethods
-from ._rows import Rows, new_table_name, release_after
+from ._rows import Labels, Rows, new_table_name, release_after
 from ._sql import INDEX, ORDER, ROW, literal, replace_nan
 
 if TYPE_CHECKING:
@@ -399,7 +399,17 @@ class Plan(PartitionMethods, FrameInput):
         persisted.persisted = name
         release_after(rows.client, name, persisted.identity)
         levels = tuple(level._replace(expr=table.column(f"{INDEX}{at}")) for at, level in enumerate(self._index))
+        persisted.labels = self._labels_over(levels)
+        # The table numbers the rows in their order.
+        persisted.is_selection = rows.is_selection or rows.order != rows.numbers
         return persisted, levels
+
+    def _labels_over(self, index: tuple[Level, ...]) -> Labels | None:
+        """Return what is known of the labels, for the index over another relation."""
+        known = self._rows.labels
+        if known is None or known.levels != tuple(level.expr for level in self._index):
+            return None
+        return known._replace(levels=tuple(level.expr for level in index))
 
     @property
     def npartitions(self) -> int:

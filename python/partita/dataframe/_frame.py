@@ -14,12 +14,14 @@ from ..plan.expr import Expr, SortKey, Trait, aggregate
 from ..plan.relation import Filter, Named, Projection, Relation
 from ..plan.rewrite import plain_condition, split, substitute, with_windows
 from . import _display
+from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
+from ._matching import aligned, is_aligned
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, index_bounds
@@ -247,7 +249,7 @@ class DataFrame(
     def __setitem__(self, label: Any, value: Any) -> None:
         if isinstance(label, (Series, DataFrame)):
             changed = self.mask(label, value)
-            self._rows, self._columns = changed._rows, changed._columns
+            self._become(changed)
             return
         labels = list(label) if isinstance(label, LISTS) else [label]
         if isinstance(value, DataFrame):
@@ -259,7 +261,11 @@ class DataFrame(
         frame = self
         for one, new in zip(labels, values):
             frame = frame._with_column(one, new)
-        self._rows, self._columns = frame._rows, frame._columns
+        self._become(frame)
+
+    def _become(self, other: DataFrame) -> None:
+        """Take the rows, columns and index of another frame."""
+        self._rows, self._columns, self._index, self._axis = other._rows, other._columns, other._index, other._axis
 
     def __delitem__(self, label: Any) -> None:
         self._columns = self.drop(columns=[label])._columns
@@ -270,27 +276,28 @@ class DataFrame(
         del self[item]
         return column
 
-    def _value(self, value: Any) -> tuple[Rows | None, Column]:
+    def _value(self, value: Any) -> Column:
+        """Return a Python value as a column."""
+        if pd.api.types.is_list_like(value):
+            raise NotImplementedError(
+                "cannot set a column to a list of values; use a single value, a column of this frame, or merge"
+            )
+        if isinstance(value, float) and pd.isna(value):
+            return Column(MISSING)
+        return Column(literal(value))
+
+    def _with_column(self, label: Any, value: Any) -> DataFrame:
         if callable(value):
             value = value(self)
         if isinstance(value, Scalar):
             value = value.compute()
         if is_array(value):
             value = column_of_array(self, value)
+        frame = self
         if isinstance(value, Series):
-            return value._rows, value._cell
-        if pd.api.types.is_list_like(value):
-            raise NotImplementedError(
-                "cannot set a column to a list of values; use a single value, a column of this frame, or merge"
-            )
-        if isinstance(value, float) and pd.isna(value):
-            return None, Column(MISSING)
-        return None, Column(literal(value))
-
-    def _with_column(self, label: Any, value: Any) -> DataFrame:
-        rows, column = self._value(value)
-        both = self._rows if rows is None else self._rows.combine(rows)
-        made = self._like({**self._columns, label: column}, both)
+            frame, value = aligned(self, value, REINDEX)
+        column = value._cell if isinstance(value, Series) else self._value(value)
+        made = frame._like({**frame._columns, label: column})
         if not self._columns and self._axis is not None:
             # The first label determines the type of the labels.
             made._axis = pd.Index([label], name=self._axis.name, tupleize_cols=False)[:0]
@@ -448,12 +455,16 @@ class DataFrame(
         return DataFrame(self._rows, self._columns, index, axis)
 
     def _each(self, function: Callable[[Series], Series], labels: Sequence[Any] | None = None) -> DataFrame:
-        frame, rows = dict(self._columns), self._rows
+        frame, cells = self, dict(self._columns)
         for label in self._columns if labels is None else labels:
-            made = function(self._column(label))
-            rows = rows.combine(made._rows)
-            frame[label] = made._cell
-        return self._like(frame, rows)
+            made = function(frame._column(label))
+            if not is_aligned(frame, made):
+                # The function uses other rows that are matched with these.
+                frame, made = aligned(frame._like(cells), made, REINDEX)
+                cells = dict(frame._columns)
+            frame = frame._like(frame._columns, frame._rows.combine(made._rows))
+            cells[label] = made._cell
+        return frame._like(cells)
 
     # Rows.
 
@@ -490,11 +501,14 @@ class DataFrame(
         order = self._order_over(relation, rows)
         made = Rows(rows.client, relation, order, rows.physical, rows.partitions, keep=rows)
         index = tuple(level._replace(expr=relation.column(f"{INDEX}{at}")) for at, level in enumerate(self._index))
+        made.labels, made.is_selection = self._labels_over(index), True
         return DataFrame(made, renumbered(self._columns, relation), index, self._axis)
 
     def _filtered(self, condition: Series) -> DataFrame:
         condition._check_condition()
-        return self._narrowed(condition._expr, self._rows.combine(condition._rows))
+        frame, condition = aligned(self, condition, SELECTION)
+        made: DataFrame = frame._narrowed(condition._expr, frame._rows)
+        return made
 
     def _key(self, label: Any) -> Series:
         """Return a column or an index level by name."""

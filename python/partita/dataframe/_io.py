@@ -31,7 +31,7 @@ from ._partitions import (
     parse_bytes,
     time_divisions,
 )
-from ._rows import Rows, new_table_name, release_after, typed_relation
+from ._rows import Labels, Rows, new_table_name, release_after, typed_relation
 from ._sql import INDEX, ROW, is_plain_text, replace_nan, sort_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ def from_pandas(
     else:
         bounds = [*range(0, max(len(frame), 1), chunksize), len(frame)]
     made = _upload_frame(client, frame, bounds, replicas)
+    is_ascending = frame.index.is_monotonic_increasing and not any(level.hasnans for level in _levels(frame))
+    levels = tuple(level.expr for level in made._index)
+    made._rows.labels = Labels(levels, frame.index.is_unique, is_ascending)
     return made._column("v").rename(data.name) if is_series else made
 
 

@@ -1,4 +1,4 @@
-"""Joins and concatenation of frames."""
+"""Joins of frames."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, derived_origin, renumbered
 from ._frame import DataFrame
-from ._replacement import MISSING
 from ._rows import Rows
 from ._series import Series
-from ._sql import INDEX, ORDER, is_text, sort_of, value_type
+from ._sql import INDEX, ORDER, is_text, value_type
 
-__all__ = ["concat", "merge", "merge_asof"]
+__all__ = ["merge", "merge_asof"]
 
 #: Types of joins. Semi and anti joins return rows of the left frame with, or without, a match in the right frame.
 _JOINS = ("inner", "left", "right", "outer", "cross", "leftsemi", "leftanti")
@@ -329,120 +328,6 @@ def _check_kinds(left: DataFrame, right: DataFrame, a: _Side, b: _Side, pairs: S
             raise ValueError(f"cannot merge a string key with a {y if is_text(x) else x} key; convert one with astype")
 
 
-def concat(
-    frames: Sequence[Any], axis: Any = 0, ignore_index: bool = False, join: str = "outer", **arguments: Any
-) -> Any:
-    """Concatenate frames or columns along the rows.
-
-    Parameters
-    ----------
-    frames : sequence of DataFrame or Series
-        What to concatenate. Some may be pandas objects, which are uploaded.
-    axis : {0, "index"}
-        Only concatenation of rows is supported.
-    ignore_index : bool
-        Whether the index of the result counts from 0.
-    join : {"outer", "inner"}
-        Whether the result has all columns, with missing values where a frame lacks one, or only the common columns.
-
-    Returns
-    -------
-    DataFrame or Series
-
-    Raises
-    ------
-    TypeError
-        If a column contains strings in one frame and numbers in another.
-    """
-    for name in ("interleave_partitions", "ignore_unknown_divisions", "ignore_order"):
-        arguments.pop(name, None)
-    reject_unsupported("concat", arguments)
-    frames = list(frames)
-    if axis not in (0, "index"):
-        raise NotImplementedError("concat(axis=1) is not supported; use merge or assign")
-    if not frames:
-        raise ValueError("cannot concatenate an empty list of frames")
-    if len(frames) == 1 and not ignore_index and isinstance(frames[0], (DataFrame, Series)):
-        return frames[0].copy()
-    alone = all(isinstance(one, Series) for one in frames)
-    parts = [_as_frame(one, frames, "v" if alone else None) for one in frames]
-    labels = list(dict.fromkeys(label for part in parts for label in part._columns))
-    if join == "inner":
-        labels = [label for label in labels if all(label in part._columns for part in parts)]
-    depth = len(parts[0]._index)
-    keeps = not ignore_index and all(len(part._index) == depth for part in parts)
-    parts = _with_like_columns(parts, labels, depth if keeps else 0)
-    ordered = all(part._rows.order for part in parts)
-    terms = max(len(part._rows.order) for part in parts) if ordered else 0
-    relations = []
-    for number, part in enumerate(parts):
-        named = part._levels() if keeps else []
-        for at, label in enumerate(labels):
-            has_column = label in part._columns
-            named.append(Named(f"c{at}", part._columns[label].expr if has_column else px.NULL))
-        if ordered:
-            # Number the rows, unless they are already sorted by an integer key.
-            key = part._rows.order[0]
-            is_counted = terms == 1 and part._rows.physical and pa.types.is_integer(part._rows.type(key.expr))
-            place = key.expr if is_counted else window("row_number", **part._rows.over())
-            named += [Named("__part", px.literal(number)), Named("__place", cast(place, pa.int64()))]
-        relations.append(part._rows.project(named))
-    union = relations[0] if len(relations) == 1 else Union(relations)
-    order = [SortKey(union.column(name)) for name in ("__part", "__place")] if ordered else []
-    known = [part._rows.partitions for part in parts]
-    partitions = sum(n for n in known if n is not None) if all(n is not None for n in known) else None
-    rows = Rows(parts[0]._client, union, order, partitions=partitions, keep=[part._rows for part in parts])
-    index: tuple[Level, ...] = ()
-    if keeps:
-        levels = [[part._index[at] for part in parts] for at in range(depth)]
-        index = tuple(
-            Level(
-                _one([one.name for one in level]),
-                union.column(f"{INDEX}{at}"),
-                _common_origin([one.origin for one in level]),
-            )
-            for at, level in enumerate(levels)
-        )
-    columns = {}
-    for at, label in enumerate(labels):
-        origin = _common_origin([part._columns[label].origin for part in parts if label in part._columns])
-        columns[label] = Column(union.column(f"c{at}"), origin)
-    frame = DataFrame(rows, columns, index, _common_axis(parts))
-    if alone:
-        names = {one.name for one in frames}
-        return frame["v"].rename(names.pop() if len(names) == 1 else None)
-    return frame
-
-
-def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int) -> list[DataFrame]:
-    """Convert categorical columns whose categories differ between the frames to plain values.
-
-    Raises
-    ------
-    TypeError
-        If a column contains strings in one frame and numbers in another.
-    """
-    parts = list(parts)
-    for place in [*((False, label) for label in labels), *((True, at) for at in range(depth))]:
-        having = [at for at, part in enumerate(parts) if place[0] or place[1] in part._columns]
-        origins = [_key_origin(parts[at], *place) for at in having]
-        for at, origin in zip(having, origins):
-            if isinstance(origin, pd.CategoricalDtype) and any(one != origin for one in origins):
-                parts[at] = _plain(parts[at], *place)
-    for part in parts:
-        # Resolve the types of all columns with one request.
-        part._kinds()
-    for label in labels:
-        columns = [part._column(label) for part in parts if label in part._columns]
-        sorts = {sort_of(one._kind) for one in columns if one._expr is not MISSING and not pa.types.is_null(one._kind)}
-        if len(sorts) > 1:
-            found = " and ".join(sorted(sorts))
-            raise TypeError(
-                f"cannot concatenate column {label!r} of {found}; convert the columns to one type with astype"
-            )
-    return parts
-
-
 def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
     """Convert a column to a frame. A pandas object is uploaded to the cluster of the others."""
     if isinstance(one, (pd.DataFrame, pd.Series)):
@@ -463,10 +348,6 @@ def _common_axis(frames: Sequence[DataFrame]) -> pd.Index | None:
     """Return the name and type of the column labels of several frames, if all agree."""
     axes = [frame.columns[:0] for frame in frames]
     return axes[0] if all(one.dtype == axes[0].dtype and one.names == axes[0].names for one in axes) else None
-
-
-def _one(names: Sequence[Any]) -> Any:
-    return names[0] if all(name == names[0] for name in names) else None
 
 
 def _common_origin(origins: Sequence[Any]) -> Any:

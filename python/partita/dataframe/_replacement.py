@@ -15,7 +15,9 @@ from ..plan import expr as px
 from ..plan.dtype import DType
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
+from ._alignment import REINDEX
 from ._columns import origin_of
+from ._matching import aligned, is_aligned
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 
@@ -64,7 +66,9 @@ class ColumnReplacement:
         if isinstance(value, Scalar):
             value = value.compute()
         if _is_column(value):
-            return self._filled(call("coalesce", self._compatible(value), value._expr), self._with(value))
+            own, value = aligned(self, value, REINDEX)
+            filled: Series = own._filled(call("coalesce", own._compatible(value), value._expr))
+            return filled
         if not self._takes(type_of(value), value) and self._expr is not MISSING:
             # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
             why = (
@@ -112,8 +116,10 @@ class ColumnReplacement:
                 "assign an array as a column first"
             )
         condition._check_condition()
-        rows = self._with(condition)
         other = self._held(other.compute() if isinstance(other, Scalar) else other)
+        if not is_aligned(self, condition) or (_is_column(other) and not is_aligned(self, other)):
+            return self._replace_where_aligned(condition, other, keep)
+        rows = self._with(condition)
         origin = self._origin
         if _is_column(other):
             rows, value = rows.combine(other._rows), other._expr
@@ -132,6 +138,16 @@ class ColumnReplacement:
         if not isinstance(value, (float, np.floating)) or not pa.types.is_integer(self._kind):
             return value
         return int(value) if float(value).is_integer() and abs(value) <= EXACT_MAX else value
+
+    def _replace_where_aligned(self, condition: Series, other: Any, keep: bool) -> Series:
+        """Replace values by those of columns of other rows, which are matched by their labels."""
+        own, condition = aligned(self, condition, REINDEX)
+        if _is_column(other):
+            own, other = aligned(own, other, REINDEX)
+            # The condition is a column of the rows before.
+            own, condition = aligned(own, condition, REINDEX)
+        made: Series = own._replace_where(condition, other, keep)
+        return made
 
     def _kind_with(self, *values: Any) -> DType:
         """Return the type of a column of its own and these values if it is the own type; None if it is not known."""

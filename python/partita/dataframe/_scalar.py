@@ -42,6 +42,9 @@ class Scalar(FrameInput):
     0.5
     """
 
+    #: A single value has no labels.
+    known_divisions = False
+
     def __init__(self, rows: Rows, expr: Expr, kind: Any = None, missing: Any = float("nan")) -> None:
         self._rows = rows
         self._expr = expr

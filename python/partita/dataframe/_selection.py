@@ -204,7 +204,7 @@ class FrameRows:
         is_drawn = px.comparison("lt", drawn.column("__lot"), draws.column("__share"))
         found = Filter(joined, [is_drawn])
         made = self._derived(Projection(found, [Named(name, found.column(name)) for name, _ in parts]), rows)
-        made._rows.physical = False
+        made._rows.physical, made._rows.labels = False, None
         return made
 
     def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **arguments: Any) -> DataFrame:
@@ -293,7 +293,8 @@ class FrameRows:
         from ._frame import DataFrame
 
         columns.update(self._columns)
-        return DataFrame(self._rows, columns, (), label_index(list(columns), self._axis)[:0] if columns else self._axis)
+        rows = self._rows.with_changes(physical=self._rows.physical, numbers=self._rows.order, is_selection=False)
+        return DataFrame(rows, columns, (), label_index(list(columns), self._axis)[:0] if columns else self._axis)
 
     def sort_index(self, ascending: bool = True) -> DataFrame:
         """Sort by the index."""

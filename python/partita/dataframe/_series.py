@@ -13,10 +13,11 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ..plan import expr as px
 from ..plan import wire
-from ..plan.expr import Expr, SortKey, aggregate, call, case, window
+from ..plan.expr import Expr, SortKey, Trait, aggregate, call, case, window
 from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
 from . import _expressions as ex
+from ._alignment import IDENTICAL
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
@@ -33,13 +34,14 @@ from ._columns import (
 )
 from ._heads import compute_head
 from ._index_methods import IndexMethods
+from ._matching import aligned, is_aligned
 from ._moments import ColumnMoments
 from ._operators import Operators
 from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
-from ._rows import Rows
+from ._rows import Rows, contains
 from ._scalar import Scalar
-from ._sql import INDEX, is_number, is_text, is_time, literal, sort_of, type_of
+from ._sql import INDEX, fill_condition, is_number, is_text, is_time, literal, sort_of, type_of
 from ._summary import ColumnSummary, truth
 from ._text import check_integers, text_of
 from ._window_methods import ColumnWindows
@@ -246,13 +248,24 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if name is not None and not drop:
             return self._named(name).reset_index()
         if drop:
-            return Series(self._rows, self._expr, self.name, (), self._origin)
+            return self._from_frame(self._framed().reset_index(drop=True))
         return self.to_frame().reset_index()
 
     # Operators.
 
     def _with(self, other: Series) -> Rows:
         return self._rows.combine(other._rows)
+
+    def _become(self, other: Series) -> None:
+        """Take the rows, values, index and name of another column."""
+        self._rows, self._expr, self._index = other._rows, other._expr, other._index
+        self.name, self._origin = other.name, other._origin
+
+    def _matched(self, other: Any) -> tuple[Series, Any]:
+        """Return this column and an operand, with the rows of two columns matched by their labels."""
+        if not isinstance(other, Series) or is_aligned(self, other):
+            return self, other
+        return aligned(self, other)
 
     def _name_with(self, other: Any) -> Any:
         return self.name if not isinstance(other, Series) or other.name == self.name else None
@@ -275,6 +288,9 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             other = column_of_array(self, other)._named(self.name)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
+        if isinstance(other, Series) and not is_aligned(self, other):
+            own, theirs = aligned(self, other)
+            return own._operate(name, theirs, swapped)
         if isinstance(other, Scalar):
             other = other.compute()
         if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
@@ -287,7 +303,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         style = ex.style_of(None if swapped else self._origin, origin)
         if isinstance(other, Series):
             rows, origin = self._with(other), derived_origin(self._origin, other._origin)
-            style = ex.style_of(self._origin, other._origin)
+            style = self._style_with(name, other)
             right = (other._expr, other._kind)
         elif swapped:
             right = ex.operand(other, like)
@@ -297,11 +313,25 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         made = ex.arithmetic(name, *sides[0], *sides[1], style, ex.is_bounded(other))
         return self._like(made, rows, self._name_with(other), origin)
 
+    def _style_with(self, name: str, other: Series) -> str:
+        """Return whose integer arithmetic applies to two columns."""
+        if name in ("add", "sub", "mul") and getattr(self._rows.identity, "adds_missing", False):
+            if name != "sub" and pa.types.is_boolean(self._kind) and pa.types.is_boolean(other._kind):
+                raise NotImplementedError(
+                    f"{name} of boolean columns of different frames is not supported; use & and |, or astype(int)"
+                )
+            # Where labels are missing, pandas converts integers to floats, which do not wrap around.
+            return "arrow"
+        return ex.style_of(self._origin, other._origin)
+
     def _compare(self, name: str, other: Any) -> Any:
         if is_array(other):
             other = column_of_array(self, other)._named(self.name)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
+        if isinstance(other, Series) and not is_aligned(self, other):
+            own, theirs = aligned(self, other, IDENTICAL)
+            return own._compare(name, theirs)
         if isinstance(other, Scalar):
             other = other.compute()
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
@@ -361,6 +391,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
         # Bitwise operators of integers.
         function = {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator] if is_whole else operator
+        if isinstance(other, Series) and not is_aligned(self, other):
+            return self._logical_of_others(operator, other)
         if isinstance(other, Series):
             made = _logical_call(function, self._expr, other._expr)
             origin = derived_origin(self._origin, other._origin)
@@ -368,6 +400,23 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if is_whole and isinstance(other, numbers.Integral):
             return self._like(call(function, self._expr, ex.operand(int(other), self._kind)[0]))
         return self._like(_logical_call(function, self._expr, literal(other)))
+
+    def _logical_of_others(self, operator: str, other: Series) -> Any:
+        """Apply a logical operator to columns of different rows.
+
+        As in pandas, the result is false where this column has no row, and the other one is false where it has none.
+        """
+        if pa.types.is_integer(self._kind) or pa.types.is_integer(other._kind):
+            # As bits of integers, missing values have no meaning.
+            own, theirs = aligned(self, other, IDENTICAL)
+            return own._logical(operator, theirs)
+        own, theirs = aligned(self, other)
+        if not is_masked(derived_origin(own._origin, theirs._origin)):
+            theirs = theirs._like(fill_condition(theirs._expr))
+        made = own._logical(operator, theirs)
+        if is_masked(made._origin):
+            return made
+        return made._with_values(px.conjunction(px.not_null(own._expr), made._expr))
 
     def __and__(self, other: Any) -> Series:
         return self._logical("and", other)
@@ -633,11 +682,24 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         """Sort by the index."""
         return self._from_frame(self._framed().sort_index(ascending))
 
-    def unique(self) -> Series:
-        """Return the distinct values, in undefined order."""
-        distinct = Distinct(self._projected("v"))
+    def unique(self, **arguments: Any) -> Series:
+        """Return the distinct values.
+
+        They are in the order of their first rows if a single sort key numbers the rows, as for uploaded frames; otherwise
+        their order is undefined.
+        """
+        reject_unsupported("unique", arguments)
+        order = self._rows.order
         made = Index if isinstance(self, Index) else Series
-        return made(Rows(self._client, distinct, keep=self._rows), distinct.column("v"), self.name, (), self._origin)
+        if len(order) != 1 or order[0].is_descending or contains([self._expr, order[0].expr], Trait.WINDOW):
+            distinct: Relation = Distinct(self._projected("v"))
+            rows = Rows(self._client, distinct, keep=self._rows)
+        else:
+            every = self._rows.project([Named("v", self._expr), Named("o", order[0].expr)])
+            first = Named("first", aggregate("min", every.column("o")))
+            distinct = Grouping(every, [Named("v", every.column("v"))], [first])
+            rows = Rows(self._client, distinct, [SortKey(distinct.column("first"))], keep=self._rows)
+        return made(rows, distinct.column("v"), self.name, (), self._origin)
 
     def _projected(self, name: builtins.str, dropna: bool = False) -> Relation:
         """Return the relation of the values, under a name, with or without missing ones."""
@@ -703,6 +765,10 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         self.to_frame()._publish(client, name, override)
 
 
+#: Reductions of columns that an index of pandas lacks. One of times has some of them.
+_NOT_OF_INDEXES = frozenset(("idxmax", "idxmin", "mean", "median", "prod", "product", "std", "sum", "var"))
+
+
 class Index(IndexMethods, Series):  # type: ignore[misc]
     """A lazy index."""
 
@@ -711,6 +777,11 @@ class Index(IndexMethods, Series):  # type: ignore[misc]
         if not name.startswith("_") and is_time(self._kind) and hasattr(pd.DatetimeIndex, name):
             return getattr(self.dt, name)
         return super().__getattr__(name)
+
+    def __getattribute__(self, name: builtins.str) -> Any:
+        if name in _NOT_OF_INDEXES and not is_time(object.__getattribute__(self, "_kind")):
+            raise AttributeError(f"'Index' object has no attribute {name!r}")
+        return super().__getattribute__(name)
 
     def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
         made = super()._like(expr, rows, name, origin)

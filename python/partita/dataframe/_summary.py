@@ -16,9 +16,11 @@ from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named, Projection, Relation
 from ..plan.rewrite import distinct_keys
+from ._alignment import INNER
 from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
+from ._matching import aligned
 from ._reductions import (
     REDUCTIONS,
     Reductions,
@@ -63,7 +65,8 @@ class ColumnSummary:
         reject_unsupported(name, arguments)
         if is_columns_axis(name, axis):
             raise ValueError(f"{name}: axis must be 0 for a column, not {axis!r}")
-        if numeric_only and not is_number(self._kind):
+        # Times compute it without numbers, as in pandas.
+        if numeric_only and not (is_number(self._kind) or pa.types.is_temporal(self._kind)):
             raise TypeError(f"cannot compute {name} of a column of {self._kind} with numeric_only=True")
         return self._reduced(aggregate(name, self._expr, self._kind, origin=self._origin, **how))
 
@@ -151,11 +154,13 @@ class ColumnSummary:
 
     def cov(self, other: Series) -> Scalar:
         """Return the covariance with another column."""
-        return Scalar(self._with(other), aggregated("covar_samp", self._expr, other._expr))
+        own, theirs = aligned(self, other, INNER)
+        return Scalar(own._rows, aggregated("covar_samp", own._expr, theirs._expr))
 
     def corr(self, other: Series) -> Scalar:
         """Return the correlation with another column."""
-        return Scalar(self._with(other), aggregated("corr", self._expr, other._expr))
+        own, theirs = aligned(self, other, INNER)
+        return Scalar(own._rows, aggregated("corr", own._expr, theirs._expr))
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, or several for a list of names."""

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ._alignment import IDENTICAL, UNIQUE
 from ._base import Plan
+from ._columns import Column
+from ._matching import aligned
 from ._reductions import Reductions
-from ._replacement import is_missing
-from ._sql import is_number, is_text
+from ._replacement import MISSING, is_missing
+from ._sql import is_number, is_text, literal
 
 if TYPE_CHECKING:
-    from ._columns import Column
     from ._frame import DataFrame
     from ._series import Series
 
@@ -73,6 +75,9 @@ class FrameValues:
             known = value if not isinstance(value, Reductions) else value._all()
             labels = [label for label in dict(known) if label in self._columns]
             return self._each(lambda column: column.fillna(known[column.name]), labels)
+        if hasattr(value, "_each"):
+            labels = [label for label in value._columns if label in self._columns]
+            return self._each(lambda column: column.fillna(value._column(column.name)), labels)
         return self._each(lambda column: column.fillna(_operand_for(value, column)))
 
     def isna(self) -> DataFrame:
@@ -136,12 +141,13 @@ class FrameValues:
     def where(self, cond: Any, other: Any = None) -> DataFrame:
         """Keep the values where the condition is true, and replace the others. Functions get this frame."""
         cond, other = (one(self) if callable(one) else one for one in (cond, other))
-        return self._each(lambda column: column.where(_operand_for(cond, column), _operand_for(other, column)))
+        return self._each(lambda column: column.where(_condition_for(cond, column), _value_for(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
         """Replace the values where the condition is true. Functions get this frame."""
         cond, other = (one(self) if callable(one) else one for one in (cond, other))
-        return self._each(lambda column: column.mask(_operand_for(cond, column), _operand_for(other, column)))
+        # Where the condition has no column, all values are replaced.
+        return self._each(lambda column: column.mask(_condition_for(cond, column, True), _value_for(other, column)))
 
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
         if axis not in (None, 0, 1, "index", "columns"):
@@ -158,6 +164,20 @@ class FrameValues:
                 f"with this one use .{name}(column, axis=0)"
             )
 
+    def _matched(self, other: Any) -> tuple[Any, Any]:
+        """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
+        frame: Any = self
+        if _is_column(other):
+            # As in pandas, duplicate labels of a frame and a column are an error.
+            return aligned(frame, other, UNIQUE)
+        if not hasattr(other, "_each"):
+            return frame, other
+        frame, other = aligned(frame, other)
+        if list(frame._columns) == list(other._columns):
+            return frame, other
+        labels = frame.columns.join(other.columns, how="outer")
+        return _with_columns(frame, labels), _with_columns(other, labels)
+
     def _fill_both(self, other: Any, fill_value: Any) -> tuple[DataFrame, Any]:
         if _is_column(other) or isinstance(other, (pd.Series, dict, Reductions)):
             # As in pandas.
@@ -170,19 +190,46 @@ class FrameValues:
         return left, other._each(lambda column: column._fill_both(self._column(column.name), fill_value)[0])
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
-        return self._each(lambda column: column._operate(name, _operand_for(other, column), swapped))
+        frame, other = self._matched(other)
+
+        def operate(column: Any) -> Any:
+            operand = _operand_for(other, column)
+            if MISSING in (column._expr, getattr(operand, "_expr", None)):
+                # The column of one of the frames: its values have no counterpart.
+                return column._like(MISSING, origin=None)
+            return column._operate(name, operand, swapped)
+
+        made: DataFrame = frame._each(operate)
+        return made
 
     def _compare(self, name: str, other: Any) -> DataFrame:
-        return self._each(lambda column: column._compare(name, _operand_for(other, column)))
+        frame: Any = self
+        if hasattr(other, "_each"):
+            if list(frame._columns) != list(other._columns):
+                raise ValueError("can only compare identically-labeled (both index and columns) DataFrame objects")
+            frame, other = aligned(frame, other, IDENTICAL)
+        made: DataFrame = frame._each(lambda column: column._compare(name, _operand_for(other, column)))
+        return made
 
     def _logical(self, operator: str, other: Any) -> DataFrame:
-        return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
+        if not hasattr(other, "_each"):
+            return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
+        frame: Any = self
+        if list(frame._columns) != list(other._columns):
+            raise NotImplementedError("&, | and ^ of frames with different columns are not supported; use align first")
+        columns = {label: frame._column(label)._logical(operator, other._column(label)) for label in frame._columns}
+        return joined_columns(columns, frame)
 
     def __and__(self, other: Any) -> DataFrame:
         return self._logical("and", other)
 
     def __or__(self, other: Any) -> DataFrame:
         return self._logical("or", other)
+
+    def __xor__(self, other: Any) -> DataFrame:
+        return self._logical("ne", other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> DataFrame:
         return self._each(lambda column: ~column)
@@ -193,9 +240,51 @@ class FrameValues:
     __abs__ = abs
 
     def _apply_ufunc(self, name: str, inputs: tuple[Any, ...]) -> DataFrame:
-        return self._each(
-            lambda column: column._apply_ufunc(name, tuple(_operand_for(value, column) for value in inputs))
+        frame: Any = self
+        others = []
+        for value in inputs:
+            if hasattr(value, "_each") and value is not self:
+                frame, value = frame._matched(value)
+            others.append(frame if value is self else value)
+        made: DataFrame = frame._each(
+            lambda column: column._apply_ufunc(name, tuple(_operand_for(value, column) for value in others))
         )
+        return made
+
+
+def joined_columns(columns: dict[Any, Any], like: Any) -> DataFrame:
+    """Return a frame of columns that are over the same rows, with the column labels of another frame."""
+    rows = None
+    for column in columns.values():
+        rows = column._rows if rows is None else rows.combine(column._rows)
+    if rows is None:
+        made: DataFrame = like
+        return made
+    first = next(iter(columns.values()))
+    cells = {label: column._cell for label, column in columns.items()}
+    joined: DataFrame = type(like)(rows, cells, first._index, like._axis)
+    return joined
+
+
+def _with_columns(frame: Any, labels: pd.Index) -> Any:
+    """Return a frame with these columns, of which those that it lacks have no values."""
+    made = frame._like({label: frame._columns.get(label, Column(MISSING)) for label in labels})
+    made._axis = labels[:0]
+    return made
+
+
+def _condition_for(cond: Any, column: Series, is_kept: bool = False) -> Any:
+    """Return the condition for a column; for one that a frame of conditions lacks, a value."""
+    if hasattr(cond, "_each") and column.name not in cond._columns:
+        return column._like(literal(is_kept), origin=None)
+    return _operand_for(cond, column)
+
+
+def _value_for(other: Any, column: Series) -> Any:
+    """Return the replacement for a column; none for one that a frame lacks."""
+    if hasattr(other, "_each") and column.name not in other._columns:
+        return None
+    return _operand_for(other, column)
 
 
 def _is_column(other: Any) -> bool:
