@@ -58,7 +58,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// A layout of so many partitions, or with these values between them.
+    /// A layout of this number of partitions, or with these values between them.
     ///
     /// # Errors
     /// If there are too many or too few, or both are given.
