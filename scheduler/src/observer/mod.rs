@@ -186,6 +186,8 @@ fn must_arrive(what: &Observation) -> bool {
         | Observation::JobEnded { .. }
         | Observation::Note(_)
         | Observation::Tables(_)
+        | Observation::Array(_)
+        | Observation::RunsAgain { .. }
         | Observation::Gap { .. } => true,
     }
 }
