@@ -58,6 +58,26 @@ pub(crate) struct Layout {
     pub(crate) splits: Option<Vec<String>>,
 }
 
+impl Layout {
+    /// A layout of so many partitions, or with these values between them.
+    ///
+    /// # Errors
+    /// If there are too many or too few, or both are given.
+    pub(crate) fn new(
+        partitions: Option<usize>,
+        splits: Option<Vec<String>>,
+    ) -> Result<Self, String> {
+        let is_possible = |count: usize| (1..=LAYOUT_PARTITIONS_MAX).contains(&count);
+        let count = partitions.or(splits.as_ref().map(|splits| splits.len() + 1));
+        if partitions.is_some() && splits.is_some() || !count.is_none_or(is_possible) {
+            return Err(format!(
+                "invalid layout of a table; use partitions= from 1 to {LAYOUT_PARTITIONS_MAX}, or the values that separate the partitions"
+            ));
+        }
+        Ok(Layout { partitions, splits })
+    }
+}
+
 /// What the statement asks for; none if the table is there and that is all right.
 pub(crate) fn understand(
     catalog: &Catalog,

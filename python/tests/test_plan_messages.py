@@ -1,7 +1,8 @@
-"""SQL of plans. No cluster is needed."""
+"""Plans as text for people and as messages for the scheduler. No cluster is needed."""
 
 import datetime
 import decimal
+import json
 import time
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 
 from partita.plan import expr as px
 from partita.plan.expr import Column, Frame, Literal, SortKey, aggregate, call, case, cast, comparison, window
+from partita.plan.layers import layered
 from partita.plan.relation import (
     Distinct,
     Files,
@@ -23,13 +25,14 @@ from partita.plan.relation import (
     Union,
     Values,
 )
-from partita.plan.sql import quote, source, statement
+from partita.plan.text import outline, tree
+from partita.plan.wire import Request
 
 A, B = Column("a", pa.int64()), Column("b", pa.float64())
 ROWS = Table("t", {"a": pa.int64(), "b": pa.float64(), "c": pa.int64()})
 #: Operations of a long chain.
 STEPS = 1000
-#: Time limit of writing a long chain. Work that is not linear would take minutes.
+#: Time limit of encoding a long chain. Work that is not linear would take minutes.
 SECONDS_MAX = 5
 
 
@@ -87,29 +90,41 @@ def test_literals(value, dtype, sql):
     assert str(Literal(value, dtype)) == sql
 
 
-def select(*outputs, rows=ROWS):
-    return statement(Projection(rows, [Named(f"c{at}", one) for at, one in enumerate(outputs)]))
+def projection(*outputs, rows=ROWS):
+    return Projection(rows, [Named(f"c{at}", one) for at, one in enumerate(outputs)])
+
+
+def steps(relation):
+    """Return the text of the relations that compute a relation, each after its inputs."""
+    return [str(one).partition("\n")[0] for one in layered(relation)]
+
+
+def message(relation):
+    """Return the message of a relation."""
+    found = Request(relation).encoded()
+    return json.loads(found[found.index(b'{"text') :])
 
 
 def test_simple_values_are_repeated():
-    assert select(A + 1, (A + 1) * 2) == 'SELECT ("a" + 1) AS "c0", (("a" + 1) * 2) AS "c1" FROM "t"'
+    made = projection(A + 1, (A + 1) * 2)
+    assert steps(made) == ["table t", 'project "c0" = ("a" + 1), "c1" = (("a" + 1) * 2)']
 
 
 def test_values_that_are_used_twice_become_columns():
     shared = (A + B) * 2
-    assert select(shared * shared, B) == (
-        'SELECT ("__shared_0" * "__shared_0") AS "c0", "b" AS "c1" '
-        'FROM (SELECT "b", (("a" + "b") * 2) AS "__shared_0" FROM "t")'
-    )
+    assert steps(projection(shared * shared, B))[1:] == [
+        'project "b", "__shared_0" = (("a" + "b") * 2)',
+        'project "c0" = ("__shared_0" * "__shared_0"), "c1" = "b"',
+    ]
 
 
-def test_length_is_linear_in_the_nodes():
+def test_size_is_linear_in_the_nodes():
     made = A
     for _ in range(STEPS):
         made = made + made + 1
     started = time.monotonic()
-    sql = select(made)
-    assert len(sql) < 100 * STEPS and time.monotonic() - started < SECONDS_MAX
+    size = len(Request(projection(made)).encoded())
+    assert size < 200 * STEPS and time.monotonic() - started < SECONDS_MAX
 
 
 def test_nested_conditions_are_layers():
@@ -118,15 +133,14 @@ def test_nested_conditions_are_layers():
     for at in range(STEPS):
         made = case([(comparison("lt", B, at), at)], made)
     started = time.monotonic()
-    sql = select(made)
-    assert sql.count("FROM (SELECT") == STEPS // 2 - 1 and time.monotonic() - started < SECONDS_MAX
+    assert len(layered(projection(made))) == STEPS // 2 + 1 and time.monotonic() - started < SECONDS_MAX
 
 
 def test_deep_expressions_are_layers():
     made = A
     for _ in range(STEPS):
         made = made + 1
-    assert max(len(part) - len(part.lstrip("(")) for part in select(made).split("SELECT ")) < 50
+    assert max(step.count("(") for step in steps(projection(made))) < 50
 
 
 def test_expressions_that_are_too_deep():
@@ -134,67 +148,117 @@ def test_expressions_that_are_too_deep():
     for _ in range(2 * STEPS):
         made = made + 1
     with pytest.raises(ValueError, match="more than 1500 levels; persist"):
-        select(made)
+        layered(projection(made))
 
 
 def test_windows_within_windows():
     running = window("sum", A, order=[SortKey(B)], frame=px.SO_FAR)
     again = window("max", running + 1, order=[SortKey(B)])
     inner = 'sum("a") OVER (ORDER BY "b" ASC NULLS LAST ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)'
-    assert select(again) == (
-        'SELECT max("__shared_0") OVER (ORDER BY "b" ASC NULLS LAST) AS "c0" '
-        f'FROM (SELECT "b", ({inner} + 1) AS "__shared_0" FROM "t")'
-    )
+    assert steps(projection(again))[1:] == [
+        f'project "b", "__shared_0" = ({inner} + 1)',
+        'project "c0" = max("__shared_0") OVER (ORDER BY "b" ASC NULLS LAST)',
+    ]
 
 
 def test_windows_in_conditions():
     number = window("row_number", order=[SortKey(B)])
-    assert statement(Filter(ROWS, [comparison("eq", number, 1)])) == (
-        'SELECT "a" AS "a", "b" AS "b", "c" AS "c" FROM (SELECT "a", "b", "c", '
-        '(row_number() OVER (ORDER BY "b" ASC NULLS LAST) = 1) AS "__shared_0" FROM "t") WHERE "__shared_0"'
-    )
+    assert steps(Filter(ROWS, [comparison("eq", number, 1)]))[1:] == [
+        'project "a", "b", "c", "__shared_0" = (row_number() OVER (ORDER BY "b" ASC NULLS LAST) = 1)',
+        'filter "__shared_0"',
+        'project "a", "b", "c"',
+    ]
 
 
 def test_windows_over_filtered_rows():
     """Window functions above a filter are those of the rows that remain."""
     rows = Filter(ROWS, [comparison("lt", A, 0)])
     number = window("row_number", order=[SortKey(B)])
-    assert select(number, rows=rows).endswith('FROM "t" WHERE ("a" < 0)')
-    again = select(window("sum", number + 1, order=[SortKey(B)]), rows=rows)
-    assert again.endswith('FROM (SELECT "b" AS "b" FROM "t" WHERE ("a" < 0)))')
+    again = steps(projection(window("sum", number + 1, order=[SortKey(B)]), rows=rows))
+    assert again[1] == 'filter ("a" < 0)' and len(again) == 4
 
 
 def test_windows_in_reductions():
     running = window("sum", A, order=[SortKey(B)])
     made = Grouping(ROWS, [Named("k", Column("c"))], [Named("v", aggregate("max", running))])
-    assert statement(made).endswith('AS "__shared_0" FROM "t") GROUP BY 1')
+    assert steps(made)[-1] == 'group by "k" = "c": "v" = max("__shared_0")'
 
 
-def test_groupings():
-    rows = Filter(ROWS, [px.not_null(A)])
-    made = Grouping(rows, [Named("k", A)], [Named("v", aggregate("sum", B))])
-    assert statement(made) == 'SELECT "a" AS "k", sum("b") AS "v" FROM "t" WHERE ("a" IS NOT NULL) GROUP BY 1'
-    assert statement(Grouping(ROWS, (), [Named("n", aggregate("count_rows"))])) == 'SELECT count(*) AS "n" FROM "t"'
+def test_values_of_relations_come_before_their_use():
+    mean = Grouping(ROWS, (), [Named("m", aggregate("avg", A))])
+    made = Filter(ROWS, [comparison("lt", A, px.Subquery(mean))])
+    plan = message(made)["plan"]
+    assert [next(iter(one)) for one in plan["relations"]] == ["table", "group", "filter"]
+    assert {"value": 1} in plan["expressions"]
 
 
-def test_orders():
-    rows = Projection(ROWS, [Named("x", A), Named("k", B)])
-    ordered = Sorting(rows, [SortKey(rows.column("k"), True)], 5)
-    inner = '(SELECT "a" AS "x", "b" AS "k" FROM "t")'
-    assert statement(ordered) == f'SELECT * FROM {inner} ORDER BY "k" DESC NULLS LAST LIMIT 5'
-    # A selection may leave out the columns of the order.
-    selected = Projection(ordered, [Named("x", rows.column("x"))])
-    assert statement(selected) == f'SELECT "x" FROM {inner} ORDER BY "k" DESC NULLS LAST LIMIT 5'
+def test_messages():
+    rows = Filter(ROWS, [comparison("lt", A, 0)])
+    made = Grouping(rows, [Named("k", A)], [Named("v", aggregate("sum", B, where=px.not_null(A)))])
+    found = message(Sorting(made, [SortKey(made.column("k"), True)], 5))
+    assert found == {
+        "text": "t | filter | group by k: v | sort by k | first 5",
+        "purpose": "rows",
+        "plan": {
+            "types": ["Int64"],
+            "expressions": [
+                {"column": "a"},
+                {"literal": [0, 0]},
+                {"call": ["lt", [0, 1]]},
+                {"column": "b"},
+                {"call": ["is_not_null", [0]]},
+                {
+                    "aggregate": {
+                        "function": "sum",
+                        "arguments": [3],
+                        "order": [],
+                        "condition": 4,
+                        "distinct": False,
+                    }
+                },
+                {"column": "k"},
+            ],
+            "relations": [
+                {"table": "t"},
+                {"filter": [0, [2]]},
+                {"group": [1, [["k", 0]], [["v", 5]]]},
+                {"sort": [2, [[6, True, False]], 5]},
+            ],
+        },
+    }
 
 
-def test_shared_relations_are_written_once():
+@pytest.mark.parametrize(
+    ("value", "dtype", "found"),
+    [
+        (None, pa.null(), ["Null", None]),
+        (True, pa.bool_(), ["Boolean", True]),
+        (2**63, pa.uint64(), ["UInt64", 2**63]),
+        (0.1, pa.float64(), ["Float64", "0.1"]),
+        (float("-inf"), pa.float32(), ["Float32", "-inf"]),
+        ("it's", pa.string(), ["Utf8", "it's"]),
+        (decimal.Decimal("1E+3"), pa.decimal128(4, 0), ["Decimal128(4, 0)", "1000"]),
+        (datetime.date(2024, 2, 29), pa.date32(), ["Date32", "2024-02-29"]),
+        (7, pa.timestamp("ms", "UTC"), ['Timestamp(Millisecond, Some("UTC"))', 7]),
+    ],
+)
+def test_values_in_messages(value, dtype, found):
+    """Values other than integers are strings, which keep all of their digits."""
+    plan = message(projection(Literal(value, dtype)))["plan"]
+    assert [plan["types"][0], plan["expressions"][0]["literal"][1]] == found
+
+
+def test_shared_relations_are_sent_once():
     rows = Filter(ROWS, [comparison("lt", A, 0)])
     left, right = Projection(rows, [Named("x", A)]), Projection(rows, [Named("y", B)])
-    assert statement(Join(left, right, "inner", [(left.column("x"), right.column("y"))])) == (
-        'WITH "__relation_0" AS (SELECT * FROM "t" WHERE ("a" < 0)) '
-        'SELECT * FROM (SELECT "a" AS "x" FROM "__relation_0") INNER JOIN (SELECT "b" AS "y" FROM "__relation_0") '
-        'ON ("x" IS NOT DISTINCT FROM "y")'
-    )
+    joined = Join(left, right, "inner", [(left.column("x"), right.column("y"))])
+    assert [next(iter(one)) for one in message(joined)["plan"]["relations"]] == [
+        "table",
+        "filter",
+        "project",
+        "project",
+        "join",
+    ]
 
 
 def test_nested_self_joins_are_linear():
@@ -204,18 +268,25 @@ def test_nested_self_joins_are_linear():
         right = Projection(rows, [Named("r", rows.column("a"))])
         joined = Join(left, right, "inner", [(left.column("l"), right.column("r"))])
         rows = Projection(joined, [Named("a", joined.column("l") + at)])
-    assert len(statement(rows)) < 200 * 400
+    found = message(rows)
+    assert len(found["plan"]["relations"]) == 802 and len(found["text"]) <= 300
 
 
-def test_other_relations():
-    assert source(ROWS) == '"t"' and source(Files("/x/it's.csv")) == "'/x/it''s.csv'"
-    assert source(Query("SELECT 1 AS one")) == "(SELECT 1 AS one)"
-    assert statement(Distinct(ROWS)) == 'SELECT DISTINCT * FROM "t"'
-    assert statement(Union([ROWS, ROWS])) == 'SELECT * FROM "t" UNION ALL SELECT * FROM "t"'
+def test_trees():
+    rows = Filter(ROWS, [comparison("lt", A, 0)])
+    both = Union([rows, rows])
+    assert tree(both) == 'union\n  step 1: filter ("a" < 0)\n    table t\n  step 1'
+    assert str(both) == tree(both)
+
+
+def test_outlines():
+    assert outline(Files("/x/a.csv")) == "/x/a.csv"
+    many = Files('partita-files:{"paths": ["/x/a.csv", "/x/b.csv"]}')
+    assert outline(Distinct(many)) == "/x/a.csv and 1 more | distinct"
+    assert outline(Query("SELECT 1 AS one")) == "SELECT 1 AS one"
     values = Values(["x", "y"], [(px.literal(1), px.literal("p"))])
-    assert statement(values) == 'SELECT column1 AS "x", column2 AS "y" FROM (VALUES (1, \'p\'))'
     assert values.schema == {"x": pa.int64(), "y": pa.string()}
-    assert quote("a b") == '"a b"'
+    assert outline(Union([values, ROWS])) == "(values; t) | concatenate"
 
 
 def test_sides_of_a_join_have_different_names():
