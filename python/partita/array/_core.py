@@ -177,6 +177,9 @@ class Array(Methods, Collection):
         nested = nest(nodes, self.numblocks)
         return Task(assemble_nested, (nested, self.numblocks), None, key_split(self.name), f"assemble-{self.name}")
 
+    def __dask_graph__(self) -> Any:
+        return _graphs.LazyGraph(super().__dask_graph__)
+
     def __dask_keys__(self) -> list[Any]:
         keys = [node.key for node in lower([self._node])[self._node.name]]
         return nest(keys, self.numblocks) if self.ndim else keys
@@ -302,10 +305,47 @@ class Array(Methods, Collection):
             f"chunktype={module}.{kind.__name__}>"
         )
 
+    def _repr_inline_(self, max_width: int) -> str:
+        """Return a line for the variables of xarray."""
+        found = f"partita.array<chunksize={self.chunksize}>"
+        return found if len(found) <= max_width else f"{found[: max(max_width - 3, 0)]}..."
+
     def _repr_html_(self) -> str:
         from ._svg import html_of
 
         return html_of(self)
+
+    def explain(self) -> str:
+        """Return the stages of the computation as text, with the tasks and bytes of each.
+
+        Bytes follow from shapes and dtypes; the time is not estimated. A computation whose tasks need more memory than
+        the largest worker has is refused before it runs.
+
+        Examples
+        --------
+        >>> import partita.array as da
+        >>> print((da.ones((4, 4), chunks=2) + 1).sum().explain().splitlines()[1])
+        2 stages, 5 tasks, the result has 8 B
+        """
+        from ._explain import explain
+
+        return explain(self)
+
+    def visualize(self, filename: Any = None, tasks: bool = False, **kwargs: Any) -> Any:
+        """Draw the stages as SVG, for display in a notebook or written to a file.
+
+        Parameters
+        ----------
+        filename : str, optional
+            Path of the image.
+        tasks : bool
+            Whether to draw each task instead of each stage.
+        **kwargs
+            Arguments of :func:`partita.visualize`.
+        """
+        from .._drawing import visualize
+
+        return visualize(self, filename=filename, tasks=tasks, **kwargs)
 
     def to_svg(self, size: int = 500) -> str:
         """Return a drawing of the chunks as SVG.

@@ -21,6 +21,7 @@ from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
 from ._columns import regular_index, to_pandas
 from ._partition_methods import PartitionMethods
+from ._partition_writers import PartitionWriters
 from ._rows import Labels, Rows, new_table_name, release_after
 from ._sql import INDEX, ORDER, ROW, literal, replace_nan
 
@@ -63,7 +64,7 @@ _OF_DASK = frozenset(
 )
 
 
-class Plan(PartitionMethods, FrameInput):
+class Plan(PartitionMethods, PartitionWriters, FrameInput):
     """A lazy query plan of rows with an index."""
 
     _rows: Rows
@@ -315,13 +316,17 @@ class Plan(PartitionMethods, FrameInput):
 
         return to_delayed(self)
 
-    def to_dask_array(self, lengths: Any = None) -> Any:
+    def to_dask_array(self, lengths: Any = None, meta: Any = None, optimize: bool = True) -> Any:
         """Persist the rows, and return their values as an array with a chunk for each partition.
 
         Parameters
         ----------
         lengths : bool or list of int, optional
             The numbers of rows of the partitions. By default they are unknown; True computes them.
+        meta : array, optional
+            An array with the dtype of the result.
+        optimize : bool
+            Accepted for compatibility with Dask; no effect.
 
         Examples
         --------
@@ -330,9 +335,9 @@ class Plan(PartitionMethods, FrameInput):
         >>> dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2).to_dask_array(lengths=True).sum().compute()
         np.int64(3)
         """
-        from ..array._interchange import from_frame
+        from ..array._frames import from_frame
 
-        return from_frame(self, lengths)
+        return from_frame(self, lengths, meta)
 
     @property
     def values(self) -> Any:

@@ -151,9 +151,9 @@ class ColumnMethods:
         """Write CSV files with the index and the column; see :meth:`DataFrame.to_csv`."""
         return self.to_frame().to_csv(filename, **arguments)
 
-    def to_json(self, filename: Any, **arguments: Any) -> None:
+    def to_json(self, filename: Any, **arguments: Any) -> Any:
         """Write files of newline-delimited JSON; see :meth:`DataFrame.to_json`."""
-        self.to_frame().to_json(filename, **arguments)
+        return self.to_frame().to_json(filename, **arguments)
 
     # Combination.
 

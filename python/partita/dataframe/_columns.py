@@ -19,6 +19,7 @@ __all__ = [
     "RANGE",
     "Column",
     "Lists",
+    "UnknownCategories",
     "category_at",
     "column_origin",
     "common_categories",
@@ -46,6 +47,10 @@ class Lists:
 
     #: The missing value inside the lists; None if it follows from the type.
     missing: Any = None
+
+
+class UnknownCategories(pd.CategoricalDtype):  # type: ignore[misc]
+    """The origin of categorical columns whose categories count as unknown, because a user demanded it."""
 
 
 #: The types of pandas with missing values, by the types of Arrow.
@@ -137,6 +142,8 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
         return _python_lists(column, origin.missing)
     if isinstance(origin, pd.CategoricalDtype):
         plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+        if isinstance(origin, UnknownCategories):
+            origin = pd.CategoricalDtype(origin.categories, origin.ordered)
         return pd.Categorical(_plain(plain).to_pandas(), dtype=origin)
     if origin == ARROW:
         if pa.types.is_dictionary(kind):

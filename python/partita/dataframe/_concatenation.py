@@ -17,7 +17,7 @@ from ._base import Level
 from ._columns import Column, label_index
 from ._frame import DataFrame
 from ._matching import aligned
-from ._merge import _as_frame, _common_axis, _common_origin, _key_origin, _plain
+from ._merge import _common_axis, _common_origin, _key_origin, _plain, as_frame
 from ._replacement import MISSING
 from ._rows import Rows
 from ._series import Series
@@ -90,7 +90,7 @@ def concat(
     if len(frames) == 1 and not ignore_index and isinstance(frames[0], (DataFrame, Series)):
         return frames[0].copy()
     alone = all(isinstance(one, Series) for one in frames)
-    parts = [_as_frame(one, frames, "v" if alone else None) for one in frames]
+    parts = [as_frame(one, frames, "v" if alone else None) for one in frames]
     labels = list(dict.fromkeys(label for part in parts for label in part._columns))
     if join == "inner":
         labels = [label for label in labels if all(label in part._columns for part in parts)]
@@ -187,7 +187,7 @@ def _side_by_side(frames: Sequence[Any], ignore_index: bool, join: str, sort: bo
     names: list[Any] = []
     parts = []
     for one in frames:
-        part = _as_frame(one, frames, "v" if getattr(one, "name", None) is None else None)
+        part = as_frame(one, frames, "v" if getattr(one, "name", None) is None else None)
         if hasattr(one, "columns"):
             names += part._columns
         else:
@@ -202,7 +202,7 @@ def _side_by_side(frames: Sequence[Any], ignore_index: bool, join: str, sort: bo
     made: Any = None
     for part in parts:
         start = 0 if made is None else len(made._columns)
-        # The columns are numbered until all of them are there.
+        # Until all columns are known, their labels are numbers.
         numbered = DataFrame(part._rows, dict(enumerate(part._columns.values(), start)), part._index)
         if made is None:
             made = numbered

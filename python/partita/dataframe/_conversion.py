@@ -104,23 +104,46 @@ def _check_errors(name: str, errors: str) -> None:
         raise ValueError(f"{name}: errors must be 'raise' or 'coerce', not {errors!r}")
 
 
-def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
+def to_numeric(arg: Any, errors: str = "raise", meta: Any = None, **arguments: Any) -> Any:
     """Convert a column of strings to numbers.
 
     The result has an integer type if all strings are integers. To find out, this function runs a query.
 
     Parameters
     ----------
-    arg : Series
-        The strings. A column of another type is returned unchanged. Objects of pandas and values are converted by pandas.
+    arg : Series, array, list or value
+        The strings. A column of another type is returned unchanged. The result for an array is an array, and that for a
+        list or a value is a delayed value.
     errors : {"raise", "coerce"}
         Whether an invalid string is an error or becomes a missing value.
+    meta : optional
+        The type of the result for an array, int64 by default. It has no effect for a column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partita import dataframe as dd
+    >>> dd.to_numeric(dd.from_pandas(pd.Series(["1", "20"]), npartitions=1)).sum().compute()
+    np.int64(21)
     """
+    from ..array._core import Array
+    from ..delayed import delayed
+    from ._series import Series
+
     reject_unsupported("to_numeric", arguments)
     _check_errors("to_numeric", errors)
-    if not isinstance(arg, Plan):
+    if isinstance(arg, Array):
+        kind = np.dtype("int64") if meta is None else meta.dtype
+        return arg.map_blocks(_ToNumeric(errors), dtype=kind)
+    if isinstance(arg, (pd.Series, pd.Index)):
         found_by_pandas: Any = pd.to_numeric(arg, errors=errors)
         return found_by_pandas
+    if not isinstance(arg, Series):
+        if not (pd.api.types.is_scalar(arg) or isinstance(arg, (list, tuple))):
+            raise TypeError(f"arg must be a list, tuple, dask.array.Array, column or value, not {type(arg).__name__}")
+        if meta is not None:
+            raise KeyError("``meta`` is not allowed when arg is a single value")
+        return delayed(pd.to_numeric, pure=True)(arg, errors=errors)
     if not is_text(arg._kind):
         return arg
     # The type depends on the values: int64 if all are integers.
@@ -129,6 +152,16 @@ def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
     if arg._rows.values([found]).column(0)[0].as_py():
         return arg._like(cast(arg._expr, pa.int64()))
     return arg._like(cast(arg._expr, pa.float64(), is_lenient=errors == "coerce"))
+
+
+class _ToNumeric:
+    """The function of the calls that convert blocks of an array."""
+
+    def __init__(self, errors: str) -> None:
+        self.errors = errors
+
+    def __call__(self, block: Any) -> Any:
+        return pd.to_numeric(block, errors=self.errors)
 
 
 class _ToTimedelta:

@@ -21,7 +21,7 @@ from ._base import Level, Plan
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
-from ._matching import aligned, is_aligned
+from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, index_bounds
@@ -30,7 +30,7 @@ from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
 from ._scalar import Scalar
 from ._selection import FrameRows
-from ._series import Index, Series, _index_of, check_label_slice
+from ._series import Index, Series, _index_of, check_label_slice, with_index
 from ._sql import INDEX, literal
 from ._summary import FrameSummary
 from ._values import FrameValues
@@ -114,6 +114,10 @@ class DataFrame(
     def index(self) -> Index:
         """The index."""
         return _index_of(self)
+
+    @index.setter
+    def index(self, labels: Any) -> None:
+        self._rows, self._index = with_index(self, labels)
 
     @property
     def ndim(self) -> int:
@@ -227,6 +231,8 @@ class DataFrame(
         return super().__getattr__(name)
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
+            key = uploaded(key, self)
         if isinstance(key, Series):
             return self._filtered(key)
         if isinstance(key, DataFrame):
@@ -289,14 +295,18 @@ class DataFrame(
     def _with_column(self, label: Any, value: Any) -> DataFrame:
         if callable(value):
             value = value(self)
-        if isinstance(value, Scalar):
-            value = value.compute()
         if is_array(value):
             value = column_of_array(self, value)
         frame = self
+        if isinstance(value, pd.Series):
+            value = uploaded(value, self)
         if isinstance(value, Series):
             frame, value = aligned(self, value, REINDEX)
-        column = value._cell if isinstance(value, Series) else self._value(value)
+            column = value._cell
+        elif isinstance(value, Scalar):
+            column = Column(value._over(self._rows))
+        else:
+            column = self._value(value)
         made = frame._like({**frame._columns, label: column})
         if not self._columns and self._axis is not None:
             # The first label determines the type of the labels.
@@ -558,9 +568,10 @@ class DataFrame(
         dropna : bool
             Whether to drop groups with missing keys.
         observed : bool
-            Must be True: categories without rows form no group.
+            Whether categories without rows form no groups. Otherwise, reductions have a row for each combination of the
+            categories, and of the values of other keys that occur.
         group_keys : bool
-            Whether ``nlargest`` and ``nsmallest`` add the keys to the index.
+            Whether ``apply``, ``nlargest`` and ``nsmallest`` add the keys to the index.
 
         Returns
         -------
@@ -585,7 +596,7 @@ class DataFrame(
             observed is not False,
             # None is Dask's default and stands for True.
             is_sorted=sort is not False or not self._rows.order,
-            has_group_keys=group_keys is not False,
+            has_group_keys=bool(group_keys),
         )
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
@@ -594,13 +605,15 @@ class DataFrame(
 
         return merge(self, right, how, **options)
 
-    def join(self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "") -> DataFrame:
-        """Join columns of this frame (the index by default) with the index of another frame."""
-        from ._merge import merge
+    def join(
+        self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "", **arguments: Any
+    ) -> DataFrame:
+        """Join columns of this frame (the index by default) with the index of another frame, or of each of a list."""
+        from ._merge import join
 
-        if on is not None:
-            return merge(self, other, how, left_on=on, right_index=True, suffixes=(lsuffix, rsuffix))
-        return merge(self, other, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
+        arguments.pop("npartitions", None)
+        reject_unsupported("join", arguments)
+        return join(self, other, on, how, lsuffix, rsuffix)
 
     # Persisting.
 

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey, Trait, case
 from ..plan.rewrite import substitute
@@ -14,7 +16,7 @@ from ._base import Level, Plan
 from ._columns import Column, sort_value
 from ._rows import Rows, contains
 
-__all__ = ["align_rows", "aligned", "aligned_with", "check_join", "check_same_rows", "is_aligned"]
+__all__ = ["align_rows", "aligned", "aligned_with", "check_join", "check_same_rows", "is_aligned", "uploaded"]
 
 
 def aligned(left: Any, right: Any, match: Match = ARITHMETIC) -> tuple[Any, Any]:
@@ -51,7 +53,7 @@ def aligned_with(left: Any, right: Any, match: Match, fill_value: Any) -> tuple[
     """Return two plans over the same rows, with a value where one of them has no row."""
     if fill_value is None:
         return aligned(left, right, match)
-    frames = [plan if hasattr(plan, "_columns") else plan._framed() for plan in (left, right)]
+    frames = [plan if hasattr(plan, "_columns") else plan.to_frame("v") for plan in (left, right)]
     mark = object()
     present = Column(px.literal(True))
     left_marked, right_marked = (frame._like({**frame._columns, mark: present}) for frame in frames)
@@ -61,8 +63,17 @@ def aligned_with(left: Any, right: Any, match: Match, fill_value: Any) -> tuple[
         is_there = found._column(mark)
         filled = found._like({label: found._columns[label] for label in frame._columns})
         filled = filled._each(lambda column, is_there=is_there: column.where(is_there.notna(), fill_value))
-        made.append(filled if plan is frame else filled._column("v")._named(plan.name))
+        made.append(filled if plan is frame else filled._column("v").rename(plan.name))
     return made[0], made[1]
+
+
+def uploaded(value: Any, like: Any) -> Any:
+    """Return a frame or series of pandas as one of the cluster of a plan, and other values as they are."""
+    if not isinstance(value, (pd.Series, pd.DataFrame)):
+        return value
+    from ._io import from_pandas
+
+    return from_pandas(value, npartitions=1, sort=False, client=like._client)
 
 
 def is_aligned(left: Any, right: Any) -> bool:

@@ -102,13 +102,15 @@ class Meta:
 
         Parameters
         ----------
-        given : DataFrame, Series, dict, list, tuple or dtype
+        given : DataFrame, Series, dict, list, tuple, dtype or Meta
             As in Dask: a pandas object, a lazy one of the same columns, a dict or list of pairs of name and type, a pair for a column, or a type.
         index : pandas.Index, optional
             The index, if `given` does not describe it.
         objects : mapping, optional
             The types of columns of Python objects, if `given` has no values of them.
         """
+        if isinstance(given, cls):
+            return given
         if isinstance(given, Plan):
             given = given._meta
         if isinstance(given, (pd.DataFrame, pd.Series)):

@@ -26,7 +26,16 @@ from ._rows import new_table_name
 from ._scalar import Scalar
 from ._series import Index
 
-__all__ = ["from_dask_array", "from_delayed", "from_map", "given_meta", "infer_meta", "map_partitions", "to_delayed"]
+__all__ = [
+    "from_array",
+    "from_dask_array",
+    "from_delayed",
+    "from_map",
+    "given_meta",
+    "infer_meta",
+    "map_partitions",
+    "to_delayed",
+]
 
 
 @trim_traceback
@@ -85,10 +94,13 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     Parameters
     ----------
     x : Array
-        An array of :mod:`partita.array`.
+        An array of :mod:`partita.array`, or of ``dask.array``.
     columns : list or str, optional
-        Names of the columns; numbers by default.
-    index, meta
+        Names of the columns. By default they are numbers, or the names of the fields of records. With a list, an array
+        with one axis becomes a frame of one column.
+    index : Index, optional
+        The index labels, of a frame with the same number of partitions and of rows in each; numbers by default.
+    meta
         Not supported.
 
     Examples
@@ -98,9 +110,43 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     >>> dd.from_dask_array(da.arange(3, chunks=2), columns="n").compute().tolist()
     [0, 1, 2]
     """
-    from ..array._interchange import to_dask_dataframe
+    from ..array import asarray
+    from ..array._frames import to_dask_dataframe
 
-    return to_dask_dataframe(x, columns, index, meta)
+    return to_dask_dataframe(asarray(x), columns, index, meta)
+
+
+@trim_traceback
+def from_array(arr: Any, chunksize: int = 50000, columns: Any = None, meta: Any = None) -> Any:
+    """Upload an array as a frame, or as a column if it has one axis. The rows are numbered.
+
+    Parameters
+    ----------
+    arr : numpy.ndarray or Array
+        An array with one or two axes, or of records. Arrays of :mod:`partita.array` are not uploaded; see
+        :func:`from_dask_array`.
+    chunksize : int
+        Rows of a partition.
+    columns : list or str, optional
+        Names of the columns. By default they are numbers, or the names of the fields of records. With a list, an array
+        with one axis becomes a frame of one column.
+    meta
+        Accepted for compatibility with Dask; no effect: the types are those of the array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from partita import dataframe as dd
+    >>> ddf = dd.from_array(np.array([[1, 2], [3, 4]]), columns=["a", "b"])
+    >>> ddf.a.compute().tolist()
+    [1, 3]
+    """
+    from ..array._frames import column_labels, frame_of_block
+    from ._io import from_pandas
+
+    if not isinstance(arr, np.ndarray):
+        return from_dask_array(arr, columns)
+    return from_pandas(frame_of_block(arr, column_labels(arr, columns), 0), chunksize=chunksize)
 
 
 @trim_traceback

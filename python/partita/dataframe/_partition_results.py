@@ -170,7 +170,7 @@ class Results:
         if self.order[0] == ROW:
             values = pa.array([at << POSITION_BITS for at in range(1, count)], pa.int64())
         else:
-            values = pa.array(pd.Index((self.starts or ())[1:]), from_pandas=True).cast(field.type)
+            values = pa.array(pd.Index((self.starts or ())[1:count]), from_pandas=True).cast(field.type)
         return pa.table([values], schema=pa.schema([field]))
 
 

@@ -115,7 +115,7 @@ class Partitions:
         return px.disjunction(found, px.is_null(value)) if has_missing else found
 
 
-def parse_bytes(size: Any) -> int:
+def parse_bytes(size: Any, what: str = "partition_size") -> int:
     """Convert a number of bytes or a string such as ``100MB`` or ``64MiB`` to bytes.
 
     Examples
@@ -129,9 +129,7 @@ def parse_bytes(size: Any) -> int:
     except (ValueError, KeyError):
         number = 0
     if number < 1:
-        raise ValueError(
-            f"partition_size must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}"
-        )
+        raise ValueError(f"{what} must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}")
     return number
 
 

@@ -199,9 +199,9 @@ def _aggregate(name: str, value: Expr, kind: pa.DataType, ddof: int, over: Over)
     if name == "nunique":
         return _reduced("count", over, normalize_zero(value, kind), is_distinct=True)
     if name == "sum" and is_text(kind):
-        raise TypeError("cannot sum a string column; select numeric columns or use numeric_only=True")
+        raise TypeError("the sum of strings is not supported; select numeric columns or use numeric_only=True")
     if is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_date(kind):
-        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
+        raise TypeError(f"{name} is not supported for {kind}; select numeric columns or use numeric_only=True")
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return _of_time(name, value, kind, ddof, over)
     number = cast(value, _WHOLE) if pa.types.is_boolean(kind) else value
@@ -254,7 +254,7 @@ def _of_time(name: str, value: Expr, kind: pa.DataType, ddof: int, over: Over) -
     """Return a reduction of times or durations, computed on their integer values."""
     whole = cast(value, _WHOLE)
     if pa.types.is_timestamp(kind) and name not in ("mean", "median", "std"):
-        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
+        raise TypeError(f"{name} is not supported for {kind}; select numeric columns or use numeric_only=True")
     if name in ("mean", "median"):
         made = _reduced("avg" if name == "mean" else "median", over, whole)
     elif name == "sum":
@@ -264,7 +264,7 @@ def _of_time(name: str, value: Expr, kind: pa.DataType, ddof: int, over: Over) -
         made = _root(_variance(cast(whole, _DOUBLE), ddof, over))
         kind = pa.duration(kind.unit)
     else:
-        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
+        raise TypeError(f"{name} is not supported for {kind}; select numeric columns or use numeric_only=True")
     return cast(cast(made, _WHOLE), kind)
 
 

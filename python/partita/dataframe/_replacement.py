@@ -17,7 +17,7 @@ from ..plan.expr import Expr, call, case
 from . import _expressions as ex
 from ._alignment import REINDEX
 from ._columns import origin_of
-from ._matching import aligned, is_aligned
+from ._matching import aligned, is_aligned, uploaded
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 
@@ -49,6 +49,7 @@ class ColumnReplacement:
     _like: Callable[..., Series]
     _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
+    _spread: Callable[[Scalar], Any]
 
     def _check_condition(self) -> None:
         """Check that the column is boolean.
@@ -65,6 +66,7 @@ class ColumnReplacement:
         """Replace missing values with a value or with the values of another column."""
         if isinstance(value, Scalar):
             value = value.compute()
+        value = uploaded(value, self)
         if _is_column(value):
             own, value = aligned(self, value, REINDEX)
             filled: Series = own._filled(call("coalesce", own._compatible(value), value._expr))
@@ -110,16 +112,19 @@ class ColumnReplacement:
 
     def _replace_where(self, condition: Any, other: Any, keep: bool) -> Series:
         condition, other = (one(self) if callable(one) else one for one in (condition, other))
+        condition, other = uploaded(condition, self), uploaded(other, self)
         if not _is_column(condition):
             raise ValueError(
                 f"a condition must be a boolean column, not {type(condition).__name__}: rows can be aligned only by their index; "
                 "assign an array as a column first"
             )
         condition._check_condition()
-        other = self._held(other.compute() if isinstance(other, Scalar) else other)
+        if isinstance(other, Scalar):
+            other = self._spread(other)
         if not is_aligned(self, condition) or (_is_column(other) and not is_aligned(self, other)):
             return self._replace_where_aligned(condition, other, keep)
         rows = self._with(condition)
+        other = self._held(other)
         origin = self._origin
         if _is_column(other):
             rows, value = rows.combine(other._rows), other._expr

@@ -14,19 +14,30 @@ import pyarrow as pa
 
 from ..plan import wire
 from ..plan.dtype import DType
-from ..plan.expr import Column, Expr, PythonCall, SortKey, Trait, postorder
+from ..plan.expr import Column, Expr, PythonCall, SortKey, Trait, cast, postorder, window
 from ..plan.relation import Grouping, Named, Projection, Relation, Sorting, Table
 from ..plan.rewrite import distinct_keys, is_volatile
+from ._sql import ROW
 
 if TYPE_CHECKING:
     from .._client import Client
     from ._column_functions import ColumnCall
 
-__all__ = ["Identity", "Labels", "Rows", "cells", "contains", "new_table_name", "release_after", "typed_relation"]
+__all__ = [
+    "Identity",
+    "Labels",
+    "Rows",
+    "cells",
+    "contains",
+    "new_table_name",
+    "place_of",
+    "release_after",
+    "typed_relation",
+]
 
 _numbers = itertools.count(1)
-#: Reductions in one query: the time that the cluster needs to plan a query grows with the square of their number.
-VALUES_MAX = 250
+#: Reductions in one query.
+VALUES_MAX = 1000
 
 
 def new_table_name() -> str:
@@ -225,15 +236,30 @@ class Rows:
     def is_sorted_for(self, expressions: Iterable[Expr]) -> bool:
         """Whether a query of expressions returns the rows in their order without a sort.
 
-        Window functions repartition the rows.
+        Window functions repartition the rows, and the values of other rows are joined to them.
         """
-        return self.physical and not contains(expressions, Trait.WINDOW)
+        return self.physical and not contains(expressions, Trait.WINDOW | Trait.SUBQUERY)
 
     # Python functions and other rows.
 
     def with_call(self, call: ColumnCall) -> Rows:
         """Return the rows after another Python function was called with them."""
         return self.with_changes(calls=(*self.calls, call))
+
+    @property
+    def is_group(self) -> bool:
+        """Whether these stand for the rows of each group, in a function for each group."""
+        return getattr(self.client, "of_group", None) is not None
+
+    @property
+    def cluster(self) -> Client:
+        """The client that computes the rows."""
+        found: Client = getattr(self.client, "of_group", None) or self.client
+        return found
+
+    def is_same_as(self, other: Rows) -> bool:
+        """Whether these are the same rows: those of a group, in a function for each group, differ from those of the frame."""
+        return self.identity is other.identity and self.client is other.client
 
     def combine(self, other: Rows) -> Rows:
         """Return the rows for expressions over both.
@@ -243,13 +269,16 @@ class Rows:
         NotImplementedError
             If the rows are not the same.
         """
-        if self is other or (self.calls == other.calls and self.identity is other.identity):
-            return self
         if self.identity is not other.identity:
             raise NotImplementedError(
                 "this operation does not match the rows of different frames by their index; assign the column first, or use "
                 "merge or join"
             )
+        if other.is_group and not self.is_group:
+            # Columns of all rows are used for those of the group.
+            return other.combine(self)
+        if self is other or self.calls == other.calls:
+            return self
         calls = tuple(sorted({*self.calls, *other.calls}, key=lambda one: one.number))
         return self.with_changes(calls=calls, physical=self.physical and other.physical)
 
@@ -306,6 +335,13 @@ class Rows:
     def first(self, count: int) -> Relation:
         """Return the first rows of the relation."""
         return Sorting(self.relation, self.order, count)
+
+
+def place_of(rows: Rows) -> Expr:
+    """Return the place of each row in the order of the rows, from 0."""
+    if len(rows.order) == 1 and rows.order[0] == SortKey(Column(ROW, pa.int64())):
+        return rows.order[0].expr
+    return cast(window("row_number", **rows.over()), pa.int64()) - 1
 
 
 def typed_relation(client: Client, relation: type[Relation], argument: str) -> Relation:

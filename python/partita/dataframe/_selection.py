@@ -13,7 +13,7 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey, window
-from ..plan.relation import Filter, Join, Named, Projection, Sorting, Values
+from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
 from ..plan.rewrite import distinct_keys
 from ..utils import no_default
 from ._arguments import reject_unsupported
@@ -23,7 +23,7 @@ from ._heads import compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
 from ._reductions import row_reduction
-from ._rows import Rows
+from ._rows import Rows, place_of
 from ._series import _NO_ORDER, Index, Series, _compute_file_tail, reject_categories
 
 if TYPE_CHECKING:
@@ -208,8 +208,24 @@ class FrameRows:
         return made
 
     def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **arguments: Any) -> DataFrame:
-        """Sort by columns. The sort is stable."""
-        for name, value in (("kind", None), ("ignore_index", False), ("key", None), ("sort_function", None)):
+        """Sort by columns. The sort is stable.
+
+        Parameters
+        ----------
+        by : label or list of labels
+            Columns, or names of index levels.
+        ascending : bool or list of bool
+            Whether to sort in ascending order.
+        na_position : {"last", "first"}
+            Where missing values are.
+        sort_function : callable, optional
+            A function that sorts the rows of each partition, which are divided by the first column. It gets a pandas frame
+            and the arguments of this method, and of `sort_function_kwargs`.
+        """
+        if na_position not in ("first", "last"):
+            raise ValueError(f"na_position must be either 'first' or 'last', not {na_position!r}")
+        function, options = arguments.pop("sort_function", None), arguments.pop("sort_function_kwargs", None)
+        for name, value in (("kind", None), ("ignore_index", False), ("key", None)):
             given = arguments.pop(name, value)
             if given != value and name != "kind":
                 raise NotImplementedError(f"sort_values() does not support {name}=")
@@ -218,12 +234,17 @@ class FrameRows:
         labels = list(by) if isinstance(by, (list, tuple)) else [by]
         ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(labels)
         if len(ways) != len(labels):
-            raise ValueError(f"sort_values: ascending has {len(ways)} values for {len(labels)} columns")
+            raise ValueError(f"sort_values: ascending must have the length of by=, {len(labels)}, not {len(ways)}")
         order = []
         for label, way in zip(labels, ways):
             column = self._key(label)
             order.append(SortKey(sort_value(column._expr, column._origin), not way, na_position != "last"))
-        return self._reordered((*order, *self._rows.order))
+        made = self._reordered((*order, *self._rows.order))
+        if function is None:
+            return made
+        given = {"by": by, "ascending": ascending, "na_position": na_position, **(options or {})}
+        found: DataFrame = made.map_partitions(function, meta=made._meta, **given)
+        return found
 
     def set_index(
         self,
@@ -247,12 +268,16 @@ class FrameRows:
             Whether the rows are already sorted by the column.
         npartitions, divisions : optional
             Partitions of the result, which is then persisted immediately; see :meth:`repartition`.
+        append : bool
+            Whether to keep the levels of the index before the column, which requires ``sort=False``.
         sort : bool
             Whether to sort the rows.
         """
-        if append or arguments.pop("inplace", False):
-            raise NotImplementedError("set_index() does not support append= and inplace=, as in Dask")
+        if arguments.pop("inplace", False):
+            raise NotImplementedError("set_index() does not support inplace=, as in Dask")
         is_sorting = arguments.pop("sort", True)
+        if append and is_sorting:
+            raise NotImplementedError("set_index(append=True) requires sort=False, as in Dask")
         arguments.pop("partition_size", None)
         reject_unsupported("set_index", arguments)
         if (
@@ -261,10 +286,14 @@ class FrameRows:
             and divisions is npartitions is None
         ):
             return cast("DataFrame", self)
+        from ._frame import DataFrame
+
+        if isinstance(other, DataFrame):
+            raise NotImplementedError("set_index() does not yet support a frame; it takes one column")
         label = other.name if isinstance(other, Series) else other
         if isinstance(label, list):
             if len(label) != 1:
-                raise NotImplementedError("set_index() supports only one column")
+                raise NotImplementedError("set_index() does not yet support multi-indexes; it takes one column")
             label = other = label[0]
         is_label = not isinstance(other, Series) and label not in self._columns
         if is_label and [level.name for level in self._index] == [label]:
@@ -278,7 +307,12 @@ class FrameRows:
         made = rows.with_changes(order=order, physical=sorted and rows.physical) if is_sorting else rows
         from ._frame import DataFrame
 
-        frame = DataFrame(made, columns, (level_of(column, label),), self._axis)
+        levels: tuple[Level, ...] = (level_of(column, label),)
+        if append:
+            levels = (*(self._index or (Level(None, place_of(rows)),)), *levels)
+            # Divisions are those of an index of one level.
+            made = made.with_changes(is_undivided=True)
+        frame = DataFrame(made, columns, levels, self._axis)
         if divisions is not None or isinstance(npartitions, int):
             return frame.repartition(divisions, npartitions if divisions is None else None)
         return frame
@@ -314,6 +348,10 @@ class FrameRows:
             raise ValueError(f"drop_duplicates: keep must be 'first', 'last' or False, not {keep!r}")
         labels = subset if isinstance(subset, (list, tuple, pd.Index)) else [subset]
         by = [self._column(label)._expr for label in (self._columns if subset is None else labels)]
+        is_whole = {column.expr for column in self._columns.values()} <= set(by)
+        if keep is not False and by and is_whole and not self._rows.order and not self._index:
+            # Equal rows differ in nothing, so that no window has to choose one of them.
+            return self._derived(Distinct(self._rows.project(self._ordered_parts(self._rows))), self._rows)
         if keep is False:
             number = window("count_rows", partition=by)
         else:
@@ -353,6 +391,7 @@ class FrameRows:
         npartitions: int | None = None,
         partition_size: Any = None,
         freq: Any = None,
+        force: bool = False,
     ) -> DataFrame:
         """Persist the frame in other partitions, with the rows in the same order.
 
@@ -369,6 +408,8 @@ class FrameRows:
             Approximate size of a partition in memory: bytes, or a string such as ``"100MB"`` or ``"64MiB"``.
         freq : str or Timedelta, optional
             Time interval of the index for each partition, such as ``"1D"``.
+        force : bool
+            Accepted for compatibility with Dask; no effect: divisions may always be wider than the labels.
 
         Examples
         --------

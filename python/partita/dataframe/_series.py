@@ -21,6 +21,7 @@ from ._alignment import IDENTICAL
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
+from ._categories import CategoryMethods
 from ._column_methods import ColumnMethods
 from ._columns import (
     ARROW,
@@ -34,12 +35,12 @@ from ._columns import (
 )
 from ._heads import compute_head
 from ._index_methods import IndexMethods
-from ._matching import aligned, is_aligned
+from ._matching import aligned, is_aligned, uploaded
 from ._moments import ColumnMoments
 from ._operators import Operators
 from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
-from ._rows import Rows, contains
+from ._rows import Labels, Rows, contains
 from ._scalar import Scalar
 from ._sql import INDEX, fill_condition, is_number, is_text, is_time, literal, sort_of, type_of
 from ._summary import ColumnSummary, truth
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 #: The integer of a missing time.
 NAT = literal(-(2**63))
 
-__all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
+__all__ = ["Index", "Series", "check_label_slice", "reject_categories", "with_index"]
 
 
 class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnReplacement, Operators, Plan):
@@ -102,6 +103,15 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         """The index."""
         return _index_of(self)
 
+    @index.setter
+    def index(self, labels: Any) -> None:
+        self._rows, self._index = with_index(self, labels)
+
+    @property
+    def cat(self) -> CategoryMethods:
+        """Methods of categorical columns."""
+        return CategoryMethods(self)
+
     @property
     def ndim(self) -> int:
         """The number of dimensions, 1."""
@@ -130,6 +140,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         hidden = {"str"} if not is_text(kind) and not is_list else set()
         if not (is_time(kind) or pa.types.is_duration(kind)):
             hidden.add("dt")
+        if not isinstance(self._origin, pd.CategoricalDtype):
+            hidden.add("cat")
         return [name for name in names if name not in hidden]
 
     def _selected_labels(self) -> list[Any]:
@@ -248,7 +260,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if name is not None and not drop:
             return self._named(name).reset_index()
         if drop:
-            return self._from_frame(self._framed().reset_index(drop=True))
+            return self._from_frame(self.to_frame("v").reset_index(drop=True))
         return self.to_frame().reset_index()
 
     # Operators.
@@ -263,9 +275,18 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
 
     def _matched(self, other: Any) -> tuple[Series, Any]:
         """Return this column and an operand, with the rows of two columns matched by their labels."""
+        other = uploaded(other, self) if isinstance(other, pd.Series) else other
         if not isinstance(other, Series) or is_aligned(self, other):
             return self, other
         return aligned(self, other)
+
+    def _spread(self, value: Scalar) -> Any:
+        """Return a column of a lazy value for each row, or the value where it takes the type of the column."""
+        own, kind = self._kind, value._type
+        is_like = own == kind or (_is_wide(own) and _is_wide(kind))
+        if self._origin is not None or not is_like:
+            return value.compute()
+        return Series(self._rows, value._over(self._rows), self.name, self._index)
 
     def _name_with(self, other: Any) -> Any:
         return self.name if not isinstance(other, Series) or other.name == self.name else None
@@ -286,13 +307,15 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
         if is_array(other):
             other = column_of_array(self, other)._named(self.name)
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Series) and not is_aligned(self, other):
             own, theirs = aligned(self, other)
             return own._operate(name, theirs, swapped)
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
         if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
             repeated: Series = self.str.repeat(int(other))
             return repeated
@@ -327,13 +350,15 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def _compare(self, name: str, other: Any) -> Any:
         if is_array(other):
             other = column_of_array(self, other)._named(self.name)
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Series) and not is_aligned(self, other):
             own, theirs = aligned(self, other, IDENTICAL)
             return own._compare(name, theirs)
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
             return self._compare_categories(name, other, self._origin)
         if isinstance(other, Series):
@@ -386,6 +411,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return apply_to_column(self, name, inputs)
 
     def _logical(self, operator: str, other: Any) -> Any:
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
         is_whole = pa.types.is_integer(self._kind)
         if not is_whole and not pa.types.is_boolean(self._kind):
             raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
@@ -393,6 +420,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         function = {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator] if is_whole else operator
         if isinstance(other, Series) and not is_aligned(self, other):
             return self._logical_of_others(operator, other)
+        if isinstance(other, Scalar):
+            other = self._spread(other)
         if isinstance(other, Series):
             made = _logical_call(function, self._expr, other._expr)
             origin = derived_origin(self._origin, other._origin)
@@ -432,6 +461,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def __invert__(self) -> Series:
         if pa.types.is_boolean(self._kind):
             return self._like(px.negation(self._expr))
+        if not pa.types.is_integer(self._kind):
+            raise TypeError(f"bad operand type for unary ~: a column of {self._kind}; use a comparison")
         ones = 2**self._kind.bit_width - 1 if pa.types.is_unsigned_integer(self._kind) else -1
         return self._like(call("subtract", literal(ones, self._kind), self._expr, dtype=self._kind))
 
@@ -550,6 +581,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             raise ValueError(f"No axis named {axis} for Series; use 0")
         if isinstance(lower, Series) or isinstance(upper, Series):
             return self._clip_by_row(lower, upper)
+        lower, upper = (limit.compute() if isinstance(limit, Scalar) else limit for limit in (lower, upper))
         lower, upper = self._held(lower), self._held(upper)
         if lower is not None and upper is not None and not (is_missing(lower) or is_missing(upper)):
             # As in pandas, the limits may be in either order.
@@ -620,6 +652,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if isinstance(key, slice) and key.step is None and (key.start is not None or key.stop is not None):
             found: Series = self.loc[check_label_slice(key)]
             return found
+        if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
+            key = uploaded(key, self)
         if isinstance(key, Series):
             return self._from_frame(self._framed()[key])
         if isinstance(key, slice):
@@ -730,6 +764,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         order = (SortKey(made.column("v"), not ascending), ties) if sort else unsorted
         level = Level(self.name, made.column(value), self._origin)
         rows = Rows(self._client, made, order, keep=self._rows)
+        rows.labels = Labels((level.expr,), True, False)
         name = "proportion" if normalize else "count"
         return Series(rows, made.column("v"), name, (level,), derived_origin(self._origin))
 
@@ -769,13 +804,21 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
 _NOT_OF_INDEXES = frozenset(("idxmax", "idxmin", "mean", "median", "prod", "product", "std", "sum", "var"))
 
 
-class Index(IndexMethods, Series):  # type: ignore[misc]
+class Index(IndexMethods, Series):  # type: ignore[misc, override]
     """A lazy index."""
 
     def __getattr__(self, name: builtins.str) -> Any:
         # In pandas, the attributes of times belong to the index itself.
         if not name.startswith("_") and is_time(self._kind) and hasattr(pd.DatetimeIndex, name):
             return getattr(self.dt, name)
+        if (
+            isinstance(self._origin, pd.CategoricalDtype)
+            and not name.startswith("_")
+            and hasattr(pd.CategoricalIndex, name)
+        ):
+            found = getattr(CategoryMethods, name, None)
+            if found is not None:
+                return getattr(self.cat, name)
         return super().__getattr__(name)
 
     def __getattribute__(self, name: builtins.str) -> Any:
@@ -791,6 +834,15 @@ class Index(IndexMethods, Series):  # type: ignore[misc]
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
         return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name), self._regularity)
+
+
+def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:
+    """Return the rows and the index of a plan whose index is set to a column of the same rows."""
+    if not isinstance(labels, Series):
+        raise TypeError(
+            f"the index can be set to a column of the same rows, not to an object of type {type(labels).__name__}"
+        )
+    return plan._rows.combine(labels._rows), (Level(labels.name, labels._expr, labels._origin),)
 
 
 def _index_of(plan: Plan) -> Index:
@@ -811,6 +863,11 @@ def _index_of(plan: Plan) -> Index:
 
 #: Pairs of types that SQL would convert for a comparison, but whose values are never equal in pandas.
 _UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
+
+
+def _is_wide(kind: pa.DataType) -> bool:
+    """Whether operations of these types have the same type for a single value as for a column."""
+    return kind in (pa.int64(), pa.float64()) or pa.types.is_decimal(kind)
 
 
 def reject_categories(name: str, column: Series) -> None:

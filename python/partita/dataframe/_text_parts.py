@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from ..plan import expr as px
 from ..plan.expr import Expr, aggregate, call
 from ._alignment import REINDEX
 from ._columns import Lists
-from ._io import from_pandas
 from ._matching import aligned
 from ._row_methods import PandasMethod, SplitText, call_method, matches_of
 from ._sql import literal
@@ -110,24 +107,24 @@ class TextParts:
             Replaces missing values. By default, a string with a missing part is missing; of all strings, missing ones are
             left out.
         """
-        between = sep or ""
+        between, column, parts = sep or "", self._column, [self._value]
         if others is None:
-            order = self._column._rows.over()["order"]
-            value = _filled(self._value, na_rep)
+            order = column._rows.over()["order"]
+            value = self._value if na_rep is None else call("fill_null", self._value, na_rep)
             every = aggregate("array_agg", value, order=order, where=px.not_null(value))
             joined = call("coalesce", call("array_to_string", every, between), "")
             return self._column._reduced(joined)
-        made = self._column._like(_filled(self._value, na_rep))
         for one in others if isinstance(others, (list, tuple)) else [others]:
-            column = from_pandas(one, npartitions=1, client=made._client) if isinstance(one, pd.Series) else one
-            if not hasattr(column, "_expr"):
+            if not hasattr(one, "_expr"):
                 raise TypeError(
                     f"str.cat() takes a column, or a list of columns, not {type(one).__name__}; use + for a single string"
                 )
-            own, other = aligned(made, column, REINDEX)
-            made = own._like(call("concatenate", own._expr, literal(between), _filled(other._expr, na_rep)))
-        return made
-
-
-def _filled(value: Expr, na_rep: str | None) -> Expr:
-    return value if na_rep is None else call("fill_null", value, na_rep)
+            # The strings so far are columns of the rows before.
+            so_far = [aligned(column._like(part), one, REINDEX) for part in parts]
+            parts = [part._expr for part, _ in so_far]
+            column, one = so_far[0]
+            parts.append(one._expr)
+        if na_rep is not None:
+            parts = [call("fill_null", part, na_rep) for part in parts]
+        between_all = [one for part in parts for one in (literal(between), part)][1:]
+        return column._like(call("concatenate", *between_all))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, call
-from ._matching import aligned, is_aligned
+from ._expressions import rounded
+from ._matching import aligned, is_aligned, uploaded
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -44,8 +45,6 @@ _METHODS = {
     "invert": "__invert__",
     "negative": "__neg__",
     "absolute": "abs",
-    "fabs": "abs",
-    "rint": "round",
     "isnan": "isna",
 }
 _TURNED = {
@@ -83,6 +82,10 @@ def _log1p(x: Expr) -> Expr:
     return px.case([(_equal(more, 1), x)], call("ln", more) * x / (more - 1))
 
 
+def _rint(x: Expr) -> Expr:
+    return rounded(x, pa.float64(), 0)
+
+
 def _equal(a: Expr, b: int) -> Expr:
     return px.comparison("eq", a, b)
 
@@ -91,6 +94,8 @@ def _equal(a: Expr, b: int) -> Expr:
 _FORMS: dict[str, Callable[..., Expr]] = {
     "sqrt": lambda x: px.case([(px.comparison("ge", x, 0), call("sqrt", x))]),
     "square": lambda x: x * x,
+    "fabs": lambda x: call("abs", x),
+    "rint": _rint,
     "exp2": lambda x: call("power", 2.0, x),
     # W. Kahan's formulas, which are accurate for small arguments.
     "expm1": _expm1,
@@ -121,9 +126,9 @@ _KEEP = frozenset(("square", "floor", "ceil", "trunc", "sign", "maximum", "minim
 
 def apply_ufunc(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
     """Evaluate a NumPy function with a column or a frame among its arguments."""
-    inputs = tuple(value if value is of else _value(value) for value in inputs)
+    inputs = tuple(value if value is of else _value(value, of) for value in inputs)
     first, *others = inputs
-    method = _METHODS.get(name)
+    method = None if _is_of_truth(name, of, others) else _METHODS.get(name)
     if method is not None and first is of:
         return getattr(of, method)(*others)
     if method is not None and method in _TURNED:
@@ -137,9 +142,26 @@ def apply_ufunc(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
     return of._apply_ufunc(name, inputs)
 
 
-def _value(value: Any) -> Any:
-    """Return an operand that is a single value as one of Python or NumPy."""
+def _is_of_truth(name: str, of: Any, others: Sequence[Any]) -> bool:
+    """Whether a function takes the truth of values that are not boolean, which operators do not."""
+    if not name.startswith("logical_"):
+        return False
+    kinds = [kind for value in (of, *others) for kind in _kinds_of(value)]
+    return not all(map(pa.types.is_boolean, kinds))
+
+
+def _kinds_of(value: Any) -> list[pa.DataType]:
+    if hasattr(value, "_kinds"):
+        return list(value._kinds().values())
+    return [value._kind] if _is_column(value) else [pa.bool_() if isinstance(value, (bool, np.bool_)) else pa.int64()]
+
+
+def _value(value: Any, like: Any) -> Any:
+    """Return an operand that is a single value as one of Python or NumPy, and uploads one of pandas."""
     from ._scalar import Scalar
+
+    if isinstance(value, pd.DataFrame) or (isinstance(value, pd.Series) and not hasattr(like, "_columns")):
+        return uploaded(value, like)
 
     if isinstance(value, Scalar):
         return value.compute()
@@ -157,7 +179,8 @@ def apply_to_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
             own, theirs = aligned(column, value)
             sides = {id(column): own, id(value): theirs}
             return apply_to_column(own, name, tuple(sides.get(id(one), one) for one in inputs))
-    if name not in _FORMS:
+    kinds = [value._kind for value in inputs if _is_column(value)]
+    if name not in _FORMS or isinstance(column, _index_class()) or (name == "reciprocal" and not ex.is_real(kinds[0])):
         return _called(column, name, inputs)
     rows, label = column._rows, column.name
     for value in inputs:
@@ -213,3 +236,9 @@ class _Call:
 
 def _is_column(value: Any) -> bool:
     return hasattr(value, "_expr") and hasattr(value, "_kind") and hasattr(value, "_index")
+
+
+def _index_class() -> type[Any]:
+    from ._series import Index
+
+    return Index

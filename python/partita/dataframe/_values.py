@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from ._alignment import IDENTICAL, UNIQUE
 from ._base import Plan
-from ._columns import Column
-from ._matching import aligned
+from ._columns import Column, UnknownCategories
+from ._matching import aligned, uploaded
 from ._reductions import Reductions
 from ._replacement import MISSING, is_missing
 from ._sql import is_number, is_text, literal
@@ -42,10 +42,10 @@ class FrameValues:
         Parameters
         ----------
         columns : label or list of labels, optional
-            The columns. By default those of strings.
+            The columns. By default those of strings, and those whose categories count as unknown.
         index : bool, optional
-            Not supported if true: use ``reset_index`` first.
-        split_every
+            Whether to convert the index; by default if it has strings.
+        split_every : int, optional
             Accepted for compatibility with Dask; no effect.
 
         Returns
@@ -61,13 +61,27 @@ class FrameValues:
         >>> list(frame.categorize().day.compute().cat.categories)
         ['Mo', 'Tu']
         """
-        if index:
-            raise NotImplementedError("categorize(index=True) is not supported; use reset_index first")
+        if (
+            split_every is not None
+            and split_every is not False
+            and (not isinstance(split_every, int) or split_every < 2)
+        ):
+            raise ValueError(f"split_every must be an integer of at least 2, not {split_every!r}")
+        frame = cast("DataFrame", self)
         if columns is None:
-            labels = [label for label, kind in self._kinds().items() if is_text(kind)]
+            labels = [label for label, kind in self._kinds().items() if _is_unknown(kind, self._columns[label].origin)]
         else:
             labels = list(columns) if isinstance(columns, (list, tuple, set, pd.Index)) else [columns]
-        return self._each(lambda column: column.astype("category"), labels)
+        labels = [label for label in labels if not _is_categorized(self._column(label)._origin)]
+        made = self._each(_categorized, labels) if labels else frame
+        if index is False or len(frame._index) != 1:
+            return made
+        level = frame.index
+        if _is_categorized(level._origin) or not (index or _is_unknown(level._kind, level._origin)):
+            return made
+        made = made.copy()
+        made.index = _categorized(level)
+        return made
 
     def fillna(self, value: Any) -> DataFrame:
         """Replace missing values with a value, or with values given as a dict by column."""
@@ -167,6 +181,8 @@ class FrameValues:
     def _matched(self, other: Any) -> tuple[Any, Any]:
         """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
         frame: Any = self
+        if isinstance(other, pd.DataFrame):
+            other = uploaded(other, self)
         if _is_column(other):
             # As in pandas, duplicate labels of a frame and a column are an error.
             return aligned(frame, other, UNIQUE)
@@ -204,6 +220,8 @@ class FrameValues:
 
     def _compare(self, name: str, other: Any) -> DataFrame:
         frame: Any = self
+        if isinstance(other, pd.DataFrame):
+            other = uploaded(other, self)
         if hasattr(other, "_each"):
             if list(frame._columns) != list(other._columns):
                 raise ValueError("can only compare identically-labeled (both index and columns) DataFrame objects")
@@ -285,6 +303,23 @@ def _value_for(other: Any, column: Series) -> Any:
     if hasattr(other, "_each") and column.name not in other._columns:
         return None
     return _operand_for(other, column)
+
+
+def _is_categorized(origin: Any) -> bool:
+    """Whether a column has known categories."""
+    return isinstance(origin, pd.CategoricalDtype) and not isinstance(origin, UnknownCategories)
+
+
+def _is_unknown(kind: Any, origin: Any) -> bool:
+    """Whether a column is converted to categories by default: one of strings, or with unknown categories."""
+    return isinstance(origin, UnknownCategories) or (is_text(kind) and not isinstance(origin, pd.CategoricalDtype))
+
+
+def _categorized(column: Series) -> Series:
+    """Return a column, or an index, with known categories."""
+    if isinstance(column._origin, UnknownCategories):
+        return column.cat.as_known()
+    return column.astype("category")
 
 
 def _is_column(other: Any) -> bool:

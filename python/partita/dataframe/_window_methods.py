@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["ColumnWindows", "FrameWindows", "cumulative", "difference", "shifted"]
+__all__ = ["FILL_MAX", "ColumnWindows", "FrameWindows", "cumulative", "difference", "shifted"]
 
 #: Maximum of the argument limit= of ffill and bfill.
-_FILL_MAX = 16
+FILL_MAX = 16
 
 
 def cumulative(column: Any, function: str, over: dict[str, Any], skipna: bool = True) -> Expr:
@@ -180,12 +180,12 @@ class ColumnWindows:
         if limit is None:
             over = self._rows.over(backwards=backwards)
             made = window("last_value", self._expr, frame=SO_FAR, skips_missing=True, **over)
-        elif 1 <= limit <= _FILL_MAX:
+        elif 1 <= limit <= FILL_MAX:
             over = self._rows.over()
             others = [window(function, self._expr, at, **over) for at in range(1, limit + 1)]
             made = call("coalesce", self._expr, *others)
         else:
-            raise NotImplementedError(f"limit={limit!r} is not supported; use 1 to {_FILL_MAX}, or no limit")
+            raise NotImplementedError(f"limit={limit!r} is not supported; use 1 to {FILL_MAX}, or no limit")
         found: Series = self._with_values(made)
         return found
 
@@ -280,23 +280,23 @@ def _by_row(frame: Any, name: str, **arguments: Any) -> DataFrame:
 
 
 def _rolling(of: Any, window: Any, min_periods: int | None, center: bool, arguments: dict[str, Any]) -> Any:
-    from ._windows import Rolling
+    from ._rolling import Rolling
 
     _check_axis("rolling", arguments.pop("axis", 0), {})
-    if arguments.pop("win_type", None) is not None:
-        raise NotImplementedError("rolling() does not support win_type=; all rows of a window have the same weight")
-    closed = arguments.pop("closed", None)
+    win_type, closed = arguments.pop("win_type", None), arguments.pop("closed", None)
     if arguments.pop("on", None) is not None:
         raise NotImplementedError("rolling() does not support on=; use set_index first")
     reject_unsupported("rolling", arguments)
-    return Rolling(of, window, min_periods, center, closed)
+    return Rolling(of, window, min_periods, center, win_type, closed)
 
 
 def _resample(of: Any, rule: str, arguments: dict[str, Any]) -> Any:
     from ._windows import Resampler
 
-    closed, label, on = arguments.pop("closed", None), arguments.pop("label", None), arguments.pop("on", None)
-    reject_unsupported("resample", arguments)
+    names = ("closed", "label", "origin", "offset")
+    given = {name: arguments.pop(name) for name in names if arguments.get(name) is not None}
+    on = arguments.pop("on", None)
+    reject_unsupported("resample", {name: value for name, value in arguments.items() if name not in names})
     if on is not None:
         of = of.set_index(on)
-    return Resampler(of, rule, closed=closed, label=label)
+    return Resampler(of, rule, **given)

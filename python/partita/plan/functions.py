@@ -405,6 +405,7 @@ _add(
 _add(
     Function("date_part", _always(pa.int32()), (2, 2)),
     Function("date_trunc", lambda kinds: _timestamp(kinds[1]), (2, 2)),
+    Function("make_date", _always(pa.date32()), (3, 3)),
     Function("to_char", _always(pa.string()), (2, 2)),
     Function("to_timestamp_micros", _always(pa.timestamp("us")), (2, 2)),
     Function("to_local_time", lambda kinds: _local(kinds[0]), (1, 1)),
