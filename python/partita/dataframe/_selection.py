@@ -295,6 +295,10 @@ class FrameRows:
             if len(label) != 1:
                 raise NotImplementedError("set_index() does not yet support multi-indexes; it takes one column")
             label = other = label[0]
+        is_label = not isinstance(other, Series) and label not in self._columns
+        if is_label and [level.name for level in self._index] == [label]:
+            # As in Dask, the frame has this index already.
+            return cast("DataFrame", self)
         column = other if isinstance(other, Series) else self._column(label)
         gone = drop and not isinstance(other, Series)
         columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
