@@ -19,6 +19,7 @@ from ._graphs import collection_task, export_graph, get_synchronous, import_grap
 from ._options import annotate, get_annotations, task_options
 from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options, with_results
 from ._tokens import TokenizationError, normalize_token, tokenize
+from ._xarray_objects import arrays_in, replace_arrays
 
 if TYPE_CHECKING:
     from ._drawing import Drawing
@@ -78,6 +79,9 @@ def unpack_collections(*args: Any, traverse: bool = True) -> tuple[list[Any], Ca
 
     def search(value: Any) -> Callable[[list[Any]], Any] | None:
         """Return the function of the results that rebuilds a value, or None if the value has no collections."""
+        arrays = arrays_in(value)
+        if arrays:
+            return _rebuilder(arrays, search, lambda items: replace_arrays(value, items))
         if is_dask_collection(value):
             if id(value) not in places:
                 places[id(value)] = len(found)
@@ -206,6 +210,7 @@ def _compute_tasks(collections: list[Any], scheduler: Any, options: dict[str, An
     if scheduler is None and config.get("scheduler", None) is None and _are_small(known):
         # Less work than a message to the cluster.
         scheduler = get_synchronous
+    check_arrays(known, scheduler)
     results = iter(run_nodes([node for nodes in parts for node in nodes], scheduler, options))
     values = []
     for one, nodes in zip(known, parts):
@@ -216,6 +221,21 @@ def _compute_tasks(collections: list[Any], scheduler: Any, options: dict[str, An
 def _are_small(collections: list[Any]) -> bool:
     """Whether all collections are small arrays, which are computed in this process."""
     return all(hasattr(one, "_partita_is_small") and one._partita_is_small() for one in collections)
+
+
+def check_arrays(collections: list[Any], scheduler: Any) -> None:
+    """Refuse arrays one task of which cannot fit in a worker of the cluster that would compute them."""
+    expressions = [node for one in collections for node in getattr(one, "_partita_expressions", ())]
+    if not expressions:
+        return
+    from ._client import Client, current_client
+    from .array._explain import check_memory, needs_check
+
+    given = config.get("scheduler", None) if scheduler is None else scheduler
+    run = _find_scheduler(scheduler)
+    is_cluster = run is _run_on_cluster or isinstance(given, Client)
+    if is_cluster and needs_check(expressions):
+        check_memory(expressions, given if isinstance(given, Client) else current_client())
 
 
 def run_nodes(nodes: list[Any], scheduler: Any = None, options: dict[str, Any] | None = None) -> list[Any]:
@@ -376,6 +396,7 @@ def persist(
     ours = [one for one in found if isinstance(one, Collection)]
     parts = materialize(ours)
     nodes = [node for part in parts for node in part]
+    check_arrays(ours, scheduler)
     options = task_options(kwargs)
     if options:
         nodes = with_options(nodes, options)

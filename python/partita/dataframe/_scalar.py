@@ -43,6 +43,9 @@ class Scalar(FrameInput):
     0.5
     """
 
+    #: A single value has no labels.
+    known_divisions = False
+
     def __init__(self, rows: Rows, expr: Expr, kind: Any = None, missing: Any = float("nan")) -> None:
         self._rows = rows
         self._expr = expr
@@ -70,10 +73,29 @@ class Scalar(FrameInput):
         """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
+    def to_series(self, index: Any = 0) -> Any:
+        """Return the value as a column of one row with an index label."""
+        from ._reductions import labelled_values
+
+        return labelled_values(self._rows, [(index, self._expr)], None, None)
+
     def persist(self, **arguments: Any) -> Scalar:
         """Return the scalar itself: single values are not persisted."""
         reject_unsupported("persist", arguments)
         return self
+
+    def to_delayed(self, optimize_graph: bool = True) -> Any:
+        """Return the value as a delayed value.
+
+        Parameters
+        ----------
+        optimize_graph : bool
+            Accepted for compatibility with Dask; no effect.
+        """
+        from .._tasks import identity
+        from ..delayed import delayed
+
+        return delayed(identity)(self)
 
     def __float__(self) -> float:
         return float(self.compute())
@@ -99,7 +121,14 @@ class Scalar(FrameInput):
     def __repr__(self) -> str:
         return f"<Scalar: {self._expr}>"
 
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions, 0."""
+        return 0
+
     def _combined(self, name: str, other: Any, swapped: bool = False) -> Any:
+        if isinstance(other, FrameInput) and not isinstance(other, Scalar):
+            return NotImplemented
         rows, left = self._rows, (self._expr, self._type)
         if isinstance(other, Scalar):
             rows, left, right = self._sides(other)
