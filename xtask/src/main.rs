@@ -13,12 +13,14 @@ mod dashboard;
 mod data;
 mod demo;
 mod docs;
+mod licenses;
 mod mirror;
 mod named_paths;
 mod options;
 mod paths;
 mod python;
 mod setup;
+mod spdx;
 mod test;
 mod web;
 mod web_debian;
@@ -66,6 +68,10 @@ Commands:
   docs [--out FOLDER]
                  build the site of the documents, and check its links
                    --out  where to (default: partita/site in the cache folder)
+  licenses [--check] [--out FILE]
+                 write the licences and notices of all crates, for the program
+                   --check  only check that deny.toml allows them
+                   --out    where to (default: partita/licenses.txt in the cache folder)
   help           this text
 
 Environment:
@@ -98,6 +104,7 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
         "conformance" => return conformance::run(args),
         "dashboard" => dashboard::run_command(args)?,
         "docs" => docs::run_command(args)?,
+        "licenses" => licenses::run_command(args)?,
         "wheel" => wheel::run_command(args)?,
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => anyhow::bail!("unknown command `{other}`; `cargo xtask help` lists them"),

@@ -80,6 +80,11 @@ impl Paths {
         self.cache.join("wheel-tools")
     }
 
+    /// The licences and notices of all crates, which the program prints.
+    pub(crate) fn licenses(&self) -> PathBuf {
+        self.cache.join("licenses.txt")
+    }
+
     /// The tools that build the site of the documents.
     pub(crate) fn docs_tools(&self) -> PathBuf {
         self.cache.join("docs-tools")

@@ -6,7 +6,7 @@ use crate::options::Flags;
 use crate::paths::Paths;
 use crate::setup::{self, TestTools};
 use crate::web::{TARGET, Toolchain};
-use crate::{browser, dashboard, docs, named_paths, wheel_tests, words};
+use crate::{browser, dashboard, docs, licenses, named_paths, wheel_tests, words};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -89,6 +89,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
         command::run(&mut clippy)
     })?;
+    step("licences of crates", || licenses::check(paths))?;
+    // The program that is built below prints them.
+    licenses::write(paths, &paths.licenses())?;
     step("documents", || command::run(&mut documents(paths)))?;
     step("build", || {
         let mut build = cargo(paths);
