@@ -403,22 +403,7 @@ def test_attributes_of_columns(loaded, tmp_path):
     same(lists.compute(), pd.Series([1, 2, 3], index=[0, 0, 1], name="l"))
 
 
-def test_other_rows_are_refused(loaded):
-    """Rows are not matched by their labels, so other rows are an error and no answer."""
-    other = loaded[loaded.n > 2]
-    for function in (
-        lambda: loaded.combine_first(other),
-        lambda: loaded.combine(other, np.minimum),
-        lambda: loaded.align(other),
-        lambda: loaded.n.align(other.n),
-        lambda: loaded.n.combine(other.n, max),
-        lambda: loaded.n.combine_first(other.n),
-        lambda: loaded.n.dot(other.n),
-        lambda: loaded.n.case_when([(other.n > 1, 0)]),
-        lambda: loaded.n.dot(loaded.set_index("g").n),
-    ):
-        with pytest.raises(NotImplementedError, match="use merge or join"):
-            function()
+def test_combinations_that_are_refused(loaded):
     with pytest.raises(NotImplementedError, match="second one"):
         loaded[["n"]].dot(loaded.n)
     with pytest.raises(TypeError, match="must return a column"):
