@@ -82,8 +82,9 @@ def _describe(collection: Any) -> str:
 
     if not isinstance(collection, Collection):
         return str(collection.explain()) if hasattr(type(collection), "explain") else f"{type(collection).__name__}"
-    if hasattr(type(collection), "explain"):
-        return str(collection.explain())
+    explain = getattr(collection, "explain", None)
+    if explain is not None:
+        return str(explain())
     return describe_tasks(materialize([collection])[0])
 
 
