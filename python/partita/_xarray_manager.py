@@ -36,7 +36,7 @@ def _whole_if_empty(chunks: Any, shape: tuple[int, ...]) -> Any:
     return shape if 0 in shape and any(isinstance(one, str) for one in given) else chunks
 
 
-class PartitaManager(ChunkManagerEntrypoint[Any]):
+class PartitaManager(ChunkManagerEntrypoint[Any]):  # type: ignore[misc]
     """Arrays of :mod:`partita.array` as chunked arrays of xarray.
 
     xarray finds it by the name ``"partita"``: ``xarray.set_options(chunk_manager="partita")`` makes it the default,

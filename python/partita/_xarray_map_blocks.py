@@ -51,7 +51,9 @@ def map_blocks(
     kwargs = {} if kwargs is None else dict(kwargs)
     given = [obj, *args]
     if any(_is_lazy(one) for one in [*kwargs.values(), *[one for one in given if not isinstance(one, kinds)]]):
-        raise TypeError("map_blocks() takes arrays only within datasets and data arrays of obj and args; compute others first")
+        raise TypeError(
+            "map_blocks() takes arrays only within datasets and data arrays of obj and args; compute others first"
+        )
     places = [at for at, one in enumerate(given) if isinstance(one, kinds)]
     aligned = align(*[given[at] for at in places], join="exact")
     whole = [parallel.dataarray_to_dataset(one) if isinstance(one, xarray.DataArray) else one for one in aligned]
@@ -288,7 +290,8 @@ def _output(
     found = tuple([sizes.get(dim, (size,)) for dim, size in variable.sizes.items()])
     meta = np.empty((0,) * len(found), dtype=variable.dtype)
     missing = [dim for dim, known in chunks.items() if len(known) > 1 and not (dim in variable.dims and dim in sizes)]
-    source, function, params = call, variable_of, {"name": name}
+    source, params = call, dict[str, Any](name=name)
+    function: Callable[..., Any] = variable_of
     if missing:
         # All blocks must agree on a variable that does not have a dimension of theirs.
         same = [Axis(axis) for axis in range(call.ndim)]

@@ -167,8 +167,10 @@ def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any 
     return found if meta is None else found.astype(meta.dtypes.to_dict() if hasattr(meta, "columns") else meta.dtype)
 
 
-def values_of_part(part: Any) -> Any:
-    """Return the values of a partition."""
+def values_of_part(part: Any, size: Any) -> Any:
+    """Return the values of a partition, which has a number of rows if it is not None."""
+    if size is not None and len(part) != size:
+        raise ValueError(f"a partition has {len(part)} rows, and lengths= says {size}; use lengths=True")
     return part.to_numpy()
 
 
@@ -191,10 +193,13 @@ def from_frame(frame: Any, lengths: Any = None, like: Any = None) -> Any:
     meta = frame.head(0) if hasattr(frame, "head") else frame._meta
     sample = meta.to_numpy()
     extra = sample.shape[1:]
-    parts = [delayed(values_of_part, pure=True)(one) for one in frame.to_delayed()]
-    known = list(lengths) if isinstance(lengths, (list, tuple)) else [np.nan] * len(parts)
-    if len(known) != len(parts):
-        raise ValueError(f"lengths has {len(known)} numbers, and the frame has {len(parts)} partitions")
+    given = frame.to_delayed()
+    is_known = isinstance(lengths, (list, tuple))
+    known = list(lengths) if is_known else [np.nan] * len(given)
+    if len(known) != len(given):
+        raise ValueError(f"lengths has {len(known)} numbers, and the frame has {len(given)} partitions")
+    make = delayed(values_of_part, pure=True)
+    parts = [make(one, int(size) if is_known else None) for one, size in zip(given, known)]
     wanted = sample.dtype if like is None else like.dtype
     blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype).astype(wanted) for one, size in zip(parts, known)]
     found = concatenate(blocks, allow_unknown_chunksizes=True)
