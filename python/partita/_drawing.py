@@ -80,11 +80,11 @@ _TASKS_MAX = 1000
 def _describe(collection: Any) -> str:
     from ._collection import Collection, materialize
 
-    if not isinstance(collection, Collection):
-        return str(collection.explain()) if hasattr(type(collection), "explain") else f"{type(collection).__name__}"
-    explain = getattr(collection, "explain", None)
+    explain = getattr(type(collection), "explain", None)
     if explain is not None:
-        return str(explain())
+        return str(explain(collection))
+    if not isinstance(collection, Collection):
+        return f"{type(collection).__name__}"
     return describe_tasks(materialize([collection])[0])
 
 

@@ -52,6 +52,18 @@ def test_persisted_arrays_stay_on_the_workers(on_cluster):
     assert on_cluster.compute(x.max()).result() == 159_999
 
 
+def test_the_dashboard_is_told_of_persisted_arrays(on_cluster, monkeypatch):
+    from partita._session import Session
+
+    told = []
+    monkeypatch.setattr(Session, "describe_array", lambda _, name, grid, states: told.append((name, grid, states)))
+    kept = (da.ones((4, 6), chunks=(2, 3)) + 1).persist()
+    [(name, grid, states)] = told
+    assert (name, grid) == ("add", (2, 2))
+    assert [state.index - states[0].index for state in states] == [0, 1, 2, 3]
+    assert (kept.compute() == 2).all()
+
+
 def test_arrays_and_other_collections(on_cluster):
     x = da.arange(10, chunks=5)
     total = partita.delayed(lambda values: values.sum())(x)

@@ -189,8 +189,6 @@ def test_many_groups():
 
 def test_groups_refuse():
     ddf = dd.from_pandas(NUMBERS, npartitions=2)
-    with pytest.raises(NotImplementedError, match="sort=False"):
-        ddf.groupby("g", sort=False).apply(lambda g: g.v.iloc[0])
     with pytest.raises(KeyError, match="'missing'"):
         ddf.groupby("g").apply(lambda g: g["missing"].sum())
     with pytest.raises(ValueError, match="meta="):

@@ -443,14 +443,6 @@ def test_unsupported_methods():
         dd.from_pandas(pd.DataFrame({"s": ["x"]}), npartitions=1).mean()
 
 
-def test_columns_of_different_frames():
-    """Columns of different frames cannot be combined."""
-    a = dd.from_pandas(pd.DataFrame({"v": [1, 2]}), npartitions=1)
-    b = dd.from_pandas(pd.DataFrame({"v": [3, 4]}), npartitions=1)
-    with pytest.raises(NotImplementedError, match="merge or join"):
-        a.v + b.v
-
-
 numbers = st.lists(st.one_of(st.integers(-5, 5), st.none()), min_size=1, max_size=30)
 
 

@@ -55,18 +55,13 @@ def test_functions(loaded, name):
 @pytest.mark.parametrize("aggfunc", ["mean", "sum", "count", "first", "last", "min", "max"])
 def test_pivot_table(loaded, aggfunc):
     found = dd.pivot_table(loaded, index="g", columns="k", values="v", aggfunc=aggfunc).compute()
-    expected = FRAME.pivot_table(index="g", columns="k", values="v", aggfunc=aggfunc, observed=True)
     # As in Dask, categories that do not occur are columns too.
-    assert list(found.columns) == ["y", "x", "z"] and found.z.isna().all() and found.columns.name == "k"
-    pd.testing.assert_frame_equal(found[["y", "x"]], expected, check_dtype=False, check_column_type=False)
+    same(found, FRAME.pivot_table(index="g", columns="k", values="v", aggfunc=aggfunc, observed=False))
 
 
 def test_pivot_table_of_several_values(loaded):
-    found = loaded.pivot_table(index="g", columns="k", values=["n", "v"], aggfunc="sum").compute()
-    expected = FRAME.pivot_table(index="g", columns="k", values=["n", "v"], aggfunc="sum", observed=True)
-    assert found.columns.names == [None, "k"]
-    for label in expected.columns:
-        assert found[label].tolist() == expected[label].tolist()
+    found = loaded.pivot_table(index="g", columns="k", values=["v", "n"], aggfunc="sum").compute()
+    same(found, FRAME.pivot_table(index="g", columns="k", values=["v", "n"], aggfunc="sum", observed=False))
 
 
 def test_rows_without_values_are_left_out_of_pivot_tables(client):
@@ -82,8 +77,8 @@ REFUSED = {
     "melt of strings and numbers": (TypeError, "numbers and strings", lambda d: d[["s", "n"]].melt()),
     "melt to a known label": (ValueError, "value_name", lambda d: d.melt("g", "n", value_name="v")),
     "melt of an unknown column": (KeyError, "no columns", lambda d: d.melt("zz")),
-    "pivot by numbers": (ValueError, "categorical", lambda d: d.pivot_table("k", "g", "v")),
-    "pivot by two keys": (NotImplementedError, "one label", lambda d: d.pivot_table(["g", "n"], "k", "v")),
+    "pivot by numbers": (ValueError, "category dtype", lambda d: d.pivot_table("k", "g", "v")),
+    "pivot by two keys": (ValueError, "name of an existing column", lambda d: d.pivot_table(["g", "n"], "k", "v")),
     "pivot with a function": (ValueError, "aggfunc", lambda d: d.pivot_table("g", "k", "v", aggfunc=len)),
     "durations of times": (
         TypeError,
@@ -424,13 +419,11 @@ def test_other_rows_are_refused(loaded):
             function()
     with pytest.raises(NotImplementedError, match="second one"):
         loaded[["n"]].dot(loaded.n)
-    with pytest.raises(NotImplementedError, match="strings or integers"):
-        loaded.set_index("v").n.add_prefix("p")
     with pytest.raises(TypeError, match="must return a column"):
         loaded[["n"]].combine(loaded[["n"]], lambda a, b: 1)
 
 
-@pytest.mark.parametrize("name", ["clear_divisions", "lower_once", "analyze", "to_timestamp"])
+@pytest.mark.parametrize("name", ["lower_once", "analyze", "to_timestamp"])
 def test_refused_names_have_a_remedy(loaded, name):
     assert not hasattr(loaded, name)
     with pytest.raises(NotImplementedError, match=f"{name} is not supported; use "):

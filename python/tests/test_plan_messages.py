@@ -1,4 +1,4 @@
-"""Plans as text for people and as messages for the scheduler. No cluster is needed."""
+"""Plans as text for display and as messages for the scheduler. No cluster is needed."""
 
 import datetime
 import decimal

@@ -73,5 +73,5 @@ def test_other_attributes():
         for name in names:
             with pytest.raises(AttributeError, match=f"have no attribute '{name}'"):
                 getattr(accessor, name)
-    with pytest.raises(NotImplementedError, match="use days, seconds"):
-        spans.dt.components  # noqa: B018
+    with pytest.raises(NotImplementedError, match="to_pytimedelta is not supported; use compute"):
+        spans.dt.to_pytimedelta  # noqa: B018

@@ -49,6 +49,10 @@ const CONFORMANCE_PACKAGES: [&str; 5] = [
 /// What builds wheels: the builder, and a linker that knows older systems.
 const WHEEL_PACKAGES: [&str; 2] = ["maturin==1.16.0", "ziglang==0.17.1"];
 
+/// What builds the site of the documents.
+const DOCS_PACKAGES: [&str; 3] =
+    ["mkdocs==1.6.1", "mkdocs-material==9.8.2", "pymdown-extensions==13.1.2"];
+
 /// Makes the environment of tests and demo, unless it is there with just these packages. Gives its
 /// interpreter.
 ///
@@ -66,6 +70,14 @@ pub(crate) fn ensure_wheel_tools(paths: &Paths) -> Result<PathBuf> {
     let folder = paths.wheel_tools();
     environment(folder.clone(), &WHEEL_PACKAGES, &[])?;
     Ok(folder.join("bin"))
+}
+
+/// Makes the environment of what builds the site of the documents, unless it exists. Gives its interpreter.
+///
+/// # Errors
+/// If there is no Python 3 or the packages cannot be installed.
+pub(crate) fn ensure_docs_tools(paths: &Paths) -> Result<PathBuf> {
+    environment(paths.docs_tools(), &DOCS_PACKAGES, &[])
 }
 
 /// Makes the environment of the peers' test suites, unless it exists. Gives its interpreter.

@@ -214,7 +214,7 @@ def _convert(a: Any, dtype: Any, order: Any, like: Any, convert: Callable[..., A
     elif hasattr(a, "to_dask_array"):
         return _with_dtype(a.to_dask_array(), dtype)
     elif is_frame(a) and hasattr(a, "to_delayed"):
-        from ._interchange import from_frame
+        from ._frames import from_frame
 
         return _with_dtype(from_frame(a), dtype)
     elif type(a).__module__.partition(".")[0] == "xarray" and hasattr(a, "data"):

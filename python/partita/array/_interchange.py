@@ -10,7 +10,6 @@ import numpy as np
 from .. import _graphs
 from .._tasks import is_future
 from ._blocks import register_concatenate
-from ._chunks import is_unknown, starts
 from ._core import Array, array_of
 from ._expression import Parts
 
@@ -21,7 +20,6 @@ __all__ = [
     "register_chunk_type",
     "to_backend",
     "to_dask_array",
-    "to_dask_dataframe",
     "to_tiledb",
 ]
 
@@ -87,123 +85,6 @@ def to_backend(x: Any, backend: str | None = None, **kwargs: Any) -> Any:
             f"to_backend() does not support {backend!r}: blocks are arrays of NumPy; use map_blocks"
         )
     return x
-
-
-def frame_of_block(block: Any, columns: Any, rows: Any = None) -> Any:
-    """Return a block as a frame of pandas, or as a column.
-
-    Parameters
-    ----------
-    block : array
-        The block, with one or two axes.
-    columns : list or str
-        Names of the columns.
-    rows : int or Index, optional
-        The number of the first row, or the index.
-    """
-    import pandas as pd
-
-    if isinstance(rows, int):
-        rows = pd.RangeIndex(rows, rows + len(block))
-    if rows is not None and len(rows) != len(block):
-        raise ValueError(f"a partition of the index has {len(rows)} rows, and the block of the array has {len(block)}")
-    if block.dtype.names:
-        return pd.DataFrame({name: block[name] for name in (columns or block.dtype.names)}, index=rows)
-    if block.ndim == 1 and not isinstance(columns, (list, tuple)):
-        return pd.Series(block, name=columns, index=rows)
-    return pd.DataFrame(block, columns=columns, index=rows)
-
-
-def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any = None) -> Any:
-    """Return the rows as a frame of :mod:`partita.dataframe`, or a column of an array with one axis.
-
-    Parameters
-    ----------
-    x : Array
-        An array with one or two axes.
-    columns : list or str, optional
-        Names of the columns; numbers by default.
-    index : Index, optional
-        The index, with as many partitions and rows as the array has blocks and rows. By default rows are numbered, in each
-        block from 0 if the sizes of the blocks are unknown.
-    meta : DataFrame or Series, optional
-        Names and dtypes of the result.
-
-    Examples
-    --------
-    >>> import partita.array as da
-    >>> frame = da.ones((4, 2), chunks=2).to_dask_dataframe(columns=["a", "b"])
-    >>> float(frame.a.sum().compute())
-    4.0
-    """
-    from .. import dataframe
-    from ..delayed import delayed
-
-    if x.ndim not in (1, 2):
-        raise ValueError(f"a frame has one or two dimensions, and the array has {x.ndim}")
-    if columns is None and meta is not None:
-        columns = list(meta.columns) if hasattr(meta, "columns") else meta.name
-    if x.ndim == 2 and columns is None:
-        columns = [str(at) for at in range(x.shape[1])]
-    width = x.shape[1] if x.ndim == 2 else len(x.dtype.names or "1")
-    if isinstance(columns, (list, tuple)) and len(columns) != width:
-        raise ValueError(f"the array has {width} columns, and {len(columns)} names are given: {columns!r}")
-    x = x.rechunk({1: -1}) if x.ndim == 2 else x
-    blocks = x.to_delayed().ravel()
-    rows: list[Any] = [None] * len(blocks)
-    if index is not None:
-        rows = list(index.to_delayed())
-        if len(rows) != len(blocks):
-            raise ValueError(f"the index has {len(rows)} partitions, and the array has {len(blocks)} blocks of rows")
-    elif not is_unknown(x.chunks[0]):
-        rows = [int(begin) for begin in starts(x.chunks[0])]
-    make = delayed(frame_of_block, pure=True)
-    parts = [make(one, columns, first) for one, first in zip(blocks, rows)]
-    sample = frame_of_block(np.empty((0, x.shape[1]) if x.ndim == 2 else (0,), dtype=x.dtype), columns)
-    if index is not None:
-        known = index.head(0) if hasattr(index, "head") else index._meta
-        sample.index = getattr(known, "index", known)[:0]
-    found = dataframe.from_delayed(parts, meta=sample)
-    return found if meta is None else found.astype(meta.dtypes.to_dict() if hasattr(meta, "columns") else meta.dtype)
-
-
-def values_of_part(part: Any, size: Any) -> Any:
-    """Return the values of a partition, which has a number of rows if it is not None."""
-    if size is not None and len(part) != size:
-        raise ValueError(f"a partition has {len(part)} rows, and lengths= says {size}; use lengths=True")
-    return part.to_numpy()
-
-
-def from_frame(frame: Any, lengths: Any = None, like: Any = None) -> Any:
-    """Return the values of a frame or a column as an array, whose partitions are persisted.
-
-    Parameters
-    ----------
-    frame : DataFrame or Series
-        The frame.
-    lengths : bool or list of int, optional
-        The numbers of rows of the partitions. They are unknown by default; True computes them.
-    like : array, optional
-        An array with the dtype of the result.
-    """
-    from ..delayed import delayed
-    from ._delayed import from_delayed
-    from ._joining import concatenate
-
-    meta = frame.head(0) if hasattr(frame, "head") else frame._meta
-    sample = meta.to_numpy()
-    extra = sample.shape[1:]
-    given = frame.to_delayed()
-    is_known = isinstance(lengths, (list, tuple))
-    known = list(lengths) if is_known else [np.nan] * len(given)
-    if len(known) != len(given):
-        raise ValueError(f"lengths has {len(known)} numbers, and the frame has {len(given)} partitions")
-    make = delayed(values_of_part, pure=True)
-    parts = [make(one, int(size) if is_known else None) for one, size in zip(given, known)]
-    wanted = sample.dtype if like is None else like.dtype
-    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype).astype(wanted) for one, size in zip(parts, known)]
-    found = concatenate(blocks, allow_unknown_chunksizes=True)
-    return found.compute_chunk_sizes() if lengths is True else found
 
 
 def from_tiledb(uri: Any, *args: Any, **kwargs: Any) -> Any:

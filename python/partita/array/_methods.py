@@ -120,8 +120,8 @@ class Methods:
     to_dask_array = _delegate("_interchange", "to_dask_array")
     to_backend = _delegate("_interchange", "to_backend")
     to_tiledb = _delegate("_interchange", "to_tiledb")
-    to_dask_dataframe = _delegate("_interchange", "to_dask_dataframe")
-    to_dataframe = _delegate("_interchange", "to_dask_dataframe")
+    to_dask_dataframe = _delegate("_frames", "to_dask_dataframe")
+    to_dataframe = _delegate("_frames", "to_dask_dataframe")
     _elemwise = _delegate("_elementwise", "elemwise")
 
     # Shape.

@@ -29,7 +29,7 @@ from .expr import (
     Window,
     postorder,
 )
-from .layers import layered, with_subqueries
+from .layers import layered
 from .relation import (
     Distinct,
     Files,
@@ -46,6 +46,7 @@ from .relation import (
     Values,
     expressions_of,
 )
+from .rewrite import with_subqueries
 from .text import outline
 
 __all__ = ["Request", "create_table", "explain", "rows", "write"]
