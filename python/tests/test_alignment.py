@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import same
-
 from partita import dataframe as dd
 from partita.plan.relation import Join, postorder
 

@@ -3,9 +3,8 @@
 import re
 
 import numpy as np
-import pytest
-
 import partita.array as da
+import pytest
 from partita import visualize
 from partita.array._explain import stages_of
 

@@ -1,9 +1,8 @@
 """Arrays in files: HDF5, zarr, TIFF, and stacks of files of NumPy."""
 
 import numpy as np
-import pytest
-
 import partita.array as da
+import pytest
 from partita import config
 
 

@@ -1,9 +1,8 @@
 """Arrays, frames, delayed values and arrays of Dask are converted into one another."""
 
 import numpy as np
-import pytest
-
 import partita.array as da
+import pytest
 from partita import config, delayed
 from partita import dataframe as dd
 

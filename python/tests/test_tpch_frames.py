@@ -8,9 +8,8 @@ import duckdb
 import pandas as pd
 import pytest
 import tpch_data
-from tpch_frames import QUESTIONS
-
 from partita import dataframe as dd
+from tpch_frames import QUESTIONS
 
 SQL = Path(__file__).parents[2] / "tests" / "queries" / "tpch"
 
