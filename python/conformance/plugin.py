@@ -13,6 +13,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
+
 from partita import config
 from partita.distributed import Client
 

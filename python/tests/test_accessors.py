@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 from comparison import computed, same
-from partita import dataframe as dd
 from test_frame import FRAMES
+
+from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import same
+
 from partita import dataframe as dd
 from partita.plan.relation import Join, postorder
 

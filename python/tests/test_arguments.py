@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import computed, same
-from partita import dataframe as dd
 from test_frame import FRAMES
+
+from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 

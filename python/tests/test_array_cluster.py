@@ -7,12 +7,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
+from polling import until
+
 import partita
 import partita.array as da
-import pytest
 from partita import config
 from partita.distributed import Client
-from polling import until
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 import re
 
 import numpy as np
-import partita.array as da
 import pytest
+
+import partita.array as da
 from partita import visualize
 from partita.array._explain import stages_of
 

@@ -1,8 +1,9 @@
 """Arrays in files: HDF5, zarr, TIFF, and stacks of files of NumPy."""
 
 import numpy as np
-import partita.array as da
 import pytest
+
+import partita.array as da
 from partita import config
 
 

@@ -1,8 +1,9 @@
 """Arrays, frames, delayed values and arrays of Dask are converted into one another."""
 
 import numpy as np
-import partita.array as da
 import pytest
+
+import partita.array as da
 from partita import config, delayed
 from partita import dataframe as dd
 

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from partita._errors import ClusterError
 from partita.distributed import Client, LocalCluster
 

@@ -9,8 +9,9 @@ from operator import add
 
 import numpy as np
 import pandas as pd
-import partita
 import pytest
+
+import partita
 from partita import bag as db
 from partita import config, delayed
 from partita.bag import _layers

@@ -8,6 +8,7 @@ import pathlib
 import threading
 
 import pytest
+
 from partita import bag as db
 from partita import compute
 

@@ -3,8 +3,9 @@
 import dataclasses
 
 import pandas as pd
-import partita
 import pytest
+
+import partita
 from partita import config, delayed
 from partita import dataframe as dd
 

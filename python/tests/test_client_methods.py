@@ -2,8 +2,9 @@
 
 import json
 
-import partita
 import pytest
+
+import partita
 from partita import bag, config
 from partita.distributed import Client, LocalCluster, get_worker
 

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from comparison import same
 from function_samples import count_call
+from polling import table_names, until
+
 from partita import bag as db
 from partita import config
 from partita import dataframe as dd
-from polling import table_names, until
 
 pytest.importorskip("cloudpickle")
 pytestmark = pytest.mark.usefixtures("client")

@@ -7,11 +7,12 @@ import math
 
 import numpy as np
 import pandas as pd
-import partita.dataframe as dd
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import partita.dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -251,25 +252,12 @@ def test_index_and_path_columns(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ({"sep": None}, "sep"),
-        ({"sep": "||"}, "sep"),
-        ({"encoding": "shift_jis"}, "iconv"),
-        ({"skiprows": lambda at: at == 1}, "skiprows"),
-        ({"converters": {"a": int}}, "converters"),
-        ({"on_bad_lines": "warn"}, "on_bad_lines"),
-        ({"skipfooter": 1}, "skipfooter"),
-        ({"date_format": "%d.%m.%Y"}, "date_format"),
-        ({"dayfirst": True}, "dayfirst"),
-        ({"header": [0, 1]}, "header"),
-        ({"compression": "zip"}, "compression"),
-        ({"dtype_backend": "pyarrow"}, "dtype"),
         ({"chunksize": 10}, "chunksize"),
         ({"quotechar": "''"}, "quotechar"),
         ({"usecols": ["absent"]}, "absent"),
         ({"dtype": {"absent": "str"}}, "absent"),
         ({"index_col": "absent"}, "absent"),
         ({"no_such": 1}, "no_such"),
-        ({"names": ["a"]}, "fields"),
         ({"dtype": {"b": "int64"}}, "'b' has 'x'"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+
 from partita._dashboard import PANELS, Dashboard, base_address
 
 

@@ -7,8 +7,9 @@ import pickle
 import types
 from typing import NamedTuple
 
-import partita
 import pytest
+
+import partita
 from partita import config, delayed
 from partita.delayed import Delayed
 

@@ -5,8 +5,9 @@ import traceback
 from pathlib import Path
 
 import pandas as pd
-import partita
 import pytest
+
+import partita
 from partita import QueryError
 from partita import dataframe as dd
 

@@ -13,6 +13,7 @@ from concurrent import futures
 
 import pytest
 from fake_client import FakeClient, cloudpickle
+
 from partita._by_value import call, call_chunk
 from partita._executor import ClientExecutor
 

@@ -5,12 +5,13 @@ import decimal
 
 import numpy as np
 import pandas as pd
-import partita
 import pytest
 from comparison import computed, same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
+
+import partita
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

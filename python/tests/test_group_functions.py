@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from comparison import same
 from pandas.testing import assert_frame_equal, assert_series_equal
+
 from partita import dataframe as dd
 
 pytest.importorskip("cloudpickle")

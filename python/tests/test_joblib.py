@@ -14,9 +14,10 @@ joblib = pytest.importorskip("joblib", minversion="1.4")
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-import partita.joblib  # noqa: E402, F401
 from fake_client import FakeClient  # noqa: E402
 from joblib import Parallel, delayed  # noqa: E402
+
+import partita.joblib  # noqa: E402, F401
 from partita._joblib import SCATTERED_BYTES  # noqa: E402
 
 

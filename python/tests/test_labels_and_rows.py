@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
-import partita.array as da
 import pytest
 from comparison import computed
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
+
+import partita.array as da
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import computed, same
+
 from partita import _connection
 from partita import dataframe as dd
 

@@ -7,6 +7,7 @@ import time
 
 import pyarrow as pa
 import pytest
+
 from partita.plan import expr as px
 from partita.plan.expr import Column, Frame, Literal, SortKey, aggregate, call, case, cast, comparison, window
 from partita.plan.layers import layered

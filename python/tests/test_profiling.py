@@ -6,8 +6,9 @@ import time
 
 import pytest
 from function_samples import inc
-from partita._binary import find_program
 from polling import until
+
+from partita._binary import find_program
 
 
 def inner(seconds):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import computed, same
+
 from partita import dataframe as dd
 from partita.distributed import progress
 from partita.plan import wire
@@ -235,12 +236,6 @@ def test_futures(small, client):
     future.add_done_callback(called.append)
     assert called == [future] and "finished" in repr(future)
     assert client.compute(small.k.astype("int64")).exception() is not None
-
-
-def test_pattern_for_folder(small, tmp_path):
-    """to_parquet does not accept a pattern."""
-    with pytest.raises(NotImplementedError, match=r"without \*"):
-        small.to_json(tmp_path / "out-*.json")
 
 
 def test_long_lists():

@@ -16,8 +16,9 @@ from coordination_samples import (
     return_slow_future,
     submit_and_wait,
 )
-from partita.distributed import Actor, Client, Event, Future, wait
 from polling import until
+
+from partita.distributed import Actor, Client, Event, Future, wait
 
 pytest.importorskip("cloudpickle")
 

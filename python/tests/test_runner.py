@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from partita import _packing
 
 HERE = Path(__file__).parent

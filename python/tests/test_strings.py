@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 from comparison import computed, same
+
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

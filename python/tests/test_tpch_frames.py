@@ -8,8 +8,9 @@ import duckdb
 import pandas as pd
 import pytest
 import tpch_data
-from partita import dataframe as dd
 from tpch_frames import QUESTIONS
+
+from partita import dataframe as dd
 
 SQL = Path(__file__).parents[2] / "tests" / "queries" / "tpch"
 

@@ -8,8 +8,9 @@ import pathlib
 import pickle
 
 import pandas as pd
-import partita
 import pytest
+
+import partita
 from partita import dataframe as dd
 from partita import delayed, utils
 from partita.diagnostics import Callback, Profiler, ProgressBar

@@ -17,6 +17,8 @@ from coordination_samples import (
     submit_many,
     worker_attributes,
 )
+from polling import until
+
 from partita.distributed import (
     Client,
     Event,
@@ -28,7 +30,6 @@ from partita.distributed import (
     secede,
     worker_client,
 )
-from polling import until
 
 pytest.importorskip("cloudpickle")
 

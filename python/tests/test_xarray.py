@@ -3,9 +3,10 @@
 import operator
 
 import numpy as np
+import pytest
+
 import partita
 import partita.array as da
-import pytest
 from partita import config
 
 xr = pytest.importorskip("xarray")

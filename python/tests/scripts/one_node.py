@@ -2,6 +2,7 @@ import os
 
 import numpy as np
 import pandas as pd
+
 from partita import dataframe as dd
 from partita.distributed import Client
 
