@@ -298,7 +298,13 @@ impl Frame {
         temporary: bool,
         replace: bool,
     ) -> Result<Persisted, ClientError> {
-        let purpose = Purpose::Persist { name: name.clone(), temporary, replace };
+        let purpose = Purpose::Persist {
+            name: name.clone(),
+            temporary,
+            replace,
+            partitions: None,
+            splits: None,
+        };
         let rows = counted(self.begin(purpose).await?).await?;
         Ok(persisted::over(&self.client, name, rows))
     }
@@ -358,7 +364,7 @@ fn statement(query: &str, purpose: &Purpose) -> Option<String> {
     match purpose {
         Purpose::Rows => Some(query.to_string()),
         Purpose::Explain => Some(format!("EXPLAIN {query}")),
-        Purpose::Persist { name, temporary, replace } => {
+        Purpose::Persist { name, temporary, replace, .. } => {
             let replace = if *replace { "OR REPLACE " } else { "" };
             let temporary = if *temporary { "TEMPORARY " } else { "" };
             Some(format!("CREATE {replace}{temporary}TABLE {} AS {query}", quoted(name)))
@@ -403,8 +409,13 @@ mod tests {
     /// A query that is used as it is becomes one statement, whatever is in its table's name.
     #[test]
     fn queries_become_statements() {
-        let persist =
-            |temporary, replace| Purpose::Persist { name: "a\"b".into(), temporary, replace };
+        let persist = |temporary, replace| Purpose::Persist {
+            name: "a\"b".into(),
+            temporary,
+            replace,
+            partitions: None,
+            splits: None,
+        };
         let sql = |purpose| statement("select 1", &purpose);
         assert_eq!(sql(Purpose::Rows).as_deref(), Some("select 1"));
         let made = sql(persist(true, false));

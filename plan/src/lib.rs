@@ -5,7 +5,8 @@
 //! stands for "what another stage made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
 //! joins that keep their meaning; [`ranged`] has the partitions of sorted rows done by themselves;
-//! [`logical`] is the wire form of plans that clients build; [`python`] has functions of Python in queries.
+//! [`logical`] is the wire form of plans that Rust clients build, [`nodes`] that of data frames in Python;
+//! [`python`] has functions of Python in queries.
 //!
 //! This is the contract between the scheduler and the worker, which must not know each other. It performs no
 //! input or output. The tables that queries name by path are in the crate `files`, the operators that only
@@ -22,6 +23,7 @@ pub mod exchange;
 mod guards;
 pub mod interrupt;
 pub mod logical;
+pub mod nodes;
 mod orders;
 pub mod persisted;
 mod properties;

@@ -39,6 +39,7 @@ pub const FRAME_STEPS_MAX: usize = 100;
 
 /// What shall become of a frame's rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// They go to the client.
     Rows,
@@ -52,6 +53,10 @@ pub enum Purpose {
         temporary: bool,
         /// Whether it takes the place of a table of that name.
         replace: bool,
+        /// The number of partitions of rows without an order.
+        partitions: Option<usize>,
+        /// Values of the first sort key between the partitions, as texts.
+        splits: Option<Vec<String>>,
     },
     /// They are written to files.
     Write {

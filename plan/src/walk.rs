@@ -44,6 +44,14 @@ pub(crate) fn expressions(
     node.map_expressions(change)
 }
 
+/// Looks at the parts of an expression, from the top down.
+pub(crate) fn visit_expr(
+    expr: &Expr,
+    visit: &mut dyn FnMut(&Expr) -> Result<TreeNodeRecursion>,
+) -> Result<TreeNodeRecursion> {
+    expr.apply(visit)
+}
+
 /// Changes an expression from the top down.
 pub(crate) fn expr_down(expr: Expr, change: ChangeExpr<'_>) -> Result<Transformed<Expr>> {
     expr.transform_down(change)

@@ -38,6 +38,7 @@ from ._threads import join_threads, start_thread
 from ._tls import Trust
 from ._transfers import Transfers
 from ._wire import statement_query
+from .plan.wire import Request
 
 __all__ = ["Connection", "Running"]
 
@@ -57,9 +58,16 @@ RELEASE_PAUSE_S = 1.0
 #: Time for which closing a connection waits for the last release message, in seconds.
 RELEASE_END_S = 2.0
 #: Start of statements that show a plan instead of running it.
-EXPLAIN = "EXPLAIN "
 
 _Result = TypeVar("_Result")
+
+
+def _working_folder() -> str:
+    """Return the working directory; the root folder if it was deleted, which connections of functions do not need."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"
 
 
 def _whoami() -> str:
@@ -68,6 +76,10 @@ def _whoami() -> str:
     except (OSError, KeyError, ImportError):
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def _encoded(query: str | Request) -> bytes:
+    return statement_query(query) if isinstance(query, str) else query.encoded()
 
 
 class Running:
@@ -225,7 +237,7 @@ class Connection(Transfers):
         self._releases: Releases | None = None
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        directory = urllib.parse.quote(os.getcwd(), safe="/ ")
+        directory = urllib.parse.quote(_working_folder(), safe="/ ")
         shown = self.trust.authorization
         return [
             *([(b"authorization", shown.encode())] if shown else []),
@@ -315,23 +327,25 @@ class Connection(Transfers):
             self.release(name)
             raise
 
-    def run(self, sql: str, fixed: bool = True) -> Running:
-        """Start a statement; `fixed` means that it relies on the column types that the scheduler reported."""
-        if sql.startswith(EXPLAIN):
-            sql = self.deferred.with_stand_ins(sql)
-        else:
-            self.deferred.create_for(sql)
-        with translated(sql):
-            info = interruptible(lambda: self._info(sql, fixed), self._cancel_later)
+    def run(self, query: str | Request, fixed: bool = True) -> Running:
+        """Start a statement in SQL or a request; `fixed` means that it relies on the column types that were reported."""
+        if isinstance(query, Request):
+            if query.reads_rows:
+                self.deferred.create_for(query)
+            else:
+                query = self.deferred.with_stand_ins(query)
+        started = query
+        with translated(str(query)):
+            info = interruptible(lambda: self._info(started, fixed), self._cancel_later)
             try:
                 reader = self._scheduler.do_get(info.endpoints[0].ticket, self._options)
             except BaseException:
                 self._cancel(info)
                 raise
-        return Running(reader, sql, lambda: self._cancel(info))
+        return Running(reader, str(query), lambda: self._cancel(info))
 
-    def _info(self, sql: str, fixed: bool = True) -> flight.FlightInfo:
-        descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
+    def _info(self, query: str | Request, fixed: bool = True) -> flight.FlightInfo:
+        descriptor = flight.FlightDescriptor.for_command(_encoded(query))
         return self._scheduler.get_flight_info(descriptor, self._fixed if fixed else self._options)
 
     def _cancel_later(self, planned: Future[flight.FlightInfo]) -> None:
@@ -342,20 +356,21 @@ class Connection(Transfers):
         with contextlib.suppress(Exception):
             self._scheduler.cancel_flight_info(flight.CancelFlightInfoRequest(info), self._options)
 
-    def query(self, sql: str, fixed: bool = True) -> pa.Table:
-        """Run a statement and return its rows."""
-        return self.run(sql, fixed).table()
+    def query(self, query: str | Request, fixed: bool = True) -> pa.Table:
+        """Run a statement in SQL or a request, and return its rows."""
+        return self.run(query, fixed).table()
 
-    def schema(self, sql: str) -> pa.Schema:
+    def schema(self, query: str | Request) -> pa.Schema:
         """Return the schema of a query without running it."""
-        sql = self.deferred.with_stand_ins(sql)
-        descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
-        with translated(sql):
+        if isinstance(query, Request):
+            query = self.deferred.with_stand_ins(query)
+        descriptor = flight.FlightDescriptor.for_command(_encoded(query))
+        with translated(str(query)):
             try:
                 return self._scheduler.get_schema(descriptor, self._fixed).schema
             except (flight.FlightError, pa.ArrowException, OSError):
                 # For this call pyarrow drops the error kind that the scheduler sends; another call reports it.
-                self._cancel(self._info(sql))
+                self._cancel(self._info(query))
                 raise
 
     def table(self, name: str) -> dict[str, Any]:

@@ -1,16 +1,16 @@
-"""Tables whose partitions are results of Python functions, which run when a statement first reads the table."""
+"""Tables whose partitions are results of Python functions, which run when a request first reads the table."""
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["DeferredTable", "DeferredTables"]
+from .plan.relation import Relation, Table
+from .plan.rewrite import substitute_tables
+from .plan.wire import Request
 
-#: References to tables of this session in statements.
-_TABLE = re.compile(r'"(__persisted_[0-9]+)"')
+__all__ = ["DeferredTable", "DeferredTables"]
 
 
 class DeferredTable:
@@ -18,8 +18,8 @@ class DeferredTable:
 
     Parameters
     ----------
-    stand_in : str
-        A relation without rows that has the columns of the table, as it appears after ``FROM``.
+    stand_in : Relation
+        A relation without rows that has the columns of the table.
     create : callable
         Creates the table.
     first : callable, optional
@@ -27,7 +27,9 @@ class DeferredTable:
         table itself, if it has no more.
     """
 
-    def __init__(self, stand_in: str, create: Callable[[], None], first: Callable[[int], Any] | None = None) -> None:
+    def __init__(
+        self, stand_in: Relation, create: Callable[[], None], first: Callable[[int], Any] | None = None
+    ) -> None:
         self.stand_in = stand_in
         self.first = first
         self._create = create
@@ -71,19 +73,21 @@ class DeferredTables:
                 table.create()
                 self._tables.pop(name, None)
 
-    def create_for(self, sql: str) -> None:
-        """Create the tables that a statement refers to."""
+    def create_for(self, request: Request) -> None:
+        """Create the tables that a request reads."""
         if self._tables:
-            self.create(*dict.fromkeys(_TABLE.findall(sql)))
+            self.create(*dict.fromkeys(request.tables()))
 
-    def with_stand_ins(self, sql: str) -> str:
-        """Return a statement with the stand-ins of the tables that do not exist yet, for its columns or its plan."""
-        if not self._tables:
-            return sql
+    def with_stand_ins(self, request: Request) -> Request:
+        """Return a request with the stand-ins of the tables that do not exist yet, for its columns or its plan."""
+        if not any(name in self._tables for name in request.tables()):
+            return request
+        return request.with_relation(self._stand_in(request.relation))
 
-        def replace(found: re.Match[str]) -> str:
-            table = self._tables.get(found[1])
-            # A stand-in may refer to tables that do not exist either.
-            return found[0] if table is None else self.with_stand_ins(table.stand_in)
+    def _stand_in(self, relation: Relation) -> Relation:
+        def replaced(table: Table) -> Relation:
+            found = self._tables.get(table.name)
+            # A stand-in may read tables that do not exist either.
+            return table if found is None else self._stand_in(found.stand_in)
 
-        return _TABLE.sub(replace, sql)
+        return substitute_tables(relation, replaced)

@@ -51,13 +51,14 @@ class PersistedPartitions:
 
     def read(self, number: int) -> Any:
         """Return a partition as a pandas object: what `compute` returns for its rows."""
-        return self._plan._to_pandas(self._rows(number))
+        return self._plan._to_pandas(self.read_rows(number))
 
     def read_all(self, count: int) -> Any:
         """Return all partitions as one pandas object, given their number: what `compute` returns."""
-        return self._plan._to_pandas(pa.concat_tables([self._rows(number) for number in range(count)]))
+        return self._plan._to_pandas(pa.concat_tables([self.read_rows(number) for number in range(count)]))
 
-    def _rows(self, number: int) -> pa.Table:
+    def read_rows(self, number: int) -> pa.Table:
+        """Return a partition as a table of Arrow, with the index levels first."""
         rows = fetch_partition(self._connection(), self.table, number)
         return rows.select(self.columns).rename_columns(self._plan._names())
 

@@ -63,7 +63,7 @@ def timeseries(
     client: Client | None = None,
     **arguments: Any,
 ) -> DataFrame:
-    """Create a frame of random time series data, uploaded to the workers.
+    """Create a frame of random time series data. The workers create it when the frame is first computed.
 
     Parameters
     ----------
@@ -80,7 +80,9 @@ def timeseries(
     seed : int, optional
         Seed of the random numbers. The values are reproducible on any cluster, but differ from those of Dask.
     client : Client, optional
-        Client of the cluster. The default client if not given.
+        Client of the cluster. The default client if not given. With it, the data is created here and uploaded.
+    **arguments
+        ``NAME_lam``: the mean of a column of integers.
 
     Returns
     -------
@@ -101,22 +103,43 @@ def timeseries(
     >>> ddf.npartitions, len(ddf), list(ddf.columns)
     (2, 48, ['name', 'id', 'x', 'y'])
     """
+    from .dataframe import from_map
     from .dataframe._io import from_parts
 
-    if arguments:
-        raise TypeError(f"timeseries() does not support the argument {next(iter(arguments))!r}")
     kinds = {"name": str, "id": int, "x": float, "y": float} if dtypes is None else dict(dtypes)
     bounds = pd.date_range(start=start, end=end, freq=partition_freq)
-    parts = _Parts(bounds, freq, kinds, np.random.SeedSequence(seed).entropy)
+    parts = _Parts(bounds, freq, kinds, np.random.SeedSequence(seed).entropy, _means(kinds, arguments))
     if not len(parts):
         raise ValueError(f"no partition of {partition_freq!r} with rows between {start} and {end}")
-    return from_parts(parts, client)
+    if client is not None:
+        return from_parts(parts, client)
+    divisions = (*[low for low, _ in parts.pairs], parts.pairs[-1][1])
+    made: DataFrame = from_map(
+        parts.__getitem__, range(len(parts)), meta=parts.sample, divisions=divisions, label="timeseries"
+    )
+    return made
+
+
+def _means(kinds: dict[Any, Any], arguments: dict[str, Any]) -> dict[Any, float]:
+    """Return the means of columns of integers that arguments name."""
+    means = {}
+    for name, value in arguments.items():
+        label = name.removesuffix("_lam")
+        if label == name or label not in kinds or not pd.api.types.is_integer_dtype(kinds[label]):
+            raise TypeError(
+                f"timeseries() does not support the argument {name!r}; supported: the name of a column of integers, and _lam"
+            )
+        means[label] = float(value)
+    return means
 
 
 class _Parts(Sequence[pd.DataFrame]):
     """The partitions, generated on access, since together they may exceed the memory of this process."""
 
-    def __init__(self, bounds: pd.DatetimeIndex, freq: Any, kinds: dict[Any, Any], entropy: Any) -> None:
+    def __init__(
+        self, bounds: pd.DatetimeIndex, freq: Any, kinds: dict[Any, Any], entropy: Any, means: dict[Any, float]
+    ) -> None:
+        self._means = means
         self._freq = pd.tseries.frequencies.to_offset(freq)
         self._kinds = {label: pd.api.types.pandas_dtype(kind) for label, kind in kinds.items()}
         self._entropy = entropy
@@ -124,25 +147,33 @@ class _Parts(Sequence[pd.DataFrame]):
         if not isinstance(self._freq, pd.tseries.offsets.Tick):
             # With calendar offsets such as months, a partition may contain no row.
             pairs = [pair for pair in pairs if len(self._times(*pair))]
-        self._pairs = pairs
+        #: The bounds of the partitions.
+        self.pairs = pairs
+
+    @property
+    def sample(self) -> pd.DataFrame:
+        """The first partition without rows."""
+        return self._part(0, self._times(*self.pairs[0])[:0])
 
     def _times(self, low: Any, high: Any) -> pd.DatetimeIndex:
         return pd.date_range(low, high, freq=self._freq, inclusive="left", name="timestamp")
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self.pairs)
 
     def __getitem__(self, at: Any) -> Any:
-        times = self._times(*self._pairs[at])
+        return self._part(at, self._times(*self.pairs[at]))
+
+    def _part(self, at: int, times: pd.DatetimeIndex) -> pd.DataFrame:
         columns = {}
         for label, kind in self._kinds.items():
             # Each column has its own random generator, so its values do not depend on the other columns.
             random = np.random.default_rng([self._entropy, at, zlib.crc32(repr(label).encode())])
-            columns[label] = _values(random, label, kind, len(times))
+            columns[label] = _values(random, label, kind, len(times), self._means.get(label, WHOLE_MEAN))
         return pd.DataFrame(columns, index=times)
 
 
-def _values(random: np.random.Generator, label: Any, kind: Any, count: int) -> Any:
+def _values(random: np.random.Generator, label: Any, kind: Any, count: int, mean: float) -> Any:
     types = pd.api.types
     if isinstance(kind, pd.CategoricalDtype):
         names = NAMES if kind.categories is None else kind.categories
@@ -151,7 +182,7 @@ def _values(random: np.random.Generator, label: Any, kind: Any, count: int) -> A
         return pd.array(random.integers(0, 2, count).astype(bool), dtype=kind)
     if types.is_integer_dtype(kind):
         most = 2 ** (8 * kind.itemsize - (not types.is_unsigned_integer_dtype(kind))) - 1
-        return pd.array(np.minimum(random.poisson(WHOLE_MEAN, count), most), dtype=kind)
+        return pd.array(np.minimum(random.poisson(mean, count), most), dtype=kind)
     if types.is_float_dtype(kind):
         return pd.array(random.uniform(-1, 1, count), dtype=kind)
     if types.is_object_dtype(kind) or types.is_string_dtype(kind):

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from partita._binary import find_program
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from partita._binary import find_program
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

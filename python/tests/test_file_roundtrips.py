@@ -7,13 +7,12 @@ import os
 import duckdb
 import numpy as np
 import pandas as pd
+import partita.dataframe as dd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-import partita.dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -45,10 +44,15 @@ def values(column):
     return [None if value is None or value is pd.NA or value != value else value for value in column.astype(object)]
 
 
-def test_types_in_parquet(tmp_path):
+#: Arguments of `to_parquet` with which the workers' own writer is used, and functions on the workers.
+WRITERS = pytest.mark.parametrize("options", [{}, {"custom_metadata": {"k": "v"}}], ids=["own", "function"])
+
+
+@WRITERS
+def test_types_in_parquet(tmp_path, options):
     """Partita, pandas and DuckDB read back every type."""
     frame = pd.DataFrame(COLUMNS)
-    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", write_index=False)
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", write_index=False, **options)
     files = sorted((tmp_path / "t").glob("*.parquet"))
     here = dd.read_parquet(tmp_path / "t").compute().sort_values("int").reset_index(drop=True)
     theirs = pd.concat([pd.read_parquet(file) for file in files]).sort_values("int").reset_index(drop=True)
@@ -91,21 +95,23 @@ KEYS = {
 }
 
 
+@WRITERS
 @pytest.mark.parametrize("name", KEYS)
-def test_keys_of_folders(tmp_path, name):
+def test_keys_of_folders(tmp_path, name, options):
     """Partition keys of any type survive a round trip, including missing and empty ones and special characters."""
     frame = pd.DataFrame({"k": KEYS[name], "v": range(len(KEYS[name]))})
-    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on="k", write_index=False)
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on="k", write_index=False, **options)
     got = dd.read_parquet(tmp_path / "t").compute().sort_values("v")
     assert values(got.k) == values(frame.k)
     assert got.v.tolist() == frame.v.tolist()
 
 
-def test_names_of_folders(tmp_path):
+@WRITERS
+def test_names_of_folders(tmp_path, options):
     """Folder names equal those of Spark, and other programs read the keys from them."""
     keys = ["a", "d/e", "f=g", "100%", "é", "", None]
     frame = pd.DataFrame({"k": keys, "v": range(len(keys))})
-    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on="k", write_index=False)
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on="k", write_index=False, **options)
     folders = sorted(name for name in os.listdir(tmp_path / "t") if "=" in name)
     assert folders == sorted(["k=a", "k=d%2Fe", "k=f%3Dg", "k=100%25", "k=é", "k=", f"k={MISSING}"])
     query = f"select k from read_parquet('{tmp_path}/t/*/*.parquet', hive_partitioning=true) order by v"
@@ -127,23 +133,25 @@ def test_missing_numeric_keys(tmp_path):
     assert (int(got.k.count().compute()), len(got), int(got[got.k == 0].v.sum().compute())) == (5, 10, 30)
 
 
+@WRITERS
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(
         st.one_of(st.none(), st.text(st.sampled_from("aN0 /=%.\x01\n\\:é€😀"), max_size=5)), min_size=1, max_size=6
     )
 )
-def test_any_keys(tmp_path_factory, keys):
+def test_any_keys(tmp_path_factory, options, keys):
     """Arbitrary string keys survive a round trip."""
     folder = tmp_path_factory.mktemp("keys") / "t"
     frame = pd.DataFrame({"k": pd.Series(keys, dtype="str"), "v": range(len(keys))})
-    dd.from_pandas(frame, npartitions=1).to_parquet(folder, partition_on="k", write_index=False)
+    dd.from_pandas(frame, npartitions=1).to_parquet(folder, partition_on="k", write_index=False, **options)
     got = dd.read_parquet(folder).compute().sort_values("v")
     assert values(got.k) == keys
 
 
+@WRITERS
 @pytest.mark.parametrize("keys", [None, "c"])
-def test_categories(tmp_path, keys):
+def test_categories(tmp_path, keys, options):
     """Categories survive a round trip with their order and unused ones, as columns and as partition keys."""
     frame = pd.DataFrame(
         {
@@ -152,7 +160,7 @@ def test_categories(tmp_path, keys):
             "v": range(4),
         }
     )
-    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on=keys, write_index=False)
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on=keys, write_index=False, **options)
     got = dd.read_parquet(tmp_path / "t").compute().sort_values("v").reset_index(drop=True)
     pd.testing.assert_frame_equal(got[list(frame.columns)], frame)
     assert dd.read_parquet(tmp_path / "t").sort_values(["c", "v"]).v.compute().tolist() == [0, 3, 1, 2]
@@ -160,7 +168,8 @@ def test_categories(tmp_path, keys):
     assert sorted(theirs.u) == [1, 2, 2, 2]
 
 
-def test_types_that_parquet_lacks(tmp_path):
+@WRITERS
+def test_types_that_parquet_lacks(tmp_path, options):
     """Seconds are written as milliseconds, and types of Arrow come back, as columns and as indexes."""
     arrow = {
         "decimal": pd.array(
@@ -173,7 +182,7 @@ def test_types_that_parquet_lacks(tmp_path):
     zoned = times.dt.tz_localize("Europe/Berlin")
     index = pd.DatetimeIndex(pd.to_datetime(["2020", "2021", "2022"]).astype("datetime64[s]"), name="when")
     frame = pd.DataFrame({"t": times, "z": zoned, **arrow}).set_index(index)
-    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t")
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", **options)
     frame.to_parquet(tmp_path / "t.parquet")
     got, expected = dd.read_parquet(tmp_path / "t").compute(), pd.read_parquet(tmp_path / "t.parquet")
     pd.testing.assert_frame_equal(got[["t", "z"]], expected[["t", "z"]], check_freq=False)
@@ -182,12 +191,13 @@ def test_types_that_parquet_lacks(tmp_path):
     assert theirs.t.dtype == "datetime64[ms]" and values(theirs.t) == values(expected.t)
 
 
+@WRITERS
 @pytest.mark.parametrize("name", ["k", None])
-def test_index_of_categories(tmp_path, name):
+def test_index_of_categories(tmp_path, name, options):
     """An index of categories keeps all categories and their order."""
     index = pd.CategoricalIndex(["m", "z", "m"], categories=["z", "m", "a"], ordered=True, name=name)
     frame = pd.DataFrame({"x": [1, 2, 3]}, index=index)
-    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t")
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", **options)
     got = dd.read_parquet(tmp_path / "t").compute()
     expected = frame.sort_index()
     pd.testing.assert_index_equal(got.index, expected.index)
@@ -197,17 +207,18 @@ def test_index_of_categories(tmp_path, name):
 EMPTY = pd.DataFrame({"k": ["a"], "x": [1.5], "n": [1], "t": pd.to_datetime(["2024-01-01"])})[:0]
 
 
+@WRITERS
 @pytest.mark.parametrize("keys", [None, "k"])
-def test_no_rows_in_parquet(tmp_path, keys):
+def test_no_rows_in_parquet(tmp_path, keys, options):
     """A frame without rows keeps its columns, in a folder, a file and with partition keys."""
     frame = dd.from_pandas(pd.DataFrame({"k": ["a", "b"], "x": [1.5, 2], "n": [1, 2]}), npartitions=2)
-    frame[frame.n > 9].to_parquet(tmp_path / "t", partition_on=keys, write_index=False)
+    frame[frame.n > 9].to_parquet(tmp_path / "t", partition_on=keys, write_index=False, **options)
     got = dd.read_parquet(tmp_path / "t")
     assert (len(got), sorted(got.columns), float(got.x.sum().compute())) == (0, ["k", "n", "x"], 0.0)
     assert got.n.dtype == "int64"
     theirs = pd.read_parquet(next((tmp_path / "t").glob("*.parquet")))
     assert (len(theirs), sorted(theirs)) == (0, ["k", "n", "x"])
-    dd.from_pandas(EMPTY, npartitions=3).to_parquet(tmp_path / "u")
+    dd.from_pandas(EMPTY, npartitions=3).to_parquet(tmp_path / "u", **options)
     assert list(dd.read_parquet(tmp_path / "u").compute().columns) == list(EMPTY.columns)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from polling import table_names, until
-
 from partita import dataframe as dd
 from partita._connection import Releases
 from partita._errors import ClusterError, PartitaError, QueryError
 from partita.distributed import Client, LocalCluster
+from partita.plan import wire
+from polling import table_names, until
 
 #: Number of operations.
 TURNS = int(os.environ.get("PARTITA_TEST_TURNS", "600"))
@@ -84,7 +84,7 @@ def turn(client, data, chain, number):
         # Planned, but never fetched.
         connection._info("SELECT 1 AS one")
     elif kind == 4:
-        connection._cancel(connection._info(f"SELECT count(*) FROM {uploaded._rows.sql}"))
+        connection._cancel(connection._info(wire.rows(uploaded._full_relation())))
     elif kind == 5:
         reader, info = abandon(client, "SELECT count(*) FROM generate_series(1, 100000000)")
         connection._cancel(info)

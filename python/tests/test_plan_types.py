@@ -4,13 +4,12 @@ import itertools
 
 import pyarrow as pa
 import pytest
-
 from partita.plan import expr as px
+from partita.plan import wire
 from partita.plan.dtype import is_plain_text
 from partita.plan.expr import Column, SortKey, aggregate, call, cast, window
 from partita.plan.functions import FUNCTIONS, Form, Kind
 from partita.plan.relation import Grouping, Named, Projection, Values
-from partita.plan.sql import statement
 
 WHOLE = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
 REAL = (pa.float32(), pa.float64())
@@ -53,7 +52,7 @@ def type_of(client):
         outputs = [Named("v", made)]
         query = Projection(ROWS, outputs) if relation is None else relation(ROWS, (), outputs)
         try:
-            return client._connection.schema(statement(query)).types[0]
+            return client._connection.schema(wire.rows(query)).types[0]
         except Exception:
             return None
 

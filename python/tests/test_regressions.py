@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 from partita.distributed import progress
+from partita.plan import wire
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -183,7 +183,9 @@ def test_partitions(client, descending):
     assert len(d.partitions) == d.npartitions == 3
     same(dd.concat([d.partitions[0], d.partitions[[1, 2]]]).compute(), frame)
     same(d.partitions[1:].compute(), frame.iloc[2:])
-    same(d.b.get_partition(-1).compute(), frame.b.iloc[4:])
+    same(d.b.get_partition(2).compute(), frame.b.iloc[4:])
+    with pytest.raises(ValueError, match="the frame has 3 partitions"):
+        d.get_partition(-1)
     assert d.partitions[0].npartitions == 1
     with pytest.raises(IndexError, match="the frame has 3 partitions"):
         d.partitions[3]
@@ -260,4 +262,4 @@ def test_long_chains(small):
     for step in range(9):
         d, p = d.assign(b=d.b * 2 + d.b - step), p.assign(b=p.b * 2 + p.b - step)
     same(d.compute(), p)
-    assert len(d._full_query()) < 10_000
+    assert len(wire.rows(d._full_relation()).encoded()) < 20_000

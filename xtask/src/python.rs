@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Clients of other makers that tests put to work against the cluster, what our own package needs, and
 /// what checks it.
-const PACKAGES: [&str; 15] = [
+const PACKAGES: [&str; 22] = [
     "pyarrow==26.0.1",
     "adbc-driver-manager==1.13.0",
     "adbc-driver-flightsql==1.13.0",
@@ -25,6 +25,13 @@ const PACKAGES: [&str; 15] = [
     "ipykernel==7.4.0",
     "cloudpickle==3.1.3",
     "joblib==1.6.0",
+    "xarray==2026.9.0",
+    "zarr==3.1.6",
+    "h5py==3.16.0",
+    "h5netcdf==1.8.2",
+    "netCDF4==1.7.5.1.post1",
+    "cftime==1.6.6.1",
+    "tifffile==2026.3.3",
 ];
 
 /// Packages of which the files alone are wanted, without what they depend on.

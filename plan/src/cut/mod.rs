@@ -10,6 +10,7 @@
 //! | `SortPreservingMergeExec` | kept whole, sorted | the partitions, one by one, merged by it |
 //! | the collected side of a join | kept whole | every partition, for every task |
 //! | `PersistedExec` | stands for a persisted result | its partitions, one for each task |
+//! | `SharedExec` of several readers | its relation, kept whole, once for all | its partitions, one for each task |
 //! | `RangedWindowExec` | its edges, or what its windows found | those of the partitions that it needs |
 //!
 //! Unions need no cut: a task of a union runs one partition of one of its inputs, and
@@ -18,6 +19,7 @@
 mod windows;
 
 use crate::exchange::{ExchangeExec, Reading};
+use crate::nodes::shared::{Readers, SharedExec};
 use crate::persisted::{PersistedExec, PersistedResult};
 use crate::ranged::RangedWindowExec;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -46,6 +48,7 @@ use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, Partitioning, displayable,
 };
 use partita_shared::message::{Exchange, InputSpec};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One stage of a plan that was cut.
@@ -107,7 +110,7 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
 /// # Errors
 /// If the plan has a form that cannot be cut.
 pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
-    let mut cutter = Cutter { stages: Vec::new() };
+    let mut cutter = Cutter::default();
     cutter.add_made_stage(&plan)?;
     Ok(cutter.stages)
 }
@@ -119,8 +122,12 @@ pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
 /// # Errors
 /// If the plan cannot be put together again.
 pub fn whole(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
-    let (mut cutter, mut sources) = (Cutter { stages: Vec::new() }, Sources::new());
+    let (mut cutter, mut sources) = (Cutter::default(), Sources::new());
     let replaced = plan.transform_up(|node| {
+        if node.is::<SharedExec>() {
+            let error = "rows that several steps read run in stages of their own";
+            return Err(DataFusionError::NotImplemented(error.to_string()));
+        }
         let Some(persisted) = node.downcast_ref::<PersistedExec>() else {
             return Ok(Transformed::no(node));
         };
@@ -143,8 +150,11 @@ pub fn whole(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
     Ok(cutter.stages)
 }
 
+#[derive(Default)]
 struct Cutter {
     stages: Vec<PlanStage>,
+    /// The stages of shared relations, by their numbers.
+    shared: HashMap<u32, u32>,
 }
 
 /// What an exchange of the fragment at hand reads.
@@ -161,10 +171,26 @@ impl Cutter {
     /// Makes a stage of a plan, after the stages that it reads, and returns its index. A persisted result
     /// is read where it lies.
     fn add_stage(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
+        if let Some(leaf) = plan.downcast_ref::<SharedExec>() {
+            return match leaf.readers() {
+                Readers::One => self.add_stage(leaf.input()),
+                Readers::Several => self.add_shared(leaf),
+            };
+        }
         match plan.downcast_ref::<PersistedExec>() {
             Some(leaf) if leaf.selected().is_none() => Ok(self.add_persisted(plan, leaf)),
             Some(_) | None => self.add_made_stage(plan),
         }
+    }
+
+    /// Makes the stage of a shared relation for its first reader, and returns it to all.
+    fn add_shared(&mut self, leaf: &SharedExec) -> Result<u32> {
+        if let Some(stage) = self.shared.get(&leaf.id()) {
+            return Ok(*stage);
+        }
+        let stage = self.add_stage(leaf.input())?;
+        self.shared.insert(leaf.id(), stage);
+        Ok(stage)
     }
 
     /// Makes a stage that stands for a persisted result.
@@ -253,6 +279,13 @@ impl Cutter {
                 source.lists = Some(selected.iter().map(|partition| vec![*partition]).collect());
             }
             return Ok(read);
+        }
+        if let Some(node) = plan.downcast_ref::<SharedExec>() {
+            if node.readers() == Readers::One {
+                return self.visit(node.input(), sources);
+            }
+            let stage = self.add_shared(node)?;
+            return Ok(leaf(sources, stage, Reading::Own, plan));
         }
         if let Some(node) = plan.downcast_ref::<RangedWindowExec>() {
             return self.visit_windows(node, sources);

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _graphs
+from .._tasks import is_future
 from ._blocks import register_concatenate
 from ._core import Array, array_of
 from ._expression import Parts
@@ -19,7 +20,6 @@ __all__ = [
     "register_chunk_type",
     "to_backend",
     "to_dask_array",
-    "to_dask_dataframe",
     "to_tiledb",
 ]
 
@@ -40,6 +40,10 @@ def from_dask_array(x: Any) -> Any:
     return array_of(Parts(x.name, tuple(tuple(one) for one in x.chunks), x._meta, [tasks[key] for key in keys]))
 
 
+def _result_of(value: Any) -> Any:
+    return value.result() if is_future(value) else value
+
+
 def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
     """Return an array of Dask with the blocks of one of this package. This requires the package ``dask``.
 
@@ -55,7 +59,11 @@ def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
     from ._lowering import lower
 
     nodes = lower([x._node])[x.name]
-    graph = _graphs.export_graph(nodes)
+    graph = {
+        # The value of a future: schedulers of Dask do not know futures of this package.
+        key: (_result_of, value) if is_future(value) else value
+        for key, value in _graphs.export_graph(nodes).items()
+    }
     for index, node in zip(itertools.product(*[range(size) for size in x.numblocks]), nodes):
         key = (x.name, *index)
         graph[key] = node.key
@@ -77,83 +85,6 @@ def to_backend(x: Any, backend: str | None = None, **kwargs: Any) -> Any:
             f"to_backend() does not support {backend!r}: blocks are arrays of NumPy; use map_blocks"
         )
     return x
-
-
-def frame_of_block(block: Any, columns: Any) -> Any:
-    """Return a block as a frame of pandas, or as a column."""
-    import pandas as pd
-
-    if block.ndim == 1:
-        return pd.Series(block, name=columns)
-    return pd.DataFrame(block, columns=columns)
-
-
-def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any = None) -> Any:
-    """Return the rows as a frame of :mod:`partita.dataframe`, or a column of an array with one axis.
-
-    Parameters
-    ----------
-    x : Array
-        An array with one or two axes.
-    columns : list or str, optional
-        Names of the columns; numbers by default.
-    index, meta
-        Not supported.
-
-    Examples
-    --------
-    >>> import partita.array as da
-    >>> frame = da.ones((4, 2), chunks=2).to_dask_dataframe(columns=["a", "b"])
-    >>> float(frame.a.sum().compute())
-    4.0
-    """
-    from .. import dataframe
-    from ..delayed import delayed
-
-    if index is not None or meta is not None:
-        raise NotImplementedError("to_dask_dataframe() does not support index= and meta=; use set_index and astype")
-    if x.ndim not in (1, 2):
-        raise ValueError(f"a frame has one or two dimensions, and the array has {x.ndim}")
-    if x.ndim == 2 and columns is None:
-        columns = [str(at) for at in range(x.shape[1])]
-    if x.ndim == 2 and len(columns) != x.shape[1]:
-        raise ValueError(f"the array has {x.shape[1]} columns, and {len(columns)} names are given: {columns!r}")
-    x = x.rechunk({1: -1}) if x.ndim == 2 else x
-    make = delayed(frame_of_block, pure=True)
-    parts = [make(one, columns) for one in x.to_delayed().ravel()]
-    sample = np.empty((0, x.shape[1]) if x.ndim == 2 else (0,), dtype=x.dtype)
-    return dataframe.from_delayed(parts, meta=frame_of_block(sample, columns))
-
-
-def values_of_part(part: Any) -> Any:
-    """Return the values of a partition."""
-    return part.to_numpy()
-
-
-def from_frame(frame: Any, lengths: Any = None) -> Any:
-    """Return the values of a frame or a column as an array, whose partitions are persisted.
-
-    Parameters
-    ----------
-    frame : DataFrame or Series
-        The frame.
-    lengths : bool or list of int, optional
-        The numbers of rows of the partitions. They are unknown by default; True computes them.
-    """
-    from ..delayed import delayed
-    from ._delayed import from_delayed
-    from ._joining import concatenate
-
-    meta = frame.head(0) if hasattr(frame, "head") else frame._meta
-    sample = meta.to_numpy()
-    extra = sample.shape[1:]
-    parts = [delayed(values_of_part, pure=True)(one) for one in frame.to_delayed()]
-    known = list(lengths) if isinstance(lengths, (list, tuple)) else [np.nan] * len(parts)
-    if len(known) != len(parts):
-        raise ValueError(f"lengths has {len(known)} numbers, and the frame has {len(parts)} partitions")
-    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype) for one, size in zip(parts, known)]
-    found = concatenate(blocks, allow_unknown_chunksizes=True)
-    return found.compute_chunk_sizes() if lengths is True else found
 
 
 def from_tiledb(uri: Any, *args: Any, **kwargs: Any) -> Any:

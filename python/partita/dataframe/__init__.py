@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from .._stubs import FUNCTIONS, module_getattr
 from ..base import compute
-from . import utils
+from . import io, utils
+from ._aggregations import Aggregation
+from ._concatenation import concat
 from ._conversion import to_datetime, to_numeric, to_timedelta
+from ._csv_reader import read_csv
+from ._databases import read_sql_query, read_sql_table, to_sql
 from ._frame import DataFrame
-from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_json, read_parquet, read_sql
-from ._merge import concat, merge, merge_asof
+from ._hdf import read_hdf, to_hdf
+from ._io import from_arrow, from_dict, from_pandas, from_table, read_sql
+from ._merge import merge
+from ._merge_asof import merge_asof
 from ._module_functions import isna, read_table, repartition, to_bag, to_csv, to_json, to_parquet, to_records
+from ._orc import read_orc, to_orc
 from ._overlap import map_overlap
-from ._partition_functions import from_dask_array, from_delayed, from_map, map_partitions
+from ._parquet_reader import read_parquet
+from ._partition_functions import from_array, from_dask_array, from_delayed, from_map, map_partitions
 from ._reshaping import get_dummies, melt, pivot_table
 from ._scalar import Scalar
 from ._series import Index, Series
+from ._text_readers import read_fwf, read_json
+from .io import demo
 from .utils import assert_eq
 
 __all__ = [
+    "Aggregation",
     "DataFrame",
     "Index",
     "Scalar",
@@ -25,6 +36,8 @@ __all__ = [
     "assert_eq",
     "compute",
     "concat",
+    "demo",
+    "from_array",
     "from_arrow",
     "from_dask_array",
     "from_delayed",
@@ -33,6 +46,7 @@ __all__ = [
     "from_pandas",
     "from_table",
     "get_dummies",
+    "io",
     "isna",
     "map_overlap",
     "map_partitions",
@@ -41,18 +55,26 @@ __all__ = [
     "merge_asof",
     "pivot_table",
     "read_csv",
+    "read_fwf",
+    "read_hdf",
     "read_json",
+    "read_orc",
     "read_parquet",
     "read_sql",
+    "read_sql_query",
+    "read_sql_table",
     "read_table",
     "repartition",
     "to_bag",
     "to_csv",
     "to_datetime",
+    "to_hdf",
     "to_json",
     "to_numeric",
+    "to_orc",
     "to_parquet",
     "to_records",
+    "to_sql",
     "to_timedelta",
     "utils",
 ]
@@ -60,17 +82,7 @@ __all__ = [
 __getattr__ = module_getattr(
     "partita.dataframe",
     {
-        "Aggregation": "use groupby(..).agg with names of reductions, or groupby(..).apply with expressions of them",
-        "from_array": "use from_pandas(pd.DataFrame(array)), or from_dask_array",
         "from_graph": FUNCTIONS,
-        "to_hdf": "use to_parquet",
-        "to_orc": "use to_parquet",
-        "to_sql": "use to_parquet, or compute().to_sql()",
-        "read_fwf": "use from_pandas(pd.read_fwf(..)), or convert the file to CSV or Parquet",
-        "read_hdf": "use from_pandas(pd.read_hdf(..)), or convert the file to Parquet",
-        "read_orc": "use from_pandas(pd.read_orc(..)), or convert the file to Parquet",
-        "read_sql_query": "use read_sql for tables and files of the cluster, from_pandas(pd.read_sql(..)) for a database",
-        "read_sql_table": "use from_table for a table of the cluster, from_pandas(pd.read_sql(..)) for a database",
         "Timestamp": "use pandas.Timestamp",
     },
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -12,15 +14,16 @@ from .._drawing import visualize
 from .._errors import OF_VALUES, UnsupportedName, trim_traceback
 from .._frame_inputs import FrameInput
 from .._progress import show_queries
+from ..plan import wire
 from ..plan.expr import Expr, SortKey, aggregate
 from ..plan.relation import Named, Projection, Relation, Sorting, Table
-from ..plan.sql import statement
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
-from ._columns import to_pandas
+from ._columns import regular_index, to_pandas
 from ._partition_methods import PartitionMethods
-from ._rows import Rows, new_table_name, release_after
-from ._sql import INDEX, ORDER, ROW, literal, quote, replace_nan
+from ._partition_writers import PartitionWriters
+from ._rows import Labels, Rows, new_table_name, release_after
+from ._sql import INDEX, ORDER, ROW, literal, replace_nan
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -34,12 +37,17 @@ LABELS_MAX = 5
 _PANDAS = "compute() and pandas"
 
 
+P = TypeVar("P", bound="Plan")
+
+
 class Level(NamedTuple):
-    """One level of an index: its name, expression and origin."""
+    """One level of an index: its name, expression and origin, and what made its labels regular, if anything."""
 
     name: Any
     expr: Expr
     origin: Any = None
+    #: See :func:`regularity_of`. Operations that keep labels keep it; whether the labels still are regular is found again.
+    regularity: Any = None
 
 
 #: Methods of Dask's frames that pandas does not have.
@@ -47,10 +55,8 @@ _OF_DASK = frozenset(
     (
         "analyze",
         "applymap",
-        "clear_divisions",
         "compute_current_divisions",
         "dask",
-        "enforce_runtime_divisions",
         "lower_once",
         "shuffle",
         "to_records",
@@ -58,7 +64,7 @@ _OF_DASK = frozenset(
 )
 
 
-class Plan(PartitionMethods, FrameInput):
+class Plan(PartitionMethods, PartitionWriters, FrameInput):
     """A lazy query plan of rows with an index."""
 
     _rows: Rows
@@ -137,10 +143,6 @@ class Plan(PartitionMethods, FrameInput):
         ordered = Sorting(every, self._order_over(every, rows), limit)
         return Projection(ordered, [Named(name, ordered.column(name)) for name, _ in parts])
 
-    def _full_query(self, limit: int | None = None, always: bool = False) -> str:
-        """Return the plan as SQL, with the rows in their order."""
-        return statement(self._full_relation(limit, always))
-
     def _fetch(self) -> pa.Table:
         name = self._rows.persisted
         if name is not None:
@@ -149,7 +151,7 @@ class Plan(PartitionMethods, FrameInput):
             table = self._client._connection.fetch(name) if wanted else None
             if table is not None:
                 return table.select(wanted).rename_columns(self._names())
-        return self._client._connection.query(self._full_query())
+        return self._client._connection.query(wire.rows(self._full_relation()))
 
     def _table_columns(self) -> list[str]:
         """Return the columns of the persisted table that the plan selects; none if a query would transfer less."""
@@ -166,7 +168,7 @@ class Plan(PartitionMethods, FrameInput):
         if not levels:
             return pd.RangeIndex(len(frame))
         if len(levels) == 1:
-            return pd.Index(levels[0].array, name=names[0])
+            return regular_index(pd.Index(levels[0].array, name=names[0]), self._index[0].regularity)
         return pd.MultiIndex.from_arrays([level.array for level in levels], names=names)
 
     def _origins(self) -> list[Any]:
@@ -211,7 +213,7 @@ class Plan(PartitionMethods, FrameInput):
     @trim_traceback
     def explain(self) -> str:
         """Return the physical plan, split into stages."""
-        return self._rows.explain(self._full_query())
+        return self._rows.explain(self._full_relation())
 
     @trim_traceback
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
@@ -314,13 +316,17 @@ class Plan(PartitionMethods, FrameInput):
 
         return to_delayed(self)
 
-    def to_dask_array(self, lengths: Any = None) -> Any:
+    def to_dask_array(self, lengths: Any = None, meta: Any = None, optimize: bool = True) -> Any:
         """Persist the rows, and return their values as an array with a chunk for each partition.
 
         Parameters
         ----------
         lengths : bool or list of int, optional
             The numbers of rows of the partitions. By default they are unknown; True computes them.
+        meta : array, optional
+            An array with the dtype of the result.
+        optimize : bool
+            Accepted for compatibility with Dask; no effect.
 
         Examples
         --------
@@ -329,9 +335,9 @@ class Plan(PartitionMethods, FrameInput):
         >>> dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2).to_dask_array(lengths=True).sum().compute()
         np.int64(3)
         """
-        from ..array._interchange import from_frame
+        from ..array._frames import from_frame
 
-        return from_frame(self, lengths)
+        return from_frame(self, lengths, meta)
 
     @property
     def values(self) -> Any:
@@ -375,8 +381,10 @@ class Plan(PartitionMethods, FrameInput):
         deferred.create(name)
         return True
 
-    def _persist_rows(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
-        """Create a persisted table of the rows, partitioned as they are or as an option of the table requires."""
+    def _persist_rows(
+        self, partitions: int | None = None, splits: Sequence[str] | None = None
+    ) -> tuple[Rows, tuple[Level, ...]]:
+        """Create a persisted table of the rows, partitioned as they are, into a number of partitions, or at values of the first sort key."""
         rows = self._rows
         name = new_table_name()
         # A sort key that is already a column of the table needs no hidden column.
@@ -385,19 +393,28 @@ class Plan(PartitionMethods, FrameInput):
         if rows.order:
             # If the rows are already in this order, this tells the cluster so without sorting them again.
             query = Sorting(query, self._order_over(query, rows))
-        spread = f" WITH ({layout})" if layout else ""
         connection = rows.client._connection
         with connection.release_on_error(name):
-            connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {statement(query)}")
-            partitions = connection.table(name)["partitions"]
+            connection.query(wire.create_table(name, query, partitions=partitions, splits=splits))
+            count = connection.table(name)["partitions"]
         # The table keeps the order of the query.
         table = Table(name, {name: rows.known_type(expr) for name, expr in parts})
         order = self._order_over(table, rows)
-        persisted = Rows(rows.client, table, order, bool(order), partitions)
+        persisted = Rows(rows.client, table, order, bool(order), count)
         persisted.persisted = name
         release_after(rows.client, name, persisted.identity)
         levels = tuple(level._replace(expr=table.column(f"{INDEX}{at}")) for at, level in enumerate(self._index))
+        persisted.labels = self._labels_over(levels)
+        # The table numbers the rows in their order.
+        persisted.is_selection = rows.is_selection or rows.order != rows.numbers
         return persisted, levels
+
+    def _labels_over(self, index: tuple[Level, ...]) -> Labels | None:
+        """Return what is known of the labels, for the index over another relation."""
+        known = self._rows.labels
+        if known is None or known.levels != tuple(level.expr for level in self._index):
+            return None
+        return known._replace(levels=tuple(level.expr for level in index))
 
     @property
     def npartitions(self) -> int:
@@ -409,8 +426,22 @@ class Plan(PartitionMethods, FrameInput):
     @property
     def known_divisions(self) -> bool:
         """Whether the rows are known to be sorted by their index."""
-        order = self._rows.order
-        return bool(self._index and order) and order[0].expr is self._index[0].expr
+        rows = self._rows
+        return bool(self._index and rows.order) and not rows.is_undivided and rows.order[0].expr is self._index[0].expr
+
+    def enforce_runtime_divisions(self: P) -> P:
+        """Return the plan itself: divisions that are known are those of the rows."""
+        if not self.known_divisions:
+            raise ValueError("enforce_runtime_divisions() requires known divisions; use set_index or sort_index first")
+        return self
+
+    def clear_divisions(self: P) -> P:
+        """Return the same rows with divisions that are not known, as in Dask."""
+        made = copy.copy(self)
+        made._rows = copy.copy(self._rows)
+        made._rows.is_undivided = True
+        made._rows.divisions = None
+        return made
 
     @trim_traceback
     def __len__(self) -> int:

@@ -137,6 +137,9 @@ class Dialect:
         self.csv["has_double_quotes"] = bool(self._take("doublequote", True))
         self.csv["escape"] = self._sign("escapechar")
         self.csv["comment"] = self._sign("comment")
+        if self._given.get("lineterminator") == "\r\n":
+            # Lines that end like this need no option.
+            del self._given["lineterminator"]
         self.csv["terminator"] = self._sign("lineterminator")
         self.csv["skips_initial_space"] = bool(self._take("skipinitialspace", False))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ..plan import wire
 from ..plan.expr import Trait
 from ._rows import Rows, contains
 
@@ -21,8 +22,8 @@ def compute_head(plan: Any, n: int) -> Any:
 
 
 def _query_head(plan: Any, n: int) -> Any:
-    query = plan._full_query(n, always=True)
-    return plan._to_pandas(plan._client._connection.query(query))
+    relation = plan._full_relation(n, always=True)
+    return plan._to_pandas(plan._client._connection.query(wire.rows(relation)))
 
 
 def _head_of_calls(plan: Any, first: Any, n: int) -> Any:

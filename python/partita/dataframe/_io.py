@@ -13,15 +13,14 @@ import pyarrow.compute as pc
 
 from .._client import current_client
 from .._errors import trim_traceback
-from ..plan.expr import SortKey, cast
+from ..plan.expr import SortKey, aggregate
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import ARROW, NULLABLE, Column, origin_of, sort_value
-from ._dialects import Dialect, encode_request, select_columns
-from ._expressions import origin_after
+from ._columns import Column, column_origin, origin_of, regularity_of, sort_value
+from ._dialects import encode_request
 from ._frame import DataFrame
-from ._pandas_metadata import absolute, last_file, read_metadata
+from ._pandas_metadata import absolute, last_file
 from ._partitions import (
     check_count,
     check_divisions,
@@ -31,13 +30,13 @@ from ._partitions import (
     parse_bytes,
     time_divisions,
 )
-from ._rows import Rows, new_table_name, release_after, typed_relation
-from ._sql import INDEX, ROW, is_plain_text, replace_nan, sort_of
+from ._rows import Labels, Rows, new_table_name, release_after, typed_relation
+from ._sql import INDEX, ROW, is_plain_text, replace_nan
 
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["from_arrow", "from_dict", "from_pandas", "from_table", "read_csv", "read_json", "read_parquet", "read_sql"]
+__all__ = ["from_arrow", "from_dict", "from_pandas", "from_table", "read_sql"]
 
 
 @trim_traceback
@@ -91,18 +90,31 @@ def from_pandas(
     is_series = isinstance(data, pd.Series)
     frame = data.to_frame("v") if is_series else data
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"from_pandas() takes a pandas DataFrame or Series, not {type(data).__name__}")
+        raise TypeError(f"the input of from_pandas() must be a pandas DataFrame or Series, not {type(data).__name__}")
+    if npartitions is not None and chunksize is not None:
+        raise ValueError("Exactly one of npartitions and chunksize must be specified.")
+    for name, number in (("npartitions", npartitions), ("chunksize", chunksize)):
+        if number is not None and not isinstance(number, (int, np.integer)):
+            raise TypeError(f"provide {name} as an int, not {number!r}")
     if not frame.columns.is_unique:
         raise ValueError("cannot upload a frame with duplicate column labels; rename the columns")
     if sort and not frame.index.is_monotonic_increasing:
         frame = frame.sort_index(kind="stable")
-    if chunksize is not None:
-        npartitions = max(-(-len(frame) // chunksize), 1)
+    if npartitions is not None and chunksize is not None:
+        raise ValueError("from_pandas() takes npartitions= or chunksize=, not both")
+    for given, argument in ((npartitions, "npartitions"), (chunksize, "chunksize")):
+        if given is not None and given < 1:
+            raise ValueError(f"{argument} must be at least 1, not {given}")
     if npartitions is None:
         npartitions = max(sum(client.nthreads().values()), 1)
-    if npartitions < 1:
-        raise ValueError(f"npartitions must be at least 1, not {npartitions}")
-    made = _upload_frame(client, frame, even_bounds(len(frame), npartitions), replicas)
+    if chunksize is None:
+        bounds = even_bounds(len(frame), npartitions)
+    else:
+        bounds = [*range(0, max(len(frame), 1), chunksize), len(frame)]
+    made = _upload_frame(client, frame, bounds, replicas)
+    is_ascending = frame.index.is_monotonic_increasing and not any(level.hasnans for level in _levels(frame))
+    levels = tuple(level.expr for level in made._index)
+    made._rows.labels = Labels(levels, frame.index.is_unique, is_ascending)
     return made._column("v").rename(data.name) if is_series else made
 
 
@@ -159,11 +171,12 @@ def _upload_tables(
     rows.persisted = name
     release_after(client, name, rows.identity)
     index = tuple(
-        Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype))
+        Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype), regularity_of(level))
         for at, (label, level) in enumerate(zip(like.index.names, _levels(like)))
     )
     cells = {
-        label: Column(table.column(f"c{at}"), origin_of(like.dtypes.iloc[at])) for at, label in enumerate(like.columns)
+        label: Column(table.column(f"c{at}"), column_origin(like.dtypes.iloc[at], schema.field(f"c{at}").type))
+        for at, label in enumerate(like.columns)
     }
     return DataFrame(rows, cells, index, like.columns[:0])
 
@@ -172,7 +185,7 @@ def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple
     """Return the columns by which the rows are sorted, and the bounds of the partitions.
 
     The rows are sorted by the index if it is sorted and no label needs to be in two partitions. In this case the bounds
-    are moved to the first row of a label.
+    are moved to the first row of a label; there may be up to half as many.
     """
     types = pa.types
     # Not floats, since sorting distinguishes -0.0 from 0.0 and pandas does not; not categories, which sort by position.
@@ -181,8 +194,12 @@ def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple
         return (ROW,), bounds
     if index.is_unique:
         return (INDEX + "0",), bounds
-    starts = [int(index.searchsorted(index[bound], side="left")) for bound in bounds[:-1]]
-    if any(a >= b for a, b in zip(starts, starts[1:])):
+    wanted = len(bounds) - 1
+    starts = sorted({int(index.searchsorted(index[bound], side="left")) for bound in bounds[:-1]})
+    if len(starts) < wanted:
+        firsts = np.flatnonzero(~index.duplicated())
+        starts = firsts.tolist() if len(firsts) <= wanted else starts
+    if 2 * len(starts) < wanted:
         return (ROW,), bounds
     return (INDEX + "0", ROW), [*starts, bounds[-1]]
 
@@ -195,22 +212,44 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
     if npartitions is not None and npartitions < 1:
         raise ValueError(f"npartitions must be at least 1, not {npartitions}")
     if npartitions is not None:
-        return frame._persist(f"partitions = {check_count(npartitions, 'npartitions=')}")
+        return frame._persist(check_count(npartitions, "npartitions="))
     if partition_size is not None:
         wanted = parse_bytes(partition_size)
         frame = frame if frame._rows.persisted else frame.persist()
         table = frame._client._connection.table(str(frame._rows.persisted))
         parts = check_count(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
-        return frame._persist(f"partitions = {parts}")
+        return frame._persist(parts)
     if not frame._index:
         raise ValueError("cannot repartition a frame without an index by divisions; use set_index first")
+    origin = frame._index[0].origin
+    if isinstance(origin, pd.CategoricalDtype):
+        return _repartition_categories(frame, divisions, origin)
     frame = frame if frame.known_divisions else frame.sort_index()
     first, last = index_bounds(frame)
     known = list(divisions) if freq is None else time_divisions(first, last, freq)
     if first is not None or divisions is not None:
         check_divisions(known, first, last)
-    made = frame._persist(f"splits = [{', '.join(format_split(label) for label in known[1:-1])}]")
+    made = frame._persist(splits=[format_split(label) for label in known[1:-1]])
     made._rows.divisions = tuple(known)
+    return made
+
+
+def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.CategoricalDtype) -> DataFrame:
+    """Persist a frame in partitions between categories of its index, which sort by their position."""
+    if divisions is None:
+        raise ValueError("repartition(freq=) requires an index of times, not of categories; use set_index first")
+    unknown = [label for label in divisions if label not in origin.categories]
+    if unknown:
+        raise ValueError(f"divisions: {unknown} are not categories of the index, which are {list(origin.categories)}")
+    places = [int(origin.categories.get_loc(label)) for label in divisions]
+    key = sort_value(frame._index[0].expr, origin)
+    if not frame._rows.order or frame._rows.order[0].expr is not key:
+        frame = frame.sort_index()
+    bounds = frame._rows.values([aggregate("min", key), aggregate("max", key)])
+    first, last = (column[0].as_py() for column in bounds.columns)
+    check_divisions(places, first, last)
+    made = frame._persist(splits=[format_split(place) for place in places[1:-1]])
+    made._rows.divisions = tuple(divisions)
     return made
 
 
@@ -219,6 +258,11 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise TypeError(f"cannot upload column {label!r}: {error}") from None
+    if isinstance(made.type, pa.BaseExtensionType):
+        raise TypeError(
+            f"cannot upload column {label!r}: values of the type {values.dtype} are not supported; convert them to times, "
+            "numbers or strings, for example periods with to_timestamp"
+        )
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()
@@ -303,17 +347,23 @@ def from_table(name: str, index: Any = None, client: Client | None = None) -> Da
 
 
 @trim_traceback
-def read_sql(sql: str, index_col: Any = None, client: Client | None = None) -> DataFrame:
-    """Read the rows of a SQL query over tables and files of the cluster.
+def read_sql(
+    sql: Any, con: Any = None, index_col: Any = None, client: Client | None = None, **arguments: Any
+) -> DataFrame:
+    """Read the rows of a SQL query over tables and files of the cluster, or a table or query of a database.
 
     Parameters
     ----------
-    sql : str
-        The query.
+    sql : str or sqlalchemy.Select
+        The query. With `con`, the name of a table of the database, or a selection of SQLAlchemy.
+    con : str, optional
+        URL of a database; see :func:`read_sql_table` and :func:`read_sql_query`.
     index_col : str or list of str, optional
         Columns of the index.
     client : Client, optional
         Client of the cluster. The default client if not given.
+    **arguments
+        With `con`, arguments of :func:`read_sql_table` or :func:`read_sql_query`.
 
     Examples
     --------
@@ -322,6 +372,13 @@ def read_sql(sql: str, index_col: Any = None, client: Client | None = None) -> D
     >>> ddf.groupby("odd").n.sum().compute().tolist()
     [30, 25]
     """
+    if con is not None:
+        from ._databases import read_sql_query, read_sql_table
+
+        read: Any = read_sql_table if isinstance(sql, str) else read_sql_query
+        found: DataFrame = read(sql, con, index_col, **arguments)
+        return found
+    reject_unsupported("read_sql", arguments)
     client = client or current_client()
     return _relation(client, typed_relation(client, Query, sql.strip().rstrip(";")), index_col)
 
@@ -348,9 +405,9 @@ def _relation(client: Client, relation: Relation, index: Any, columns: Sequence[
     return DataFrame(rows, cells, levels, pd.Index(list(known))[:0])
 
 
-def _files(path: Any, index: Any, columns: Any, client: Client | None, **how: Any) -> DataFrame:
+def files_frame(path: Any, index: Any, columns: Any, client: Client | None, **how: Any) -> DataFrame:
     client = client or current_client()
-    paths = _paths(path)
+    paths = file_paths(path)
     request = paths[0] if len(paths) == 1 and not how else encode_request(paths, **how)
     wanted = [columns] if isinstance(columns, str) else columns
     frame = _relation(client, typed_relation(client, Files, request), index, wanted)
@@ -359,7 +416,7 @@ def _files(path: Any, index: Any, columns: Any, client: Client | None, **how: An
     return frame
 
 
-def _paths(path: Any) -> list[str]:
+def file_paths(path: Any) -> list[str]:
     paths = [absolute(one) for one in (path if isinstance(path, (list, tuple)) else [path])]
     if not paths:
         raise ValueError("cannot read files: the list of paths is empty")
@@ -376,285 +433,10 @@ _READERS = {
 }
 
 
-def _check_extensions(paths: Sequence[str], own: str) -> None:
+def check_extensions(paths: Sequence[str], own: str) -> None:
     """Raise an error for files that another function reads."""
     for path in paths:
         reader = _READERS.get(os.path.splitext(path)[1].lower(), own)
         # A folder may have any name, and a file that does not exist is another error.
         if reader != own and os.path.isfile(path):
             raise ValueError(f"cannot read {path!r} with {own} because of its extension; use {reader}")
-
-
-@trim_traceback
-def read_parquet(
-    path: Any,
-    columns: Any = None,
-    filters: Any = None,
-    index: Any = None,
-    client: Client | None = None,
-    **arguments: Any,
-) -> Any:
-    """Read Parquet files.
-
-    Workers read only the columns that are used, and skip row groups that cannot match the conditions. The order of the
-    rows is undefined, unless the frame has an index: then the rows are sorted by it.
-
-    Parameters
-    ----------
-    path : str or list of str
-        A file, a folder, a glob pattern, or a list of these. All nodes must see the files.
-    columns : str or list of str, optional
-        Columns to read. A single string returns a column.
-    filters : list, optional
-        Conditions such as ``[("year", "==", 2024), ("x", ">", 0)]`` that must all be true, or a list of such lists, one
-        of which must be true. Unlike in Dask, which skips only whole row groups, the filters apply to every row.
-    index : str or list of str, optional
-        Columns of the index. By default the index that the files were written with; False for none.
-    client : Client, optional
-        Client of the cluster. The default client if not given.
-    **arguments
-        ``dtype_backend`` as in pandas. Arguments that only tune Dask are accepted without effect.
-
-    Returns
-    -------
-    DataFrame or Series
-    """
-    for name in (
-        "calculate_divisions",
-        "split_row_groups",
-        "aggregate_files",
-        "parquet_file_extension",
-    ):
-        arguments.pop(name, None)
-    for name in ("storage_options", "filesystem", "categories"):
-        if arguments.pop(name, None) not in (None, {}, "auto", "arrow", "fsspec"):
-            raise NotImplementedError(f"read_parquet() does not support {name}=")
-    arguments.pop("ignore_metadata_file", None)
-    backend = arguments.pop("dtype_backend", None)
-    if backend not in _BACKENDS:
-        raise ValueError(f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {backend!r}")
-    reject_unsupported("read_parquet", arguments)
-    _check_extensions(_paths(path), "read_parquet")
-    known = read_metadata(_paths(path)[0])
-    if index is None:
-        index = [name for name in known.levels if not name.startswith(INDEX)]
-    frame = _files(path, index, None, client, **({"key_types": known.keys} if known.keys else {}))
-    for label, origin in known.origins.items():
-        if label in frame._columns:
-            frame._columns[label] = frame._columns[label]._replace(origin=origin)
-    frame = _restore_levels(frame, known.origins)
-    if backend is not None:
-        origin = _BACKENDS[backend]
-        levels = tuple(level._replace(origin=level.origin or origin) for level in frame._index)
-        cells = {
-            label: cell if pa.types.is_dictionary(kind) else cell._replace(origin=cell.origin or origin)
-            for (label, cell), kind in zip(frame._columns.items(), frame._kinds().values())
-        }
-        frame = DataFrame(frame._rows, cells, levels, frame._axis)
-    if known.axis is not None:
-        frame._axis = frame.columns.rename(known.axis)[:0]
-    if filters:
-        frame = frame._filtered(_any_of(frame, filters))
-    if columns is None:
-        return frame
-    found = frame[[columns] if isinstance(columns, str) else list(columns)]
-    return found._column(columns) if isinstance(columns, str) else found
-
-
-def _restore_levels(frame: DataFrame, origins: dict[str, Any]) -> DataFrame:
-    """Return a frame that was read from files with the origins of its index levels."""
-    labels = [INDEX + str(at) if level.name is None else level.name for at, level in enumerate(frame._index)]
-    levels = tuple(
-        level._replace(origin=origins.get(label, level.origin)) for label, level in zip(labels, frame._index)
-    )
-    if levels == frame._index:
-        return frame
-    order = [SortKey(sort_value(level.expr, level.origin)) for level in levels]
-    return DataFrame(frame._rows.with_changes(order=order), frame._columns, levels, frame._axis)
-
-
-#: Origin of columns by ``dtype_backend``.
-_BACKENDS = {None: None, "numpy_nullable": NULLABLE, "pyarrow": ARROW}
-_TESTS = {
-    "==": "__eq__",
-    "=": "__eq__",
-    "!=": "__ne__",
-    "<": "__lt__",
-    "<=": "__le__",
-    ">": "__gt__",
-    ">=": "__ge__",
-    "in": "isin",
-}
-
-
-def _any_of(frame: DataFrame, filters: Any) -> Any:
-    """Return the condition of filters: a list of triples, or a list of such lists, one of which must be true."""
-    groups = filters if isinstance(filters[0], list) else [filters]
-    whole: Any = None
-    for group in groups:
-        every: Any = None
-        for label, sign, value in group:
-            column = frame._key(label)
-            if sign in ("is", "is not") and pd.isna(value):
-                test = column.isna() if sign == "is" else column.notna()
-                every = test if every is None else every & test
-                continue
-            for one in value if sign in ("in", "not in") else [value]:
-                if column._is_unlike(one):
-                    raise TypeError(
-                        f"cannot filter column {label!r} by {one!r}: the column contains {sort_of(column._kind)}"
-                    )
-            if sign == "not in":
-                test = ~column.isin(value)
-            elif sign in _TESTS:
-                test = getattr(column, _TESTS[sign])(value)
-            else:
-                raise ValueError(f"unsupported operator {sign!r} in filters; use one of {', '.join(_TESTS)}, not in")
-            every = test if every is None else every & test
-        whole = every if whole is None else whole | every
-    return whole
-
-
-@trim_traceback
-def read_csv(
-    path: Any,
-    sep: Any = ",",
-    header: Any = "infer",
-    names: Any = None,
-    index_col: Any = None,
-    usecols: Any = None,
-    dtype: Any = None,
-    parse_dates: Any = None,
-    client: Client | None = None,
-    include_path_column: Any = False,
-    **arguments: Any,
-) -> Any:
-    """Read CSV files, plain or compressed. The order of the rows is undefined.
-
-    Columns are matched by name in each file. The types are those that pandas infers, based on all values: if the files
-    have more than 64 MiB in total, the workers read them once to infer the types, unless `dtype` contains all types. If
-    the files have more than 2 GiB per thread of the cluster, the types are inferred from a sample; a later value that
-    does not fit raises an error that names the columns and their types.
-
-    Parameters
-    ----------
-    path : str or list of str
-        A file, a folder, a glob pattern, or a list of these. All nodes must see the files.
-    sep : str
-        Separator: one character, or ``r"\\s+"`` for whitespace.
-    header : int or None
-        Line with the names of the columns.
-    names : list, optional
-        Names of the columns, instead of a header.
-    index_col : str, int or list, optional
-        Columns of the index.
-    usecols : list or callable, optional
-        Columns to read, by name or by position. They are in the order of the file.
-    dtype : dict or type, optional
-        Types of the columns, such as ``{"id": "str", "x": "float64"}``.
-    parse_dates : list, optional
-        Columns of times in ISO 8601.
-    client : Client, optional
-        Client of the cluster. The default client if not given.
-    include_path_column : bool or str
-        Whether to add a column with the path of each row's file, named ``"path"`` or by this string.
-    **arguments
-        ``quotechar``, ``quoting``, ``doublequote``, ``escapechar``, ``comment``, ``lineterminator``,
-        ``skipinitialspace``, ``skiprows`` (a number or a list), ``nrows`` (for a single file), ``on_bad_lines``
-        (``"error"`` or ``"skip"``), ``encoding``, ``encoding_errors``, ``compression``, ``na_values``,
-        ``keep_default_na``, ``na_filter``, ``true_values``, ``false_values``, ``decimal``, ``thousands`` as in pandas,
-        and ``assume_missing`` as in Dask.
-
-    Examples
-    --------
-    >>> import pandas as pd, tempfile
-    >>> from partita import dataframe as dd
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pd.DataFrame({"id": ["007", "008"], "x": [1, 2]}).to_csv(folder + "/a.csv", index=False)
-    ...     dd.read_csv(folder + "/*.csv", dtype={"id": "str"}).compute().id.tolist()
-    ['007', '008']
-    """
-    arguments |= {"sep": sep, "header": header, "names": names, "dtype": dtype, "parse_dates": parse_dates}
-    dialect = Dialect(arguments)
-    if dialect.index_of_times and isinstance(index_col, (str, int)):
-        dialect.csv["dates"].append(index_col)
-    column = "path" if include_path_column is True else include_path_column or None
-    client = client or current_client()
-    paths = _paths(path)
-    _check_extensions(paths, "read_csv")
-    request = encode_request(paths, csv=dialect.csv, path_column=column)
-    rows = Rows(client, typed_relation(client, Files, request))
-    schema = rows.schema
-    found = {dialect.label(at, name): at for at, name in enumerate(schema.names)}
-    _check_labels(dialect, found)
-    added = [label for label in found if label == column]
-    wanted = [*select_columns(usecols, [label for label in found if label not in added]), *added]
-    cells = {label: _cell(dialect, label, found[label], rows.relation) for label in wanted}
-    labels = [wanted[one] if isinstance(one, int) and one not in wanted else one for one in _listed(index_col)]
-    for label in labels:
-        if label not in cells:
-            raise ValueError(f"Index {label} invalid")
-    levels = tuple(Level(label, cells[label].expr, cells[label].origin) for label in labels)
-    if levels:
-        rows = rows.with_changes(order=[SortKey(level.expr) for level in levels])
-    last = last_file(paths[-1])
-    if last is not None:
-        rows.last = Files(encode_request([last], csv=dialect.csv, path_column=column), rows.relation.schema)
-    kept = {label: cell for label, cell in cells.items() if label not in labels}
-    return DataFrame(rows, kept, levels, pd.Index(list(kept))[:0])
-
-
-def _listed(index_col: Any) -> list[Any]:
-    if index_col is None or index_col is False:
-        return []
-    return list(index_col) if isinstance(index_col, (list, tuple)) else [index_col]
-
-
-def _check_labels(dialect: Dialect, found: dict[Any, int]) -> None:
-    """Raise an error if ``dtype`` or ``parse_dates`` names a column that the files do not have."""
-    typed = dialect.dtype if isinstance(dialect.dtype, dict) else {}
-    for label in [*typed, *dialect.dates]:
-        if label not in found and not (isinstance(label, int) and 0 <= label < len(found)):
-            raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, found))}")
-
-
-def _cell(dialect: Dialect, label: Any, at: int, files: Relation) -> Column:
-    """Return a column of the files with the type of ``dtype``."""
-    dtype = dialect.dtype_of(at, label)
-    value = replace_nan(files.column(list(files.schema or ())[at]))
-    if dtype is None and dialect.assumes_missing and value.dtype is not None and pa.types.is_integer(value.dtype):
-        return Column(cast(value, pa.float64()))
-    categories = isinstance(dtype, pd.CategoricalDtype) and dtype.categories is not None
-    origin = dtype if categories else None if dtype is None else origin_after(dtype)
-    return Column(value, None if isinstance(origin, pd.CategoricalDtype) and not categories else origin)
-
-
-@trim_traceback
-def read_json(
-    path: Any,
-    index: Any = None,
-    lines: bool = True,
-    orient: Any = "records",
-    client: Client | None = None,
-    **arguments: Any,
-) -> DataFrame:
-    """Read files of newline-delimited JSON. The order of the rows is undefined.
-
-    Parameters
-    ----------
-    path : str or list of str
-        A file, a folder, a glob pattern, or a list of these. All nodes must see the files.
-    index : str or list of str, optional
-        Columns of the index.
-    lines : bool
-        Must be True.
-    orient : str
-        Must be ``"records"``.
-    client : Client, optional
-        Client of the cluster. The default client if not given.
-    """
-    if not lines or orient != "records":
-        raise NotImplementedError("read_json() supports only orient='records' and lines=True")
-    arguments.pop("blocksize", None)
-    reject_unsupported("read_json", arguments)
-    return _files(path, index, None, client)

@@ -81,6 +81,6 @@ def read_table(path: Any, sep: Any = "\t", **arguments: Any) -> Any:
     ...     dd.read_table(folder + "/*.tsv").compute().b.tolist()
     [2]
     """
-    from ._io import read_csv
+    from ._csv_reader import read_csv
 
     return read_csv(path, sep=sep, **arguments)

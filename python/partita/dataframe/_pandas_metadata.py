@@ -20,14 +20,26 @@ import pyarrow.parquet as pq
 
 from ._columns import ARROW, origin_of
 
-__all__ = ["PandasMetadata", "absolute", "last_file", "read_metadata", "write_metadata"]
+__all__ = [
+    "COMMON",
+    "PandasMetadata",
+    "absolute",
+    "data_files",
+    "file_metadata",
+    "first_file",
+    "is_known_extension",
+    "last_file",
+    "raw_metadata",
+    "read_metadata",
+    "write_metadata",
+]
 
 #: Key of the metadata that neither Parquet nor pandas define: categories and their order, types of Arrow, and the types of columns that
 #: became folder names, since a folder name does not distinguish a string of digits from a number.
 _OURS = b"partita"
 
 #: File with the common metadata of all files of a folder.
-_COMMON = "_common_metadata"
+COMMON = "_common_metadata"
 
 
 def absolute(path: Any) -> str:
@@ -54,31 +66,54 @@ class PandasMetadata(NamedTuple):
         Arrow type names of the columns that became folder names.
     axis : optional
         Name of the column labels.
+    has_range : bool
+        Whether the index has no column, and does not count from 0.
+    has_numbers : bool
+        Whether the column labels are integers.
     """
 
     levels: list[str]
     origins: dict[str, Any]
     keys: dict[str, str]
     axis: Any = None
+    has_range: bool = False
+    has_numbers: bool = False
+
+
+#: Extensions of Parquet files that the workers' own reader knows.
+_EXTENSIONS = (".parquet", ".pq")
+
+
+def is_known_extension(path: str) -> bool:
+    """Whether the workers' own reader knows by its name that a file is of Parquet."""
+    return os.path.splitext(path)[1].lower() in _EXTENSIONS
+
+
+def raw_metadata(path: str) -> dict[bytes, bytes]:
+    """Return the metadata of pandas, and our own, from one of the files, or from the common metadata of their folder."""
+    found = _first_file(path.removeprefix("file://"))
+    if found is None:
+        return {}
+    metadata = pq.read_schema(found).metadata or {}
+    beside = os.path.join(os.path.dirname(found), COMMON)
+    if b"pandas" not in metadata and os.path.isfile(beside):
+        metadata = pq.read_schema(beside).metadata or {}
+    return {key: metadata[key] for key in (b"pandas", _OURS) if key in metadata}
 
 
 def read_metadata(path: str) -> PandasMetadata:
     """Read the metadata from one of the files. It is empty if this process cannot see the files."""
-    found = _first_file(path.removeprefix("file://"))
-    if found is None:
-        return PandasMetadata([], {}, {})
     try:
-        metadata = pq.read_schema(found).metadata or {}
-        beside = os.path.join(os.path.dirname(found), _COMMON)
-        if b"pandas" not in metadata and os.path.isfile(beside):
-            metadata = pq.read_schema(beside).metadata or {}
+        metadata = raw_metadata(path)
         written = json.loads(metadata.get(b"pandas", b"{}"))
         ours = json.loads(metadata.get(_OURS, b"{}"))
     except (OSError, ValueError, pa.ArrowException):
         # Reading the rows will report the error.
         return PandasMetadata([], {}, {})
-    # A RangeIndex has no column.
-    index = [name for name in written.get("index_columns", []) if isinstance(name, str)]
+    stored = written.get("index_columns", [])
+    index = [name for name in stored if isinstance(name, str)]
+    ranges = [one for one in stored if isinstance(one, dict)]
+    has_range = any(one.get("start") or one.get("step") != 1 or one.get("name") is not None for one in ranges)
     origins = {}
     for column in written.get("columns", []):
         try:
@@ -91,7 +126,9 @@ def read_metadata(path: str) -> PandasMetadata:
     for label, known in ours.get("categories", {}).items():
         origins[label] = pd.CategoricalDtype(pd.Index(known["values"], dtype=known["dtype"]), known["ordered"])
     axes = written.get("column_indexes") or [{}]
-    return PandasMetadata(index, origins, ours.get("keys", {}), axes[0].get("name") if len(axes) == 1 else None)
+    axis = axes[0].get("name") if len(axes) == 1 else None
+    has_numbers = len(axes) == 1 and str(axes[0].get("numpy_type")).startswith(("int", "uint"))
+    return PandasMetadata(index, origins, ours.get("keys", {}), axis, has_range, has_numbers)
 
 
 def categories_of(origin: Any) -> dict[str, Any] | None:
@@ -108,13 +145,26 @@ def write_metadata(folder: str, text: str, keys: dict[str, str], origins: dict[s
     """Write the metadata file into a folder of files that were just written, if this process can see the folder."""
     # If this process cannot see the folder, the index is read as an ordinary column.
     with contextlib.suppress(OSError):
-        found = {label: categories_of(origin) for label, origin in origins.items()}
-        categories = {label: known for label, known in found.items() if known is not None}
-        # pandas cannot parse the names of all types of Arrow, such as decimals.
-        arrow = [label for label, origin in origins.items() if isinstance(origin, str) and origin == ARROW]
-        ours = json.dumps({"keys": keys, "categories": categories, "arrow": arrow})
-        metadata = {b"pandas": text.encode(), _OURS: ours.encode()}
-        pq.write_metadata(pa.schema([], metadata), os.path.join(folder, _COMMON))
+        pq.write_metadata(pa.schema([], file_metadata(text, keys, origins)), os.path.join(folder, COMMON))
+
+
+def file_metadata(text: str, keys: dict[str, str], origins: dict[str, Any]) -> dict[bytes, bytes]:
+    """Return the metadata of a file: that of pandas, and our own."""
+    found = {label: categories_of(origin) for label, origin in origins.items()}
+    categories = {label: known for label, known in found.items() if known is not None}
+    # pandas cannot parse the names of all types of Arrow, such as decimals.
+    arrow = [label for label, origin in origins.items() if isinstance(origin, str) and origin == ARROW]
+    ours = json.dumps({"keys": keys, "categories": categories, "arrow": arrow})
+    return {b"pandas": text.encode(), _OURS: ours.encode()}
+
+
+def data_files(path: str) -> list[str]:
+    """Return the files of a folder and of the folders in it that readers do not skip, sorted by their paths."""
+    found = []
+    for folder, folders, names in os.walk(path.removeprefix("file://")):
+        folders[:] = [one for one in folders if not one.startswith((".", "_"))]
+        found += [os.path.join(folder, name) for name in names if not name.startswith((".", "_"))]
+    return sorted(found)
 
 
 def last_file(path: str) -> str | None:
@@ -138,6 +188,15 @@ def last_file(path: str) -> str | None:
     return max(names, key=_natural, default=None)
 
 
+def first_file(path: str) -> str | None:
+    """Return the first file of a path; None if this process cannot see the files."""
+    path = path.removeprefix("file://")
+    if os.path.isfile(path):
+        return path
+    found = data_files(path) if os.path.isdir(path) else sorted(glob.glob(path))
+    return next((one for one in found if os.path.isfile(one)), None)
+
+
 def _below(name: str, folder: str) -> str:
     return os.path.relpath(name, folder) if os.path.isdir(folder) else os.path.basename(name)
 
@@ -152,8 +211,8 @@ def _first_file(path: str) -> str | None:
         return path
     if not os.path.isdir(path):
         return next((one for one in glob.iglob(path) if os.path.isfile(one)), None)
-    if os.path.isfile(os.path.join(path, _COMMON)):
-        return os.path.join(path, _COMMON)
+    if os.path.isfile(os.path.join(path, COMMON)):
+        return os.path.join(path, COMMON)
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(one for one in folders if not one.startswith((".", "_")))
         files = sorted(name for name in names if name.endswith((".parquet", ".pq")))

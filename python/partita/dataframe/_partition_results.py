@@ -21,17 +21,16 @@ from .._errors import PartitaError
 from .._frame_functions import upload_partition
 from .._tasks import Task
 from ..base import is_synchronous, persist_nodes, run_nodes
-from ..plan.expr import SortKey, cast
-from ..plan.relation import Named, Projection, Table, Values
-from ..plan.sql import source
+from ..plan.expr import SortKey
+from ..plan.relation import Named, Projection, Relation, Table, Values
 from ._base import Level
-from ._columns import Column, origin_of
+from ._columns import Column, column_origin, origin_of, regularity_of
 from ._frame import DataFrame
 from ._io import _levels, _order
 from ._meta import POSITION_BITS, Meta, as_pandas
 from ._partition_inputs import Inputs, argument_of
 from ._rows import Rows, new_table_name, release_after
-from ._sql import INDEX, ROW
+from ._sql import INDEX, ROW, any_value
 
 __all__ = [
     "Conversion",
@@ -99,27 +98,29 @@ class Results:
         connection.deferred.add(self.name, DeferredTable(self._stand_in(), create, first))
         release_after(client, self.name, rows.identity)
         index = tuple(
-            Level(label, rows.column(f"{INDEX}{at}"), origin_of(level.dtype))
+            Level(label, rows.column(f"{INDEX}{at}"), origin_of(level.dtype), regularity_of(level))
             for at, (label, level) in enumerate(zip(meta.empty.index.names, _levels(meta.empty)))
         )
         cells = {
-            label: Column(rows.column(f"c{at}"), origin_of(meta.empty.dtypes.iloc[at]))
+            label: Column(
+                rows.column(f"c{at}"), column_origin(meta.empty.dtypes.iloc[at], meta.schema.field(f"c{at}").type)
+            )
             for at, label in enumerate(meta.empty.columns)
         }
         frame = DataFrame(rows, cells, index, meta.empty.columns[:0])
         return frame._column("v").rename(meta.name) if meta.is_series else frame
 
-    def _stand_in(self) -> str:
+    def _stand_in(self) -> Relation:
         schema = self.meta.schema
         try:
-            cells = [Named(field.name, cast(None, field.type)) for field in schema]
-            return source(Projection(Values((), ()), cells))
+            cells = [Named(field.name, any_value(field.type)) for field in schema]
+            return Projection(Values((), ()), cells)
         except NotImplementedError:
             # A table without rows.
             name = new_table_name()
             self.client._connection.upload(name, [schema.empty_table()])
             release_after(self.client, name, self)
-            return source(Table(name))
+            return Table(name, dict(zip(schema.names, schema.types)))
 
     def create(self, make: Callable[[], list[Any]]) -> int:
         """Run the tasks and create the table of their results. Return the number of partitions."""
@@ -169,7 +170,7 @@ class Results:
         if self.order[0] == ROW:
             values = pa.array([at << POSITION_BITS for at in range(1, count)], pa.int64())
         else:
-            values = pa.array(pd.Index((self.starts or ())[1:]), from_pandas=True).cast(field.type)
+            values = pa.array(pd.Index((self.starts or ())[1:count]), from_pandas=True).cast(field.type)
         return pa.table([values], schema=pa.schema([field]))
 
 
@@ -351,7 +352,9 @@ def call_partitions(plans: Sequence[Any], meta: Meta, tasks: Callable[[list[Any]
     inputs = Inputs(plans)
 
     def make() -> list[Any]:
-        partitions, count, _ = inputs.persist()
+        partitions, count, singles = inputs.persist()
+        if singles:
+            raise ValueError(f"frames with one partition and frames with {count} cannot be combined; use repartition")
         return tasks([argument_of(one) for one in partitions], count)
 
     return Results(plans[0]._client, new_table_name(), meta).frame(make, plans[0]._rows.partitions)

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey, aggregate, call, cast
-from ..plan.sql import string
 from ._sql import literal
 
 __all__ = [
@@ -58,7 +57,9 @@ class Partitions:
         if not frame._rows.order:
             # A random sort key assigns each row to a partition.
             frame = frame._reordered([SortKey(call("random"))])
-        persisted = frame if frame._rows.persisted else frame._persist()
+        # Rows in their order keep their partitions.
+        count = None if frame._rows.physical else frame._rows.partitions
+        persisted = frame if frame._rows.persisted else frame._persist(count)
         rows = persisted._rows
         self._frame = persisted
         self._key = rows.order[0]
@@ -87,6 +88,18 @@ class Partitions:
         found._rows.partitions = max(len(wanted), 1)
         return self._finish(found)
 
+    def one(self, number: int) -> Any:
+        """Return a partition by its number.
+
+        Raises
+        ------
+        ValueError
+            If there is no such partition.
+        """
+        if not 0 <= number < len(self):
+            raise ValueError(f"partition {number} does not exist: the frame has {len(self)} partitions")
+        return self[number]
+
     def _condition(self, at: int) -> Expr:
         """Return the condition that a row is in a partition. Rows with a missing key are in the first or last one."""
         value, is_descending, nulls_first = self._key
@@ -102,7 +115,7 @@ class Partitions:
         return px.disjunction(found, px.is_null(value)) if has_missing else found
 
 
-def parse_bytes(size: Any) -> int:
+def parse_bytes(size: Any, what: str = "partition_size") -> int:
     """Convert a number of bytes or a string such as ``100MB`` or ``64MiB`` to bytes.
 
     Examples
@@ -116,9 +129,7 @@ def parse_bytes(size: Any) -> int:
     except (ValueError, KeyError):
         number = 0
     if number < 1:
-        raise ValueError(
-            f"partition_size must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}"
-        )
+        raise ValueError(f"{what} must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}")
     return number
 
 
@@ -145,7 +156,9 @@ def index_bounds(frame: Any) -> tuple[Any, Any]:
 def time_divisions(first: Any, last: Any, freq: Any) -> list[Any]:
     """Return the divisions with one partition per time interval of an index."""
     if first is not None and not isinstance(first, pd.Timestamp):
-        raise ValueError(f"freq= requires an index of times, not of {type(first).__name__}; use set_index first")
+        raise TypeError(
+            f"freq= is for timeseries: the index has no times, but {type(first).__name__}; use set_index first"
+        )
     if first is None:
         return [None, None]
     offset = pd.tseries.frequencies.to_offset(freq)
@@ -178,8 +191,8 @@ def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
 
 
 def format_split(label: Any) -> str:
-    """Return the SQL of a split point in a table option."""
-    return string(label.isoformat() if hasattr(label, "isoformat") else str(label))
+    """Return the text of a split point."""
+    return str(label.isoformat() if hasattr(label, "isoformat") else label)
 
 
 def sampling_hash(keys: Sequence[Expr], state: int) -> Expr:

@@ -24,12 +24,12 @@ from ..plan.dtype import (
     value_type,
 )
 from ..plan.expr import NULL, Expr, Literal, call, case, cast, comparison
-from ..plan.sql import string
 
 __all__ = [
     "INDEX",
     "ORDER",
     "ROW",
+    "any_value",
     "arrow_name",
     "checked",
     "fill_condition",
@@ -42,7 +42,6 @@ __all__ = [
     "quote",
     "replace_nan",
     "sort_of",
-    "string",
     "type_of",
     "value_type",
 ]
@@ -80,6 +79,17 @@ def checked(test: Expr, why: str, value: Expr) -> Expr:
     """Return an expression that fails when the plan runs if a test is true."""
     number = cast(case([(test, CHECK + why)], "0"), pa.int64())
     return case([(comparison("eq", number, 0), value)])
+
+
+def any_value(kind: pa.DataType) -> Expr:
+    """Return an expression of a type, for a relation of which only the types matter.
+
+    Raises
+    ------
+    NotImplementedError
+        If no expression has this type.
+    """
+    return call("make_array", any_value(kind.value_type)) if pa.types.is_list(kind) else cast(None, kind)
 
 
 def type_of(value: Any) -> pa.DataType:

@@ -102,6 +102,11 @@ class Function:
     def __repr__(self) -> str:
         return f"<Function {self.name}>"
 
+    @property
+    def wire_name(self) -> str:
+        """The name in messages: that of the cluster's function, or its own for what SQL writes in another form."""
+        return self.symbol if self.form in (Form.CALL, Form.WITHIN) else self.name
+
     def check_count(self, count: int) -> None:
         """Raise an error unless the function takes this number of arguments."""
         if count < self.least or (self.most is not None and count > self.most):
@@ -385,6 +390,8 @@ _add(
     Function("string_to_array", _list_of(_text), (2, 2)),
     Function("make_array", _list_of(united_type), (1, None), missing=Missing.NEVER),
     Function("array_sort", _first, (1, 1)),
+    # Missing items are left out.
+    Function("array_to_string", _always(pa.string()), (2, 2)),
     # Of lists of lists, the number of all innermost items.
     Function("cardinality", _always(pa.uint64()), (1, 1)),
     Function("array_length", _always(pa.uint64()), (1, 1), missing=Missing.OWN),
@@ -398,6 +405,7 @@ _add(
 _add(
     Function("date_part", _always(pa.int32()), (2, 2)),
     Function("date_trunc", lambda kinds: _timestamp(kinds[1]), (2, 2)),
+    Function("make_date", _always(pa.date32()), (3, 3)),
     Function("to_char", _always(pa.string()), (2, 2)),
     Function("to_timestamp_micros", _always(pa.timestamp("us")), (2, 2)),
     Function("to_local_time", lambda kinds: _local(kinds[0]), (1, 1)),

@@ -5,7 +5,7 @@ A relation that is used several times is the same object each time. Relations ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -26,7 +26,10 @@ __all__ = [
     "Table",
     "Union",
     "Values",
+    "expressions_of",
     "postorder",
+    "with_expressions",
+    "with_inputs",
 ]
 
 
@@ -90,9 +93,9 @@ class Relation:
         return Column(name, self.schema[name])
 
     def __str__(self) -> str:
-        from .sql import source
+        from .text import tree
 
-        return source(self)
+        return tree(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
@@ -257,3 +260,60 @@ def postorder(roots: Sequence[Relation]) -> Iterator[Relation]:
         seen.add(node)
         stack.append((node, True))
         stack.extend((one, False) for one in reversed(node.inputs))
+
+
+def expressions_of(node: Relation) -> list[Expr]:
+    """Return the expressions of a relation."""
+    if isinstance(node, Projection):
+        return [expr for _, expr in node.columns]
+    if isinstance(node, Filter):
+        return list(node.conditions)
+    if isinstance(node, Grouping):
+        return [expr for _, expr in (*node.keys, *node.cells)]
+    if isinstance(node, Sorting):
+        return [key.expr for key in node.order]
+    if isinstance(node, Join):
+        return [expr for pair in node.keys for expr in pair]
+    return [expr for row in node.rows for expr in row] if isinstance(node, Values) else []
+
+
+def with_inputs(node: Relation, inputs: Sequence[Relation]) -> Relation:
+    """Return the same operation of other inputs."""
+    if all(a is b for a, b in zip(inputs, node.inputs)):
+        return node
+    if isinstance(node, Projection):
+        return Projection(inputs[0], node.columns)
+    if isinstance(node, Filter):
+        return Filter(inputs[0], node.conditions)
+    if isinstance(node, Grouping):
+        return Grouping(inputs[0], node.keys, node.cells)
+    if isinstance(node, Sorting):
+        return Sorting(inputs[0], node.order, node.limit)
+    if isinstance(node, Join):
+        return Join(inputs[0], inputs[1], node.how, node.keys)
+    return Distinct(inputs[0]) if isinstance(node, Distinct) else Union(inputs)
+
+
+def with_expressions(node: Relation, change: Callable[[Sequence[Expr]], list[Expr]]) -> Relation:
+    """Return the same operation with changed expressions."""
+
+    def named(columns: Sequence[Named]) -> list[Named]:
+        return [Named(name, expr) for (name, _), expr in zip(columns, change([expr for _, expr in columns]))]
+
+    if isinstance(node, Projection):
+        return Projection(node.inputs[0], named(node.columns))
+    if isinstance(node, Filter):
+        return Filter(node.inputs[0], change(node.conditions))
+    if isinstance(node, Grouping):
+        return Grouping(node.inputs[0], named(node.keys), named(node.cells))
+    if isinstance(node, Sorting):
+        keys = change([key.expr for key in node.order])
+        order = [SortKey(expr, *key.way) for expr, key in zip(keys, node.order)]
+        return Sorting(node.inputs[0], order, node.limit)
+    if isinstance(node, Join):
+        sides = [change([pair[side] for pair in node.keys]) for side in (0, 1)]
+        left, right = node.inputs
+        return Join(left, right, node.how, list(zip(*sides)))
+    if isinstance(node, Values):
+        return Values(list(node.schema or ()), [change(row) for row in node.rows])
+    return node

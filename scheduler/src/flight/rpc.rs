@@ -11,9 +11,11 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, PollInfo, SchemaAsIpc, SchemaResult, Ticket,
 };
+use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream::{self, StreamExt};
 use partita_plan::logical::FrameCommand;
+use partita_plan::nodes::PlanCommand;
 use prost::Message;
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
@@ -45,6 +47,18 @@ fn command(bytes: &[u8]) -> Result<Command, Status> {
 fn frame(bytes: &[u8]) -> Result<Option<FrameCommand>, Status> {
     FrameCommand::read(bytes)
         .map_err(|error| Status::invalid_argument(format!("cannot read the frame: {error}")))
+}
+
+/// Reads a plan of a data frame of the Python package, if it is one.
+fn plan(bytes: &[u8]) -> Result<Option<PlanCommand>, Status> {
+    PlanCommand::read(bytes)
+        .map_err(|error| Status::invalid_argument(format!("cannot read the plan: {error}")))
+}
+
+fn schema_result(schema: &Schema) -> Result<Response<SchemaResult>, Status> {
+    let options = IpcWriteOptions::default();
+    let result = SchemaAsIpc::new(schema, &options).try_into();
+    Ok(Response::new(result.map_err(status::unanswerable)?))
 }
 
 #[tonic::async_trait]
@@ -85,6 +99,16 @@ impl FlightService for Service {
                 request.into_inner(),
             );
         }
+        if let Some(plan) = plan(&request.get_ref().cmd)? {
+            let request_context = request_context::read(&request)?;
+            let FlightSql { runner, catalog, .. } = &self.0;
+            let prepared = query::prepare_plan(runner, catalog, &request_context, plan).await;
+            return self.0.offer(
+                request_context,
+                prepared.map_err(status::of)?,
+                request.into_inner(),
+            );
+        }
         let command = command(&request.get_ref().cmd)?;
         match catalog::schema(&command)? {
             Some(schema) => {
@@ -109,6 +133,11 @@ impl FlightService for Service {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
         let request_context = request_context::read(&request)?;
+        if let Some(plan) = plan(&request.get_ref().cmd)? {
+            let FlightSql { runner, catalog, .. } = &self.0;
+            let described = query::describe_plan(runner, catalog, &request_context, plan).await;
+            return schema_result(&described.map_err(status::of)?.schema);
+        }
         let command = command(&request.get_ref().cmd)?;
         let schema = match &command {
             Command::CommandStatementQuery(query) => {
@@ -124,9 +153,7 @@ impl FlightService for Service {
                 Status::unimplemented(format!("{} has no schema", other.type_url()))
             })?,
         };
-        let options = IpcWriteOptions::default();
-        let result = SchemaAsIpc::new(&schema, &options).try_into();
-        Ok(Response::new(result.map_err(status::unanswerable)?))
+        schema_result(&schema)
     }
 
     async fn do_get(

@@ -19,6 +19,7 @@ use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use partita_core::Event;
+use partita_observe::event::Observation;
 use partita_plan::depth;
 use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
@@ -55,6 +56,26 @@ pub(crate) struct Layout {
     pub(crate) partitions: Option<usize>,
     /// With these values of the first key between them, as texts.
     pub(crate) splits: Option<Vec<String>>,
+}
+
+impl Layout {
+    /// A layout of this number of partitions, or with these values between them.
+    ///
+    /// # Errors
+    /// If there are too many or too few, or both are given.
+    pub(crate) fn new(
+        partitions: Option<usize>,
+        splits: Option<Vec<String>>,
+    ) -> Result<Self, String> {
+        let is_possible = |count: usize| (1..=LAYOUT_PARTITIONS_MAX).contains(&count);
+        let count = partitions.or(splits.as_ref().map(|splits| splits.len() + 1));
+        if partitions.is_some() && splits.is_some() || !count.is_none_or(is_possible) {
+            return Err(format!(
+                "invalid layout of a table; use partitions= from 1 to {LAYOUT_PARTITIONS_MAX}, or the values that separate the partitions"
+            ));
+        }
+        Ok(Layout { partitions, splits })
+    }
 }
 
 /// What the statement asks for; none if the table is there and that is all right.
@@ -272,10 +293,13 @@ impl Work {
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "retrying in low-memory mode");
             ending = match self.submit_with_low_memory().await {
-                Ok((job, notices)) => match self.follow(job, notices).await {
-                    Some(ending) => ending,
-                    None => return,
-                },
+                Ok((again, notices)) => {
+                    self.runner.hub.show(Observation::RunsAgain { job, again });
+                    match self.follow(again, notices).await {
+                        Some(ending) => ending,
+                        None => return,
+                    }
+                }
                 Err(error) => Err((error, None)),
             };
         }

@@ -24,7 +24,7 @@ mod write;
 pub(crate) use catalog::Catalog;
 pub(crate) use collections::unknown;
 pub(crate) use direct::{Ack, Acks};
-pub(crate) use frame::prepare_frame;
+pub(crate) use frame::{describe_plan, prepare_frame, prepare_plan};
 pub(crate) use partitions::Capacity;
 pub(crate) use prepare::{Described, Kind, Prepared};
 pub(crate) use runner::JobRunner;

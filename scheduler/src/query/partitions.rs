@@ -3,6 +3,7 @@
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
+use partita_plan::nodes::shared;
 use std::sync::Arc;
 
 /// What a byte of a file may become in memory: files are compressed and encoded.
@@ -56,17 +57,19 @@ impl Capacity {
 
 /// Bytes of the files that a plan reads.
 pub(crate) fn file_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    let own = plan
-        .downcast_ref::<DataSourceExec>()
-        .and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>())
-        .map_or(0, |config| {
-            let files = config.file_groups.iter().flat_map(|group| group.iter());
-            files
-                .map(|file| match &file.range {
-                    Some(range) => u64::try_from(range.end - range.start).unwrap_or(0),
-                    None => file.object_meta.size,
-                })
-                .sum()
-        });
-    own + plan.children().into_iter().map(file_bytes).sum::<u64>()
+    let mut bytes = 0_u64;
+    shared::visit_operators(plan, &mut |node| bytes = bytes.saturating_add(own_file_bytes(node)));
+    bytes
+}
+
+/// Bytes of the files that an operator reads itself.
+fn own_file_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let scan = plan.downcast_ref::<DataSourceExec>();
+    let config = scan.and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
+    let files = config.iter().flat_map(|config| config.file_groups.iter());
+    let bytes = files.flat_map(|group| group.iter()).map(|file| match &file.range {
+        Some(range) => u64::try_from(range.end - range.start).unwrap_or(0),
+        None => file.object_meta.size,
+    });
+    bytes.sum()
 }

@@ -18,6 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use partita_core::{JobSpec, Origin, StageSpec};
 use partita_plan::distinct::with_divided_distincts;
+use partita_plan::nodes::shared;
 use partita_plan::persisted::{PersistedExec, Sorted};
 use partita_plan::walk::visit_plan;
 use partita_plan::{codec, cut};
@@ -113,16 +114,28 @@ pub(super) async fn settled(
     Ok(Prepared { statement: Some(statement), ..prepared })
 }
 
+/// How a plan is to be understood.
+#[derive(Debug)]
+pub(super) struct Manner {
+    /// Parameters of the statement that have no value.
+    pub(super) parameters: Vec<FieldRef>,
+    /// Whether the answer is the plan with figures of each operator.
+    pub(super) analyze: bool,
+    /// The cluster as it is now.
+    pub(super) capacity: Capacity,
+    /// How the rows of a table are spread, where no statement says it.
+    pub(super) layout: create_table::Layout,
+}
+
 /// Understands a plan; one that makes a table or a view is carried out.
 pub(super) async fn understand(
     catalog: &Catalog,
     session: Arc<Session>,
     text: Text,
     plan: LogicalPlan,
-    parameters: Vec<FieldRef>,
-    analyze: bool,
-    capacity: Capacity,
+    manner: Manner,
 ) -> Result<Prepared, QueryError> {
+    let Manner { parameters, analyze, capacity, layout: frame_layout } = manner;
     let wrong = |error: DataFusionError| text.wrong(&error);
     let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
         text: text.clone(),
@@ -139,7 +152,7 @@ pub(super) async fn understand(
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
             let layout = match &text {
                 Text::Sql(sql) => create_table::layout(sql)?,
-                Text::Frame(_) => create_table::Layout::default(),
+                Text::Frame(_) => frame_layout,
             };
             let Some(create) = create_table::understand(catalog, &session, create, layout)? else {
                 return Ok(rows(create_table::schema(), Vec::new()));
@@ -219,11 +232,10 @@ pub(super) async fn physical(
     capacity: Capacity,
     mode: MemoryMode,
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let divided = match mode {
-        MemoryMode::Normal => None,
-        MemoryMode::Low => Some(with_divided_distincts(logical)?),
+    let change = |plan: &LogicalPlan| match mode {
+        MemoryMode::Normal => Ok(plan.clone()),
+        MemoryMode::Low => with_divided_distincts(plan),
     };
-    let logical = divided.as_ref().unwrap_or(logical);
     let planned = |partitions: usize| {
         let mut state = state.clone();
         let options = state.config_mut().options_mut();
@@ -233,7 +245,7 @@ pub(super) async fn physical(
             options.optimizer.hash_join_single_partition_threshold = 0;
             options.optimizer.hash_join_single_partition_threshold_rows = 0;
         }
-        async move { state.create_physical_plan(logical).await }
+        async move { shared::physical_plan(&state, logical, &change).await }
     };
     let first = capacity.partitions(0, mode);
     let plan = planned(first).await?;
@@ -326,14 +338,21 @@ pub(super) fn is_sendable(plan: &Arc<dyn ExecutionPlan>) -> bool {
     cut::cut(Arc::clone(plan)).is_ok_and(|stages| encode(&stages).is_ok())
 }
 
+/// Whether a plan has such an operator.
+fn has(plan: &Arc<dyn ExecutionPlan>, is: impl Fn(&Arc<dyn ExecutionPlan>) -> bool) -> bool {
+    let mut found = false;
+    shared::visit_operators(plan, &mut |node| found |= is(node));
+    found
+}
+
 /// Whether a plan reads a persisted table.
 fn reads_persisted(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<PersistedExec>() || plan.children().into_iter().any(reads_persisted)
+    has(plan, |node| node.is::<PersistedExec>())
 }
 
 /// Whether a plan has a part that is done again with its own rows.
 fn is_recursive(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<RecursiveQueryExec>() || plan.children().into_iter().any(is_recursive)
+    has(plan, |node| node.is::<RecursiveQueryExec>())
 }
 
 /// The stages of a job, and the folder that it writes in before it is complete.

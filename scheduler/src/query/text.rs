@@ -92,9 +92,9 @@ async fn planned(
             };
             let parameters = parameters(&text, &plan)?;
             let text = Text::Sql(text);
-            prepare::understand(&catalog, session, text, plan, parameters, analyze, capacity)
-                .await
-                .map(Planned::Done)
+            let layout = create_table::Layout::default();
+            let manner = prepare::Manner { parameters, analyze, capacity, layout };
+            prepare::understand(&catalog, session, text, plan, manner).await.map(Planned::Done)
         };
         match runner.planner.run(request_context, statement, work).await? {
             Planned::Done(prepared) => return Ok(Prepared { values, ..prepared }),
@@ -145,7 +145,7 @@ async fn known(
         Err(error) => Err(error),
         Ok(plan) => {
             let unsure = match learns {
-                Learns::Types => Sampled::to_learn(&plan, session, capacity),
+                Learns::Types => Sampled::of(&plan).scannable(session, capacity),
                 Learns::Nothing | Learns::Columns => None,
             };
             Ok(unsure.map_or_else(|| Planned::Done(plan), Planned::Unsure))

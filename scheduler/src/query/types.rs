@@ -24,7 +24,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use partita_files::{FileOptions, FileTable, Learned, TypesTable};
 use partita_plan::depth;
-use partita_plan::walk::visit_plan;
+use partita_plan::nodes::shared;
 use partita_shared::NOTICE_KEY;
 use partita_shared::message::ErrorKind;
 use std::sync::Arc;
@@ -40,10 +40,19 @@ pub(super) struct Sampled(Vec<Arc<dyn TableProvider>>);
 
 impl Sampled {
     /// Those that a plan reads.
-    fn of(plan: &LogicalPlan) -> Self {
+    pub(super) fn of(plan: &LogicalPlan) -> Self {
+        Sampled::of_all([plan])
+    }
+
+    /// Those that plans read.
+    pub(super) fn of_all<'a>(plans: impl IntoIterator<Item = &'a LogicalPlan>) -> Self {
+        Sampled(plans.into_iter().flat_map(Sampled::tables).collect())
+    }
+
+    fn tables(plan: &LogicalPlan) -> Vec<Arc<dyn TableProvider>> {
         let mut found = Vec::new();
         // No step of this walk fails.
-        let _ = visit_plan(plan, &mut |node| {
+        let _ = shared::visit_plan(plan, &mut |node| {
             if let LogicalPlan::TableScan(scan) = node
                 && let Ok(provider) = source_as_provider(&scan.source)
                 && provider.downcast_ref::<FileTable>().is_some_and(FileTable::is_sampled)
@@ -52,17 +61,12 @@ impl Sampled {
             }
             Ok(TreeNodeRecursion::Continue)
         });
-        Sampled(found)
+        found
     }
 
-    /// The files that a plan reads and that the cluster can scan in full beforehand. `None` if it
-    /// reads no such files.
-    pub(super) fn to_learn(
-        plan: &LogicalPlan,
-        session: &Session,
-        capacity: Capacity,
-    ) -> Option<Self> {
-        Sampled::of(plan).of_which(session, capacity, |_| true)
+    /// Those that the cluster can scan in full beforehand. `None` if it can scan none of them.
+    pub(super) fn scannable(self, session: &Session, capacity: Capacity) -> Option<Self> {
+        self.of_which(session, capacity, |_| true)
     }
 
     /// Those that a statement names which asks for a column that is not there: the sample may have left it out.
