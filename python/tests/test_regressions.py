@@ -238,6 +238,12 @@ def test_futures(small, client):
     assert client.compute(small.k.astype("int64")).exception() is not None
 
 
+def test_pattern_for_folder(small, tmp_path):
+    """to_parquet does not accept a pattern."""
+    with pytest.raises(NotImplementedError, match=r"without \*"):
+        small.to_parquet(tmp_path / "out-*")
+
+
 def test_long_lists():
     """Long conditions of many labels and many categories."""
     frame = pd.DataFrame(
