@@ -62,6 +62,14 @@ RELEASE_END_S = 2.0
 _Result = TypeVar("_Result")
 
 
+def _working_folder() -> str:
+    """Return the working directory; the root folder if it was deleted, which connections of functions do not need."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"
+
+
 def _whoami() -> str:
     try:
         user = getpass.getuser()
@@ -229,7 +237,7 @@ class Connection(Transfers):
         self._releases: Releases | None = None
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        directory = urllib.parse.quote(os.getcwd(), safe="/ ")
+        directory = urllib.parse.quote(_working_folder(), safe="/ ")
         shown = self.trust.authorization
         return [
             *([(b"authorization", shown.encode())] if shown else []),

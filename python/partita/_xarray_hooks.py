@@ -18,6 +18,10 @@ from .array import Array
 __all__ = ["install_hooks"]
 
 
+#: The functions that replace others.
+_hooks: list[Any] = []
+
+
 def install_hooks() -> None:
     """Replace the functions of xarray that ask whether an array is one of Dask. A second call has no effect."""
     _replace("xarray.namedarray.utils", "is_dask_collection", _or_array)
@@ -39,9 +43,9 @@ def _replace(place: str, name: str, make: Callable[[Any], Any]) -> None:
         return
     owner = getattr(owner, kind) if kind else owner
     known = getattr(owner, name, None)
-    if known is not None and not hasattr(known, "_partita_hook"):
-        hook: Any = functools.wraps(known)(make(known))
-        hook._partita_hook = True
+    if known is not None and known not in _hooks:
+        hook = functools.wraps(known)(make(known))
+        _hooks.append(hook)
         setattr(owner, name, hook)
 
 

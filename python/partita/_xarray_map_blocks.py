@@ -290,8 +290,8 @@ def _output(
     found = tuple([sizes.get(dim, (size,)) for dim, size in variable.sizes.items()])
     meta = np.empty((0,) * len(found), dtype=variable.dtype)
     missing = [dim for dim, known in chunks.items() if len(known) > 1 and not (dim in variable.dims and dim in sizes)]
-    source, params = call, {"name": name}
-    function: Any = variable_of
+    source, params = call, dict[str, Any](name=name)
+    function: Callable[..., Any] = variable_of
     if missing:
         # All blocks must agree on a variable that does not have a dimension of theirs.
         same = [Axis(axis) for axis in range(call.ndim)]

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from . import config
 from ._callbacks import active_tracker, show_progress
 from ._collection import Collection, compute_frame, has_frames, is_collection, is_frame, materialize
-from ._errors import trim_traceback
+from ._errors import ClusterError, trim_traceback
 from ._frame_inputs import frame_call
+from ._functions import is_lost_value
 from ._graphs import collection_task, export_graph, get_synchronous, import_graph, nested_keys
 from ._options import annotate, get_annotations, task_options
-from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options, with_results
+from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options
 from ._tokens import TokenizationError, normalize_token, tokenize
 from ._xarray_objects import arrays_in, replace_arrays
 
@@ -40,6 +41,8 @@ __all__ = [
     "visualize",
 ]
 
+#: How often values that were lost with a worker are sent again.
+RESENDS_MAX = 3
 #: Schedulers that run tasks in this thread.
 _SYNCHRONOUS = frozenset(("sync", "synchronous", "single-threaded"))
 #: Schedulers of Dask in whose place the cluster runs the tasks.
@@ -294,18 +297,16 @@ def submit_nodes(nodes: list[Any], client: Any, options: dict[str, Any] | None =
     return _submit(with_options(nodes, options) if options else nodes, client)[1]
 
 
-def _submit(nodes: list[Any], client: Any = None) -> tuple[Any, list[Any]]:
-    """Submit tasks to a cluster, and return its client and the futures."""
+def _submit(nodes: list[Any], client: Any = None, suffix: str = "") -> tuple[Any, list[Any]]:
+    """Submit tasks to a cluster, and return its client and the futures. A suffix of their keys makes them others."""
     from . import _functions
     from ._client import current_client
 
     client = client or current_client()
     if has_frames():
         _replace_frames(nodes, client)
-    if "partita.array._core" in sys.modules:
-        nodes = _scatter_values(nodes, client)
     tasks = [node for node in nodes if type(node) is Task]
-    futures = iter(_functions.submit(client, tasks) if tasks else ())
+    futures = iter(_functions.submit(client, tasks, suffix=suffix) if tasks else ())
     return client, [next(futures) if type(node) is Task else node for node in nodes]
 
 
@@ -315,26 +316,6 @@ def _replace_frames(nodes: list[Any], client: Any) -> None:
         if task.function is compute_frame:
             function, task.args = frame_call(task.args[0], client)
             task.function = identity if function is None else function
-
-
-def _scatter_values(nodes: list[Any], client: Any) -> list[Any]:
-    """Send large arrays of NumPy to the workers once, instead of with the tasks that need them."""
-    import numpy as np
-
-    from ._direct import is_large
-
-    large = {
-        task.key: task.args[0]
-        for task in sort_tasks(nodes)[0]
-        if task.function is identity
-        and len(task.args) == 1
-        and isinstance(task.args[0], np.ndarray)
-        and is_large(task.args[0])
-    }
-    if not large:
-        return nodes
-    futures = dict(zip(large, client.scatter(list(large.values()), hash=False)))
-    return with_results(nodes, futures.get)
 
 
 def _is_constant(node: Any) -> bool:
@@ -356,15 +337,27 @@ def _gather_from_cluster(nodes: list[Any], client: Any) -> list[Any]:
     def share() -> float:
         return sum(one.done() for one in futures) / max(len(futures), 1)
 
-    try:
-        with show_progress(share):
-            return list(client.gather(futures, asynchronous=False))
-    except BaseException as error:
-        # After an error or Ctrl-C nobody needs the other results. The frames of the traceback, which a notebook keeps,
-        # would let their tasks run to the end.
-        _clear_frames(error)
-        futures.clear()
-        raise
+    for attempt in range(RESENDS_MAX + 1):
+        try:
+            with show_progress(share):
+                return list(client.gather(futures, asynchronous=False))
+        except BaseException as error:
+            # After an error or Ctrl-C nobody needs the other results. The frames of the traceback, which a notebook keeps,
+            # would let their tasks run to the end.
+            _clear_frames(error)
+            if attempt == RESENDS_MAX or not is_lost_value(error):
+                futures.clear()
+                raise
+        # Workers cannot recompute a value of this process that was lost with one of them: it is sent again, and what
+        # has no result runs once more, under other keys than the tasks that failed.
+        left = [at for at, one in enumerate(futures) if not (one.done() and one.status == "finished")]
+        for at in left:
+            futures[at] = nodes[at]
+        _, again = _submit([nodes[at] for at in left], client, f"-resent-{attempt + 1}")
+        for at, future in zip(left, again):
+            futures[at] = future
+        again.clear()
+    raise ClusterError("internal error: values were sent again too often")
 
 
 def _clear_frames(error: BaseException) -> None:

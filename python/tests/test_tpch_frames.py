@@ -49,3 +49,10 @@ def test_question(sources, name):
         pd.testing.assert_frame_equal(_plain(got), expected, check_dtype=False, rtol=1e-9)
     else:
         assert float(got) == pytest.approx(expected.iloc[0, 0], rel=1e-9)
+
+
+def test_distinct_rows_without_an_order_need_no_window(sources):
+    frames, _ = sources
+    keys = frames["lineitem"][["l_shipmode", "l_shipinstruct"]].drop_duplicates()
+    assert "Window" not in keys.explain()
+    assert len(keys.compute().drop_duplicates()) == len(keys) == 28

@@ -239,7 +239,7 @@ impl Lowering<'_> {
         Ok(cost)
     }
 
-    /// Whether an expression gives the same values each time, from one row alone.
+    /// Whether an expression gives the same values each time, from that row only.
     fn is_steady(&self, id: Id) -> bool {
         let all = |ids: &[Id]| ids.iter().all(|id| self.is_steady(*id));
         match self.expressions.nodes.get(id as usize) {

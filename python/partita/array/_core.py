@@ -168,7 +168,18 @@ class Array(Methods, Collection):
         return found.copy() if len(results) == 1 and _shares_memory(found, self._node) else found
 
     def _partita_rebuild(self, nodes: list[Any]) -> Any:
+        self._describe(nodes)
         return array_of(Parts(self.name, self.chunks, self._meta, nodes, user=False))
+
+    def _describe(self, nodes: list[Any]) -> None:
+        """Tell the dashboard where the blocks are, if they are results of one session that are wanted."""
+        states = [getattr(node, "_state", None) for node in nodes]
+        session = getattr(states[0], "session", None) if states else None
+        if session is not None and all(
+            one is not None and one.job == session.job and one.is_wanted and getattr(one, "session", None) is session
+            for one in states
+        ):
+            session.describe_array(key_split(self.name), self.numblocks, states)
 
     def _partita_task(self) -> Any:
         nodes = lower([self._node])[self._node.name]

@@ -45,6 +45,8 @@ class Stage:
         Bytes of all results.
     largest : tuple
         The operation whose result is the largest one of a task, and its bytes.
+    joined : float
+        Bytes of blocks that a task joins, with the result: both exist at once.
     is_exact : bool
         Whether shapes and dtypes determine all bytes.
     is_persisted : bool
@@ -55,6 +57,7 @@ class Stage:
         "inputs",
         "is_exact",
         "is_persisted",
+        "joined",
         "label",
         "largest",
         "name",
@@ -70,7 +73,7 @@ class Stage:
         self.name = name
         self.tasks = 0
         self.inputs: list[str] = []
-        self.read = self.temporary = self.output = self.total = 0.0
+        self.read = self.temporary = self.output = self.total = self.joined = 0.0
         self.largest: tuple[str, float] = (label, 0.0)
         self.is_exact = True
         self.is_persisted = False
@@ -78,7 +81,7 @@ class Stage:
     @property
     def need(self) -> float:
         """Bytes that a task needs at least: what it reads with its result, or its largest value."""
-        return max(self.read + self.output, self.largest[1])
+        return max(self.read + self.output, self.joined, self.largest[1])
 
 
 def _known(size: Any) -> float:
@@ -179,6 +182,8 @@ def _stage_of(group: Group) -> Stage:
                 else (read.source.name, id(read), position)
             )
             reads[place] = _read_bytes(read, position)
+            if read.join and not read.is_single:
+                stage.joined = max(stage.joined, reads[place] + size)
     stage.inputs = list(dict.fromkeys(stage.inputs))
     stage.read = sum(reads.values())
     names = list(dict.fromkeys(names))
@@ -233,7 +238,7 @@ def check_memory(wanted: Iterable[Node], client: Any) -> None:
         operation, size = worst.largest
         what = f"a block of {operation!r} has {_shown(size)}"
     else:
-        what = f"a task of {worst.label!r} reads {_shown(worst.read)} and returns {_shown(worst.output)}"
+        what = f"a task of {worst.label!r} reads {_shown(worst.read)} and needs {_shown(worst.need)} at once"
     raise MemoryError(
         f"cannot compute the array: {what}, and the largest worker has a memory limit of {_shown(limit)}; use smaller chunks "
         "(chunks=, rechunk), keep the axis divided, or start workers with more memory (--memory-limit); x.explain() lists "

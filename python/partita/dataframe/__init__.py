@@ -5,12 +5,12 @@ from __future__ import annotations
 from .._stubs import FUNCTIONS, module_getattr
 from ..base import compute
 from . import io, utils
+from ._aggregations import Aggregation
 from ._concatenation import concat
 from ._conversion import to_datetime, to_numeric, to_timedelta
 from ._csv_reader import read_csv
 from ._databases import read_sql_query, read_sql_table, to_sql
 from ._frame import DataFrame
-from ._group_functions import Aggregation
 from ._hdf import read_hdf, to_hdf
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_sql
 from ._merge import merge

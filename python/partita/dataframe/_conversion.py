@@ -131,18 +131,19 @@ def to_numeric(arg: Any, errors: str = "raise", meta: Any = None, **arguments: A
     from ._series import Series
 
     reject_unsupported("to_numeric", arguments)
-    if errors not in ("raise", "coerce"):
-        raise ValueError(f"to_numeric: invalid error value specified: {errors!r}; use 'raise' or 'coerce'")
+    _check_errors("to_numeric", errors)
     if isinstance(arg, Array):
-        return arg.map_blocks(_ToNumeric(errors), dtype=np.dtype("int64") if meta is None else meta.dtype)
+        kind = np.dtype("int64") if meta is None else meta.dtype
+        return arg.map_blocks(_ToNumeric(errors), dtype=kind)
     if isinstance(arg, (pd.Series, pd.Index)):
-        return pd.to_numeric(arg, errors=errors)
-    if pd.api.types.is_scalar(arg) or isinstance(arg, (list, tuple)):
+        found_by_pandas: Any = pd.to_numeric(arg, errors=errors)
+        return found_by_pandas
+    if not isinstance(arg, Series):
+        if not (pd.api.types.is_scalar(arg) or isinstance(arg, (list, tuple))):
+            raise TypeError(f"arg must be a list, tuple, dask.array.Array, column or value, not {type(arg).__name__}")
         if meta is not None:
             raise KeyError("``meta`` is not allowed when arg is a single value")
         return delayed(pd.to_numeric, pure=True)(arg, errors=errors)
-    if not isinstance(arg, Series):
-        raise TypeError(f"arg must be a list, tuple, dask.array.Array, column or value, not {type(arg).__name__}")
     if not is_text(arg._kind):
         return arg
     # The type depends on the values: int64 if all are integers.

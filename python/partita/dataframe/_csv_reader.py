@@ -114,12 +114,8 @@ def read_csv(
     schema = rows.schema
     found = {dialect.label(at, name): at for at, name in enumerate(schema.names)}
     _check_labels(dialect, found)
-    if column is not None and column in (
-        typed_relation(client, Files, encode_request(paths, csv=dialect.csv)).schema or ()
-    ):
-        raise ValueError(
-            f"Files already contain the column name: {column!r}; use another one with include_path_column="
-        )
+    if column is not None:
+        _check_path_column(typed_relation(client, Files, encode_request(paths, csv=dialect.csv)), column)
     added = [label for label in found if label == column]
     wanted = [*select_columns(usecols, [label for label in found if label not in added]), *added]
     cells = {label: _cell(dialect, label, found[label], rows.relation) for label in wanted}
@@ -137,6 +133,15 @@ def read_csv(
         rows.last = Files(encode_request([last], csv=dialect.csv, path_column=column), rows.relation.schema)
     kept = {label: cell for label, cell in cells.items() if label not in labels}
     return DataFrame(rows, kept, levels, pd.Index(list(kept))[:0])
+
+
+def _check_path_column(files: Relation, column: str) -> None:
+    """Raise an error if files have a column with the name of that for paths."""
+    known = files.schema
+    if known is not None and column in known:
+        raise ValueError(
+            f"Files already contain the column name: {column!r}; use another one with include_path_column="
+        )
 
 
 def _path_categories(paths: Sequence[str]) -> pd.CategoricalDtype | None:

@@ -11,6 +11,7 @@ from pandas.api.types import is_object_dtype
 
 from .._errors import trim_traceback
 from .._tasks import Task
+from ._base import Plan
 from ._file_calls import frame_of_files
 from ._partitions import check_count, parse_bytes
 from ._writing_calls import require_package, run_writers, writing_tasks
@@ -184,7 +185,7 @@ def _read(
             meta = head.iloc[:0] if not any(map(is_object_dtype, head.dtypes)) else head.head(1)
             if not len(head):
                 return frame_of_files(_Reader(query, con, index.name, engine_kwargs, arguments), [_Part(None, None, True)], head)  # fmt: skip
-        meta = getattr(meta, "_meta", meta)
+        meta = meta._meta if isinstance(meta, Plan) else meta
         if divisions is None:
             divisions = _divisions(
                 engine,

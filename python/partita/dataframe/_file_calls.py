@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_object_dtype
 
 from .._client import current_client
 from .._tasks import Task
 from ..base import is_synchronous, run_nodes
+from ._base import Plan
 from ._meta import Meta, as_pandas
 from ._pandas_metadata import absolute, data_files
 
@@ -41,7 +41,7 @@ def expand_paths(path: Any) -> list[str]:
     Raises
     ------
     FileNotFoundError
-        If there is none. The files must also be visible to this process.
+        If no file matches. The files must also be visible to this process.
     """
     found: list[str] = []
     given = path if isinstance(path, (list, tuple)) else [path]
@@ -162,13 +162,8 @@ class _Sample:
         self.__name__ = "sample"
 
     def __call__(self, part: Any) -> Any:
-        found = as_pandas(self.reader.sample(part), "sample")
-        # One row, since columns of objects have no type without a value.
-        return found.head(1) if any(map(is_object_dtype, _kinds(found))) else found.iloc[:0]
-
-
-def _kinds(found: Any) -> list[Any]:
-    return [found.dtype] if isinstance(found, pd.Series) else list(found.dtypes)
+        # Without a row, a column of a text file has no type, and a column of objects has none at all.
+        return as_pandas(self.reader.sample(part), "sample").head(1)
 
 
 class _Fitted:
@@ -208,9 +203,9 @@ def frame_of_files(reader: Any, parts: Sequence[Any], meta: Any = None, division
         chosen = [parts[at] for at in sorted({int(at) for at in np.linspace(0, len(parts) - 1, SAMPLED_MAX)})]
         tasks = [Task(_Sample(reader), (part,), None, "sample") for part in chosen]
         found = run_nodes(tasks, None if is_synchronous() else current_client())
-        full = [one for one in found if len(_kinds(one))] or found
+        full = [one for one in found if len(one)] or found
         meta = pd.concat(full) if len(full) > 1 and _have_same_labels(full) else full[0]
-    meta = getattr(meta, "_meta", meta)
+    meta = meta._meta if isinstance(meta, Plan) else meta
     described = Meta(meta).empty if isinstance(meta, pd.DataFrame) else meta
     return from_map(_Fitted(reader, described), parts, meta=meta, divisions=divisions, label=reader.__name__)
 

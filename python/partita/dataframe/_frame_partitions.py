@@ -44,6 +44,20 @@ class FramePartitions:
 
         return from_dict(data, npartitions=npartitions, orient=orient, **arguments)
 
+    @staticmethod
+    def from_records(data: Any, npartitions: int | None = None, **arguments: Any) -> Any:
+        """Create a frame of records, which are uploaded; see :meth:`pandas.DataFrame.from_records`.
+
+        Examples
+        --------
+        >>> from partita import dataframe as dd
+        >>> dd.DataFrame.from_records([(1, "x"), (2, "y")], columns=["a", "b"]).b.compute().tolist()
+        ['x', 'y']
+        """
+        from ._io import from_pandas
+
+        return from_pandas(pd.DataFrame.from_records(data, **arguments), npartitions)
+
     def memory_usage(self, index: bool = True, deep: bool = False) -> Any:
         """Return the bytes of each column and of the index as pandas objects, the sum over the partitions.
 

@@ -20,6 +20,7 @@ from ..plan import expr as px
 from ..plan.expr import SortKey, aggregate, case, cast, window
 from ..plan.relation import Grouping, Named
 from ..utils import no_default
+from ._aggregations import Aggregation, Cell, CellsCall
 from ._base import Level
 from ._columns import Column, sort_value
 from ._frame import DataFrame
@@ -29,8 +30,6 @@ from ._partition_results import call_partitions
 from ._rows import place_of
 
 __all__ = [
-    "Aggregation",
-    "Cell",
     "aggregate_groups",
     "apply_groups",
     "call_groups",
@@ -41,74 +40,6 @@ __all__ = [
     "transform_groups",
     "transform_method",
 ]
-
-
-class Aggregation:
-    """A reduction of groups, given as functions of pandas' groups, for ``groupby(...).agg``.
-
-    Parameters
-    ----------
-    name : str
-        Its name, which is the label of the result in a list of reductions.
-    chunk : callable
-        Takes the groups of a column, a pandas ``SeriesGroupBy``. Returns a series with one value for each group, or a tuple
-        of such series.
-    agg : callable
-        Takes the groups of each series that `chunk` returns. Returns a series with one value for each group, or a tuple of
-        such series.
-    finalize : callable, optional
-        Takes the series that `agg` returns, and returns the result.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from partita import dataframe as dd
-    >>> extent = dd.Aggregation(
-    ...     "extent",
-    ...     lambda groups: (groups.min(), groups.max()),
-    ...     lambda least, most: (least.min(), most.max()),
-    ...     lambda least, most: most - least,
-    ... )
-    >>> ddf = dd.from_pandas(pd.DataFrame({"k": ["x", "y", "x"], "v": [1, 2, 4]}), npartitions=2)
-    >>> ddf.groupby("k").agg({"v": extent}).compute().v.tolist()
-    [3, 0]
-    """
-
-    def __init__(
-        self,
-        name: str,
-        chunk: Callable[..., Any],
-        agg: Callable[..., Any],
-        finalize: Callable[..., Any] | None = None,
-    ) -> None:
-        self.chunk = chunk
-        self.agg = agg
-        self.finalize = finalize
-        self.__name__ = name
-
-    def __repr__(self) -> str:
-        return f"<Aggregation {self.__name__}>"
-
-    def _of_groups(self, groups: Any, count: int) -> pd.Series:
-        """Return the reduction of the groups of a column by a number of keys."""
-        levels = list(range(count)) if count > 1 else 0
-        chunks = _tuple_of(self.chunk(groups))
-        found = _tuple_of(self.agg(*(one.groupby(level=levels, sort=False, dropna=False) for one in chunks)))
-        if self.finalize is not None:
-            made = self.finalize(*found)
-        elif len(found) == 1:
-            (made,) = found
-        else:
-            raise ValueError(
-                f"the aggregation {self.__name__} returns {len(found)} series, but has no finalize function"
-            )
-        if not isinstance(made, pd.Series):
-            raise TypeError(f"the aggregation {self.__name__} must return a series, not {type(made).__name__}")
-        return made
-
-
-def _tuple_of(found: Any) -> tuple[Any, ...]:
-    return tuple(found) if isinstance(found, tuple) else (found,)
 
 
 # The groups of a partition.
@@ -518,15 +449,6 @@ def _truth(value: Any, function: Callable[..., Any]) -> bool:
 # Reductions that are functions.
 
 
-class Cell:
-    """One reduction of a column: the label of the result, the column, and what reduces it."""
-
-    def __init__(self, label: Any, column: Any, how: Any) -> None:
-        self.label = label
-        self.column = column
-        self.how = how
-
-
 def aggregate_groups(
     groups: Any, func: Any, args: Sequence[Any], kwargs: dict[str, Any], cells: list[Cell], meta: Any, is_one: bool
 ) -> Any:
@@ -547,32 +469,8 @@ def aggregate_groups(
     """
     labels = list(dict.fromkeys(cell.column for cell in cells))
     if any(isinstance(cell.how, Aggregation) for cell in cells):
-        function: Any = _Reductions(cells, labels, len(groups._keys), is_one)
+        function: Any = CellsCall(cells, len(groups._keys), is_one)
         args, kwargs = (), {}
     else:
         function = _Method("agg", func) if func is not None else _Method("agg")
     return call_groups(groups, function, args, kwargs, meta, "agg", labels)
-
-
-class _Reductions:
-    """The function that computes reductions of which some are aggregations."""
-
-    def __init__(self, cells: list[Cell], labels: list[Any], count: int, is_one: bool) -> None:
-        self.cells = cells
-        self.labels = labels
-        self.count = count
-        self.is_one = is_one
-
-    def __call__(self, groups: Any) -> Any:
-        made = []
-        for cell in self.cells:
-            one = groups if isinstance(groups, pd.core.groupby.SeriesGroupBy) else groups[cell.column]
-            how = cell.how
-            made.append(how._of_groups(one, self.count) if isinstance(how, Aggregation) else one.agg(how))
-        if self.is_one:
-            (found,) = made
-            return found.rename(self.cells[0].label)
-        labels = [cell.label for cell in self.cells]
-        frame = pd.concat(made, axis=1)
-        frame.columns = pd.MultiIndex.from_tuples(labels) if isinstance(labels[0], tuple) else pd.Index(labels)
-        return frame

@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import SO_FAR, WHOLE, Expr, call, case, cast, window
+from ._aggregations import FUNCTION_NAMES
 from ._arguments import reject_unsupported, without_tuning
 from ._columns import Column, derived_origin
 from ._frame import DataFrame
@@ -21,10 +21,8 @@ from ._series import Series
 from ._sql import is_number, is_text, literal, value_type
 from ._window_methods import FILL_MAX, cumulative, difference, shifted
 
-__all__ = ["FUNCTION_NAMES", "GroupWindows"]
+__all__ = ["GroupWindows"]
 
-#: Functions that are the same reductions by name.
-FUNCTION_NAMES: dict[Any, str] = {np.sum: "sum", np.mean: "mean", np.min: "min", np.max: "max"}
 #: Reductions that ``transform`` computes as window functions.
 _TRANSFORMS = ("sum", "mean", "min", "max", "count", "std", "var", "first", "last", "size")
 #: Methods that ``transform`` calls by name.

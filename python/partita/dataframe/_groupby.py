@@ -15,13 +15,14 @@ from ..plan.expr import Expr, SortKey, Trait, window
 from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named
 from ..plan.rewrite import distinct_keys, with_windows
+from ._aggregations import FUNCTION_NAMES, Cell, check_titles, is_many, title
 from ._arguments import reject_unsupported, without_tuning
 from ._base import Level, UnsupportedName
 from ._columns import Column, derived_origin, renumbered, sort_value
 from ._frame import LISTS, DataFrame
-from ._group_functions import Cell, aggregate_groups, apply_groups, call_method, reject_unobserved
+from ._group_functions import aggregate_groups, apply_groups, call_method, reject_unobserved
 from ._group_squares import squares_of_groups
-from ._group_windows import FUNCTION_NAMES, GroupWindows
+from ._group_windows import GroupWindows
 from ._reductions import (
     HOW,
     REDUCTIONS,
@@ -169,9 +170,9 @@ class GroupBy(GroupWindows):
         columns = renumbered(dict(cells), grouping)
         if not self._is_sorted:
             order = (SortKey(columns.pop(place).expr),)
-        rows_of_groups = Rows(rows.client, grouping, order, keep=rows)
-        rows_of_groups.labels = Labels(tuple(level.expr for level in levels), True, self._is_sorted)
-        made = DataFrame(rows_of_groups, columns, levels, axis)
+        below = Rows(rows.client, grouping, order, keep=rows)
+        below.labels = Labels(tuple(level.expr for level in levels), True, self._is_sorted)
+        made = DataFrame(below, columns, levels, axis)
         if not self._has_unobserved or fills is None:
             return made
         return with_unobserved(made, fills, None if self._is_sorted else order[0])
@@ -245,8 +246,8 @@ class GroupBy(GroupWindows):
             named = without_tuning(named)
             cells = self._cells_of(func)
         self._check_labels([cell.column for cell in cells])
-        _check_titles(cells)
-        is_one = len(cells) == 1 and type(self) is SeriesGroupBy and func is not None and not _is_many(func)
+        check_titles(cells)
+        is_one = len(cells) == 1 and type(self) is SeriesGroupBy and func is not None and not is_many(func)
         if isinstance(func, str) and (args or named or func == "size") and hasattr(type(self), func):
             return getattr(self, func)(*args, **named)
         names = [_native_name(cell.how) for cell in cells]
@@ -258,7 +259,7 @@ class GroupBy(GroupWindows):
             return aggregate_groups(self, func, args, named, cells, meta, is_one)
         made = self._made(
             [(cell.label, self._cell(str(name), cell.column)) for cell, name in zip(cells, names)],
-            self._frame._axis if func is not None and not _is_many(func) else None,
+            self._frame._axis if func is not None and not is_many(func) else None,
             [self._fill(str(name), cell.column) for cell, name in zip(cells, names)],
         )
         return made._column(cells[0].label).rename(self._size_name()) if is_one else made
@@ -268,12 +269,12 @@ class GroupBy(GroupWindows):
         if isinstance(func, dict):
             nested = any(isinstance(names, (list, tuple)) for names in func.values())
             return [
-                Cell((label, _title(one)) if nested else label, label, one)
+                Cell((label, title(one)) if nested else label, label, one)
                 for label, names in func.items()
                 for one in (names if isinstance(names, (list, tuple)) else [names])
             ]
         if isinstance(func, (list, tuple)):
-            return [Cell((label, _title(one)), label, one) for label in self._selected for one in func]
+            return [Cell((label, title(one)), label, one) for label in self._selected for one in func]
         return [Cell(label, label, func) for label in self._selected]
 
     def _named_cells(self, named: dict[str, Any]) -> dict[str, Any]:
@@ -448,34 +449,12 @@ def _labels_of(frame: DataFrame) -> Series:
     return Series(frame._rows, index._expr, index.name, (), index._origin)
 
 
-def _is_many(func: Any) -> bool:
-    """Whether the argument of agg describes several reductions of a column."""
-    return isinstance(func, (list, tuple, dict))
-
-
 def _native_name(how: Any) -> str | None:
     """Return the name of a reduction of the cluster; None if it is another function."""
     if how is list:
         return "list"
     name = FUNCTION_NAMES.get(how) if isinstance(how, Hashable) and callable(how) else how
     return name if isinstance(name, str) and name in (*GROUP_REDUCTIONS, "product") else None
-
-
-def _title(how: Any) -> str:
-    """Return the label of a reduction in a list of them."""
-    return (
-        how
-        if isinstance(how, str)
-        else str(getattr(how, "__name__", getattr(getattr(how, "func", how), "__name__", how)))
-    )
-
-
-def _check_titles(cells: list[Cell]) -> None:
-    """Check that no two reductions have the same label. pandas numbers functions without a name."""
-    labels = [cell.label for cell in cells]
-    repeated = {label for label in labels if labels.count(label) > 1 and "<lambda>" not in str(label)}
-    if repeated:
-        raise ValueError(f"agg() has several reductions named {sorted(map(str, repeated))}; names must be unique")
 
 
 _NO_FUNCTION = "not an expression of reductions"
@@ -541,7 +520,7 @@ class SeriesGroupBy(GroupBy):
         if isinstance(func, dict):
             raise TypeError("agg() of the groups of a column does not take a dict; use keywords such as new='sum'")
         if isinstance(func, (list, tuple)):
-            return [Cell(_title(one), self._selected[0], one) for one in func]
+            return [Cell(title(one), self._selected[0], one) for one in func]
         return [
             Cell(self._size_name() if self._size_name() is not None else self._selected[0], self._selected[0], func)
         ]

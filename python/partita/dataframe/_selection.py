@@ -13,7 +13,7 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey, window
-from ..plan.relation import Filter, Join, Named, Projection, Sorting, Values
+from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
 from ..plan.rewrite import distinct_keys
 from ..utils import no_default
 from ._arguments import reject_unsupported
@@ -295,6 +295,10 @@ class FrameRows:
             if len(label) != 1:
                 raise NotImplementedError("set_index() does not yet support multi-indexes; it takes one column")
             label = other = label[0]
+        is_label = not isinstance(other, Series) and label not in self._columns
+        if is_label and [level.name for level in self._index] == [label]:
+            # As in Dask, the frame has this index already.
+            return cast("DataFrame", self)
         column = other if isinstance(other, Series) else self._column(label)
         gone = drop and not isinstance(other, Series)
         columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
@@ -306,6 +310,8 @@ class FrameRows:
         levels: tuple[Level, ...] = (level_of(column, label),)
         if append:
             levels = (*(self._index or (Level(None, place_of(rows)),)), *levels)
+            # Divisions are those of an index of one level.
+            made = made.with_changes(is_undivided=True)
         frame = DataFrame(made, columns, levels, self._axis)
         if divisions is not None or isinstance(npartitions, int):
             return frame.repartition(divisions, npartitions if divisions is None else None)
@@ -342,6 +348,10 @@ class FrameRows:
             raise ValueError(f"drop_duplicates: keep must be 'first', 'last' or False, not {keep!r}")
         labels = subset if isinstance(subset, (list, tuple, pd.Index)) else [subset]
         by = [self._column(label)._expr for label in (self._columns if subset is None else labels)]
+        is_whole = {column.expr for column in self._columns.values()} <= set(by)
+        if keep is not False and by and is_whole and not self._rows.order and not self._index:
+            # Equal rows differ in nothing, so that no window has to choose one of them.
+            return self._derived(Distinct(self._rows.project(self._ordered_parts(self._rows))), self._rows)
         if keep is False:
             number = window("count_rows", partition=by)
         else:

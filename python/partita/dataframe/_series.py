@@ -598,7 +598,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return self._like(case(cases, self._expr, dtype=self._kind_with(lower, upper)))
 
     def _clip_by_row(self, lower: Any, upper: Any) -> Series:
-        """Limit the values by columns; a missing limit is none."""
+        """Limit the values by columns; a missing limit does not limit."""
         made = self
         for name, limit in (("lt", lower), ("gt", upper)):
             if limit is not None:
