@@ -26,7 +26,13 @@ from partita._binary import find_program
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), ROOT / "python/README.md", ROOT / "examples/README.md"]
+    for path in [
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("*.md"),
+        ROOT / "python/README.md",
+        ROOT / "examples/README.md",
+        ROOT / "packaging/README.md",
+    ]
 )
 #: Documents whose scripts run elsewhere, on a real Slurm.
 OF_SLURM = ("docs/slurm.md", "docs/slurm.fr.md")

@@ -208,6 +208,8 @@ CSV = {
     "dates": {"parse_dates": ["d"], "date_format": "%d/%m/%Y"},
     "backend": {"dtype_backend": "pyarrow"},
     "names": {"names": ["p", "q"], "usecols": [0, 1], "header": 0},
+    "encoding": {"encoding": "shift_jis"},
+    "day first": {"parse_dates": ["d"], "dayfirst": True},
     "fewer names": {"names": ["q", "r"], "header": 0},
 }
 
@@ -365,6 +367,19 @@ def test_database_writes(loaded, database, parallel):
     assert len(pd.read_sql_table("t", database)) == 2 * len(FRAME)
     loaded.to_sql("t", database, if_exists="replace", parallel=parallel)
     same(pd.read_sql_table("t", database, index_col="i").sort_index(), FRAME)
+
+
+def test_memory_of_partitions_of_a_named_index(loaded):
+    """The sizes of partitions have the numbers of the partitions as labels."""
+    assert loaded.memory_usage_per_partition().compute().index.tolist() == [0, 1, 2]
+
+
+def test_empty_files_among_others(tmp_path):
+    """A file of which only the header exists says nothing about types."""
+    (tmp_path / "1.csv").write_text("x,y\n")
+    (tmp_path / "2.csv").write_text("x,y\n1,a\n")
+    found = dd.read_csv(tmp_path / "*.csv", converters={"y": str.upper})
+    same(found.compute().reset_index(drop=True), pd.DataFrame({"x": [1], "y": ["A"]}))
 
 
 # Arrays.

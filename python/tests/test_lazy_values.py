@@ -60,6 +60,11 @@ LAZY = {
     "a merge": lambda f, o: f[f.x < f.x.max()].merge(o, left_on="g", right_on="k", how="left")[["x", "y"]],
     "the share of a filter": lambda f, o: 100 * f[f.g > 1].x.sum() / f.x.sum(),
     "values of two frames": lambda f, o: (f.x.sum() - o.y.sum()) / o.k.max(),
+    "reductions of groups and of all rows": lambda f, o: (f.groupby("g").x.sum() / f.x.sum() > o.y.mean() / 10).astype(
+        int
+    ),
+    "values of groups in values": lambda f, o: f.groupby("g").x.sum().pipe(lambda found: found[found > found.mean()]),
+    "no rows": lambda f, o: f[f.x > 100].x.sum() - o.y.sum(),
     "values in values": lambda f, o: f[f.x > f.x.sum() / f[f.g > 1].x.count()].x.sum() - o.y.max(),
 }
 #: Questions for which a value is computed first, because its type depends on the column.
@@ -119,3 +124,11 @@ def test_values_of_results_of_functions(frames):
     above = frames[0][frames[0].x > increased.mean() - 2]
     assert "join" in above.explain()
     assert above.x.compute().tolist() == [4.0, 10.0]
+
+
+def test_values_are_one_row_that_every_task_gets(frames):
+    rows, other = frames
+    plan = rows.assign(y=(rows.x - rows.x.mean()) / rows.x.std() - other.y.sum()).explain()
+    assert plan.count("AggregateExec: mode=Final") == 2
+    assert plan.count("CrossJoinExec") == 2
+    assert "reads Broadcast" in plan

@@ -39,7 +39,7 @@ def test_timeseries(client):
         "y": "float64",
     }
     assert ddf.npartitions == 3 and ddf.known_divisions
-    assert ddf.divisions == (*pd.date_range("2000-01-01", periods=3), pd.Timestamp("2000-01-03 23:59"))
+    assert ddf.divisions == (*pd.date_range("2000-01-01", periods=3), pd.Timestamp("2000-01-04"))
     assert len(got.name.unique()) == 26
     # The standard errors of the means are 0.48 and 0.0088.
     assert abs(got.id.mean() - 1000) < 3 and abs(got.x.mean()) < 0.05

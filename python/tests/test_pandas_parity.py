@@ -223,9 +223,9 @@ def test_unsupported_reductions_of_categories(method):
             computed(NO_REDUCTIONS[method](frame))
 
 
-def test_observed_is_required():
-    with pytest.raises(NotImplementedError, match="'k'"):
-        lazily(GROUPED).groupby("g").k.value_counts()
+def test_unobserved_categories_are_counted():
+    counts = lazily(GROUPED).groupby("g").k.value_counts().compute()
+    same(counts.sort_index(), GROUPED.groupby("g").k.value_counts().sort_index())
 
 
 # Resampling.
@@ -409,8 +409,6 @@ def test_unsupported_selection_by_position():
     for call in (lambda: ours[1:3], lambda: ours.x[1:3], lambda: ours.x[:3]):
         with pytest.raises(NotImplementedError, match="position"):
             call()
-    with pytest.raises(NotImplementedError, match="booleans"):
-        ours.loc[[True, False, True, False, True]]
 
 
 # Conditions.
@@ -609,8 +607,7 @@ def test_mixed_types_in_a_row():
     for call in (lambda d: d[["i", "s"]].sum(axis=1), lambda d: d[["i", "t"]].max(axis=1)):
         with pytest.raises(TypeError, match="row"):
             call(ours)
-    with pytest.raises(NotImplementedError, match="times"):
-        ours[["t"]].std(axis=1)
+    same(ours[["t"]].std(axis=1).compute(), KINDS[["t"]].std(axis=1))
     same(ours[["t"]].std(axis=1, numeric_only=True).compute(), KINDS[["t"]].std(axis=1, numeric_only=True))
 
 
@@ -660,7 +657,6 @@ def test_documented_differences():
     assert len(ours.loc["zz"].compute()) == 0
     assert ours.loc[["a", "zz"]].compute().index.tolist() == ["a"]
     assert isinstance(ours.loc["a"].compute(), pd.DataFrame)
-    assert len(ours.dropna(thresh=None)) == len(LETTERS)
     ties = pd.DataFrame({"x": [1, 2, 3, 2, 1], "y": [9, 8, 7, 1, 5]})
     assert lazily(ties).set_index("x").compute().y.tolist() == [9, 5, 8, 1, 7]
     kept = lazily(TRUTHS)

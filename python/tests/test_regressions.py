@@ -241,7 +241,7 @@ def test_futures(small, client):
 def test_pattern_for_folder(small, tmp_path):
     """to_parquet does not accept a pattern."""
     with pytest.raises(NotImplementedError, match=r"without \*"):
-        small.to_json(tmp_path / "out-*.json")
+        small.to_parquet(tmp_path / "out-*")
 
 
 def test_long_lists():

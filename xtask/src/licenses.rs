@@ -81,7 +81,7 @@ pub(crate) fn check(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// Writes the text of all licences into a file, unless it is there already.
+/// Writes the text of all licences into a file, unless it has it already.
 ///
 /// # Errors
 /// If a licence cannot be found, or the file cannot be written.

@@ -17,6 +17,7 @@ mod licenses;
 mod mirror;
 mod named_paths;
 mod options;
+mod package;
 mod paths;
 mod python;
 mod setup;
@@ -72,6 +73,11 @@ Commands:
                  write the licences and notices of all crates, for the program
                    --check  only check that deny.toml allows them
                    --out    where to (default: partita/licenses.txt in the cache folder)
+  package [--program FILE] [--out FOLDER]
+                 make an archive and a Debian package of the program; packaging/ has
+                 recipes for others
+                   --program  the program to pack (default: it is built for release)
+                   --out      where to (default: partita/packages in the cache folder)
   help           this text
 
 Environment:
@@ -105,6 +111,7 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
         "dashboard" => dashboard::run_command(args)?,
         "docs" => docs::run_command(args)?,
         "licenses" => licenses::run_command(args)?,
+        "package" => package::run_command(args)?,
         "wheel" => wheel::run_command(args)?,
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => anyhow::bail!("unknown command `{other}`; `cargo xtask help` lists them"),

@@ -105,6 +105,11 @@ impl Paths {
         self.cache.join("wheels")
     }
 
+    /// Where packages for users go, unless they say where.
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.cache.join("packages")
+    }
+
     /// The packages of the tests that drive a browser.
     pub(crate) fn browser(&self) -> PathBuf {
         self.cache.join("browser")

@@ -176,7 +176,8 @@ class Array(Methods, Collection):
         states = [getattr(node, "_state", None) for node in nodes]
         session = getattr(states[0], "session", None) if states else None
         if session is not None and all(
-            getattr(one, "session", None) is session and one.job == session.job and one.is_wanted for one in states
+            one is not None and one.job == session.job and one.is_wanted and getattr(one, "session", None) is session
+            for one in states
         ):
             session.describe_array(key_split(self.name), self.numblocks, states)
 

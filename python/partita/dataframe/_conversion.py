@@ -113,7 +113,7 @@ def to_numeric(arg: Any, errors: str = "raise", meta: Any = None, **arguments: A
     ----------
     arg : Series, array, list or value
         The strings. A column of another type is returned unchanged. The result for an array is an array, and that for a
-        list or a value is a delayed value.
+        list or a value is a delayed value. Objects of pandas are converted by pandas.
     errors : {"raise", "coerce"}
         Whether an invalid string is an error or becomes a missing value.
     meta : optional

@@ -137,7 +137,8 @@ def read_csv(
 
 def _check_path_column(files: Relation, column: str) -> None:
     """Raise an error if files have a column with the name of that for paths."""
-    if column in (files.schema or {}):
+    known = files.schema
+    if known is not None and column in known:
         raise ValueError(
             f"Files already contain the column name: {column!r}; use another one with include_path_column="
         )

@@ -17,7 +17,7 @@ from . import _display
 from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, is_array
-from ._base import Level, Plan
+from ._base import Level, Plan, UnsupportedName
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
@@ -447,7 +447,7 @@ class DataFrame(
     @property
     def nbytes(self) -> Any:
         """Not supported for frames: use ``memory_usage``."""
-        raise NotImplementedError("nbytes is not implemented on DataFrame; use memory_usage")
+        raise UnsupportedName("nbytes is not implemented on DataFrame; use memory_usage")
 
     def __dataframe__(self, nan_as_null: bool = False, allow_copy: bool = True) -> Any:
         """Compute the frame for the dataframe interchange protocol."""

@@ -112,7 +112,8 @@ class PartitionMethods:
 
     def memory_usage_per_partition(self, index: bool = True, deep: bool = False) -> Any:
         """Return the bytes of each partition as a pandas object, by the number of the partition."""
-        return self.map_partitions(_Memory(index, deep), meta=(None, "int64"))
+        # A meta with a row has an index of its own: the numbers of the partitions, not that of the frame.
+        return self.map_partitions(_Memory(index, deep), meta=pd.Series([0], dtype="int64"))
 
     def random_split(self, frac: Sequence[float], random_state: Any = None, shuffle: bool = False) -> list[Any]:
         """Divide the rows at random. Each row is in exactly one of the results, whose rows are in their order.

@@ -304,8 +304,8 @@ def _indicator(column: Any, category: Any, dtype: Any) -> Column:
 def pivot_table(df: Any, index: Any, columns: Any, values: Any, aggfunc: Any = "mean") -> DataFrame:
     """Return reductions of the rows by two keys, as a table with a row for each label and a column for each category.
 
-    There is a column for each category, whether it occurs or not: the result is that of pandas with ``observed=False``.
-    The sum and the count of a cell without rows are 0, other reductions are missing; rows without any value are left out.
+    There is a column for each category, whether it occurs or not. As in pandas with ``observed=False``, the sum and the count
+    of a cell without rows are 0, and other reductions are missing; rows without any value are left out.
 
     Parameters
     ----------

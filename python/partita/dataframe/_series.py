@@ -305,10 +305,10 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return (self, fill_value) if is_missing(other) else (self.fillna(fill_value), other)
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
-        if is_array(other):
-            other = column_of_array(self, other)._named(self.name)
         if isinstance(other, pd.Series):
             other = uploaded(other, self)
+        if is_array(other):
+            other = column_of_array(self, other)._named(self.name)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Series) and not is_aligned(self, other):
@@ -348,10 +348,10 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return ex.style_of(self._origin, other._origin)
 
     def _compare(self, name: str, other: Any) -> Any:
-        if is_array(other):
-            other = column_of_array(self, other)._named(self.name)
         if isinstance(other, pd.Series):
             other = uploaded(other, self)
+        if is_array(other):
+            other = column_of_array(self, other)._named(self.name)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Series) and not is_aligned(self, other):

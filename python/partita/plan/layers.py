@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from .expr import Aggregate, Call, Case, Column, Expr, PythonCall, Subquery, Trait, Window, postorder
+from .expr import Aggregate, Call, Case, Column, Expr, PythonCall, Trait, Window, postorder
 from .relation import Filter, Grouping, Named, Projection, Relation, with_inputs
-from .rewrite import replaced, with_subqueries, with_values_of
+from .relation import postorder as relations_of
+from .rewrite import replaced
+from .values import with_joined_values
 
 __all__ = ["Layers", "layered", "layers_of"]
 
@@ -35,20 +37,18 @@ class Layers(NamedTuple):
     names: dict[Expr, str]
 
 
-def layers_of(outputs: Sequence[Expr], plain: Iterable[Expr] = (), banned: int = Trait.WINDOW) -> Layers:
+def layers_of(outputs: Sequence[Expr], plain: Iterable[Expr] = ()) -> Layers:
     """Return which parts of expressions inner projections compute.
 
-    These are the parts that are used several times, window functions and values of other relations where SQL does not
-    allow them, and parts at which an expression would become too deep.
+    These are the parts that are used several times, window functions where SQL does not allow them, and parts at which an
+    expression would become too deep.
 
     Parameters
     ----------
     outputs : sequence of Expr
         The expressions of a projection.
     plain : iterable of Expr
-        Those of them that must not contain some kinds of expressions.
-    banned : int
-        Which kinds: bits of :class:`Trait`.
+        Those of them that must not contain window functions.
 
     Raises
     ------
@@ -57,14 +57,13 @@ def layers_of(outputs: Sequence[Expr], plain: Iterable[Expr] = (), banned: int =
     """
     nodes = list(postorder(outputs, lambda one: isinstance(one, PythonCall)))
     uses = Counter(outputs)
-    required = {one for one in plain if one.traits & banned}
-    never_inside = Trait.WINDOW | Trait.SUBQUERY
+    required = {one for one in plain if one.traits & Trait.WINDOW}
     for node in nodes:
         if isinstance(node, PythonCall):
             continue
         uses.update(node.inputs)
         if node.traits & (Trait.WINDOW | Trait.AGGREGATE) and isinstance(node, (Window, Aggregate)):
-            required.update(one for one in node.inputs if one.traits & never_inside)
+            required.update(one for one in node.inputs if one.traits & Trait.WINDOW)
     last = set(outputs)
     levels: list[list[Expr]] = []
     names: dict[Expr, str] = {}
@@ -75,13 +74,7 @@ def layers_of(outputs: Sequence[Expr], plain: Iterable[Expr] = (), banned: int =
     conditions: dict[Expr, int] = {}
     for node in nodes:
         if isinstance(node, PythonCall) or not node.inputs:
-            is_value = node in required and isinstance(node, Subquery)
-            if is_value:
-                names[node] = f"{SHARED}{len(names)}"
-                if not levels:
-                    levels.append([])
-                levels[0].append(node)
-            level[node], depth[node], merged[node], conditions[node] = int(is_value), 1, 1, 0
+            level[node], depth[node], merged[node], conditions[node] = 0, 1, 1, 0
             continue
         at = max(level[one] for one in node.inputs)
         deep = 1 + max(depth[one] for one in node.inputs)
@@ -115,9 +108,10 @@ def _copies(node: Expr) -> bool:
 def layered(root: Relation) -> list[Relation]:
     """Return relations that compute the same, each after its inputs, and the last one for `root`."""
     made: dict[Relation, Relation] = {}
-    for node in with_subqueries(root):
-        made[node] = _node(with_values_of(node, made), [made[one] for one in node.inputs])
-    return list(with_subqueries(made[root]))
+    whole = with_joined_values(root)
+    for node in relations_of([whole]):
+        made[node] = _node(node, [made[one] for one in node.inputs])
+    return list(relations_of([made[whole]]))
 
 
 def _node(node: Relation, inputs: list[Relation]) -> Relation:
@@ -137,7 +131,7 @@ def _node(node: Relation, inputs: list[Relation]) -> Relation:
     if isinstance(node, Grouping):
         keys = [expr for _, expr in node.keys]
         cells = [expr for _, expr in node.cells]
-        rows, outputs = _layer(inputs[0], [*keys, *cells], keys, Trait.WINDOW | Trait.SUBQUERY)
+        rows, outputs = _layer(inputs[0], [*keys, *cells], keys)
         named = [Named(name, expr) for (name, _), expr in zip([*node.keys, *node.cells], outputs)]
         return Grouping(rows, named[: len(keys)], named[len(keys) :])
     return with_inputs(node, inputs)
@@ -147,7 +141,6 @@ def _layer(
     rows: Relation,
     outputs: Sequence[Expr],
     plain: Sequence[Expr] = (),
-    banned: int = Trait.WINDOW,
     also: Sequence[Expr] = (),
 ) -> tuple[Relation, list[Expr]]:
     """Return a relation with the shared and deep parts of expressions as columns, and the expressions over it.
@@ -158,12 +151,12 @@ def _layer(
         The relation.
     outputs : sequence of Expr
         The expressions.
-    plain, banned
-        As for :func:`layers_of`.
+    plain : sequence of Expr
+        Those of them that must not contain window functions.
     also : sequence of Expr
         Columns that the relation keeps.
     """
-    layers = layers_of(outputs, plain, banned)
+    layers = layers_of(outputs, plain)
     if not layers.levels:
         return rows, list(outputs)
     columns = {node: Column(name, node.dtype) for node, name in layers.names.items()}

@@ -14,6 +14,7 @@ __all__ = [
     "plain_condition",
     "replaced",
     "split",
+    "subqueries_of",
     "substitute",
     "substitute_tables",
     "transform",
@@ -101,11 +102,12 @@ def with_subqueries(root: Relation) -> Iterator[Relation]:
             continue
         seen.add(node)
         stack.append((node, True))
-        values = [one.relation for one in _subqueries(node)]
+        values = [one.relation for one in subqueries_of(node)]
         stack.extend((one, False) for one in reversed([*node.inputs, *values]))
 
 
-def _subqueries(node: Relation) -> list[Subquery]:
+def subqueries_of(node: Relation) -> list[Subquery]:
+    """Return the values of other relations that the expressions of a relation use."""
     roots = [one for one in expressions_of(node) if one.traits & Trait.SUBQUERY]
     nodes = postorder(roots, lambda one: isinstance(one, PythonCall))
     return [one for one in nodes if isinstance(one, Subquery)]
@@ -115,7 +117,7 @@ def with_values_of(node: Relation, made: Mapping[Relation, Relation]) -> Relatio
     """Return a relation whose expressions use the values of other relations."""
     values: dict[Expr, Expr] = {
         one: Subquery(made[one.relation], one.keep)
-        for one in _subqueries(node)
+        for one in subqueries_of(node)
         if made[one.relation] is not one.relation
     }
     return with_expressions(node, lambda roots: replaced(roots, values)) if values else node

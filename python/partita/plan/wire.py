@@ -25,7 +25,6 @@ from .expr import (
     Literal,
     PythonCall,
     SortKey,
-    Subquery,
     Window,
     postorder,
 )
@@ -171,7 +170,7 @@ class _Encoder:
         expressions: list[Any] = []
         relations: list[Any] = []
         for node in layered(root):
-            for expr in postorder(expressions_of(node), lambda one: one in self._expressions):
+            for expr in postorder(expressions_of(node), self._is_column):
                 if expr not in self._expressions:
                     expressions.append(self._expression(expr))
                     self._expressions[expr] = len(self._expressions)
@@ -179,6 +178,10 @@ class _Encoder:
             self._relations[node] = len(self._relations)
         types = [_type_name(kind) for kind in self._types]
         self.plan = {"types": types, "expressions": expressions, "relations": relations}
+
+    def _is_column(self, node: Expr) -> bool:
+        """Whether the inputs of a node are not sent: it was sent, or is a column of results of a function."""
+        return node in self._expressions or isinstance(node, PythonCall)
 
     def _type(self, kind: pa.DataType) -> int:
         return self._types.setdefault(kind, len(self._types))
@@ -197,8 +200,6 @@ class _Encoder:
             return {"column": node.name}
         if isinstance(node, Literal):
             return {"literal": [self._type(node.dtype), _value(node.value, node.dtype)]}
-        if isinstance(node, Subquery):
-            return {"value": self._relations[node.relation]}
         inputs = self._ids(node.inputs)
         if isinstance(node, Call):
             return {"call": [_called(node), inputs]}

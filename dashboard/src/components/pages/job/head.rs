@@ -77,7 +77,7 @@ fn again(live: &Live, id: JobId) -> Html {
         (_, Some(again)) => ("runs again as ", again, " in low-memory mode"),
         _ => return Html::default(),
     };
-    html! { <p class="pad">{ before }{ job_link(other) }{ after }</p> }
+    html! { <p class="pad remedy">{ before }{ job_link(other) }{ after }</p> }
 }
 
 /// The row's error may be cut, as its text may.
