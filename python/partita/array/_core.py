@@ -296,6 +296,23 @@ class Array(Methods, Collection):
 
         return array
 
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.__array__().__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return np.empty(0).__dlpack_device__()
+
+    @property
+    def device(self) -> str:
+        """Where the items are: always ``"cpu"``."""
+        return "cpu"
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """Return the array: only the device ``"cpu"`` exists."""
+        if device != "cpu" or stream is not None:
+            raise ValueError(f"unsupported device {device!r}; only 'cpu' exists")
+        return self
+
     def __getitem__(self, index: Any) -> Any:
         from ._indexing import getitem
 

@@ -45,8 +45,6 @@ _ALIASES = {
     "round_": "around",
     "amax": "max",
     "amin": "min",
-    "cumulative_sum": "cumsum",
-    "cumulative_prod": "cumprod",
     "concat": "concatenate",
     "permute_dims": "transpose",
 }
