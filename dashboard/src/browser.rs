@@ -181,16 +181,23 @@ pub fn value_of(event: &Event) -> Option<String> {
     Some(target.value())
 }
 
-/// A moment in the browser's own time zone, which it names. `ms` is milliseconds since the epoch.
+/// A moment in the browser's own time zone, which it names: `2026-11-28 09:42:00 UTC+01:00`. `ms` is
+/// milliseconds since the epoch.
 pub fn date_and_zone(ms: u64) -> String {
     if !cfg!(target_arch = "wasm32") {
         return format!("{} UTC", clock_time_utc(ms));
     }
     // A double holds milliseconds exactly for the next quarter of a million years.
-    let date = js_sys::Date::new(&JsValue::from_f64(ms as f64));
-    // `Tue Nov 24 2026 11:49:40 GMT+0100 (Central European Standard Time)`: the offset says enough.
-    let text = String::from(date.to_string());
-    text.split(" (").next().unwrap_or_default().to_string()
+    let date = |ms: f64| js_sys::Date::new(&JsValue::from_f64(ms));
+    let west_min = date(ms as f64).get_timezone_offset() as i64;
+    let local = String::from(date(ms as f64 - west_min as f64 * 60_000.0).to_iso_string());
+    let day = local.get(..10).unwrap_or_default();
+    let (sign, minutes) = if west_min > 0 { ('-', west_min) } else { ('+', -west_min) };
+    let zone = match minutes {
+        0 => String::new(),
+        _ => format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60),
+    };
+    format!("{day} {} UTC{zone}", clock_time(ms))
 }
 
 /// The time of day in the browser's own time zone: `14:03:27`.

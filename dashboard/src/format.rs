@@ -151,7 +151,15 @@ fn csv_cell(cell: &str) -> String {
 
 /// How much of a whole is done, in percent, rounded down: 100 means that nothing is left.
 pub fn percent(part: u64, whole: u64) -> u64 {
-    if whole == 0 { 0 } else { (u128::from(part.min(whole)) * 100 / u128::from(whole)) as u64 }
+    part_of(part.min(whole), whole, 100).min(if part < whole { 99 } else { 100 })
+}
+
+/// A part of a whole in steps, rounded down; nothing of nothing.
+pub fn part_of(part: u64, whole: u64, steps: u64) -> u64 {
+    match part.checked_mul(steps) {
+        Some(product) => product.checked_div(whole).unwrap_or(0),
+        None => part / (whole / steps).max(1),
+    }
 }
 
 /// Processor use in cores, from thousandths of one: `0.28`, `1.94`, `171`.

@@ -8,7 +8,7 @@ use partita_observe::follower::Follower;
 use partita_observe::frame::{
     Answer, FromPage, PAGE_PROTOCOL, Question, Source, TOPICS_MAX, ToPage, Topic,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Figures older than this are shown as stale, in milliseconds.
@@ -79,7 +79,8 @@ pub struct Link {
     owed: Option<u64>,
     frame: u64,
     meter: Meter,
-    questions: BTreeMap<u32, (Question, AnswerCallback)>,
+    /// The first asked first.
+    questions: VecDeque<(u32, Question, AnswerCallback)>,
     next_question: u32,
     answers: VecDeque<(Question, Rc<Answer>)>,
     outbox: Vec<FromPage>,
@@ -104,7 +105,7 @@ impl Link {
             owed: None,
             frame: 0,
             meter: Meter::new(now_ms),
-            questions: BTreeMap::new(),
+            questions: VecDeque::new(),
             next_question: 1,
             answers: VecDeque::new(),
             outbox: Vec::new(),
@@ -172,7 +173,8 @@ impl Link {
             self.applied_frame(number, now_ms);
         }
         let (number, answer) = applied.answer?;
-        let (question, asker) = self.questions.remove(&number)?;
+        let at = self.questions.iter().position(|(known, ..)| *known == number)?;
+        let (_, question, asker) = self.questions.remove(at)?;
         let answer = Rc::new(answer);
         self.keep(question, answer.clone());
         Some((asker, answer))
@@ -245,11 +247,11 @@ impl Link {
         }
         // The oldest is the least wanted: its page was most likely left.
         if self.questions.len() >= QUESTIONS_MAX {
-            self.questions.pop_first();
+            self.questions.pop_front();
         }
         let number = self.next_question;
         self.next_question = self.next_question.wrapping_add(1);
-        self.questions.insert(number, (question.clone(), asker));
+        self.questions.push_back((number, question.clone(), asker));
         self.outbox.push(FromPage::Ask(number, question));
     }
 

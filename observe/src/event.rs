@@ -97,6 +97,48 @@ pub enum Observation {
     Carried(Box<Carried>),
     /// The names of all persisted tables, as they are from now on.
     Tables(Vec<TableName>),
+    /// The client of a job of functions persisted an array.
+    Array(Box<ArrayFacts>),
+    /// The statement of a job that ran out of memory runs again, in low-memory mode.
+    RunsAgain {
+        /// The job that failed.
+        job: JobId,
+        /// The job that runs instead.
+        again: JobId,
+    },
+}
+
+/// A persisted array: a grid of blocks, each of which is the output of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrayFacts {
+    /// The job of the tasks.
+    pub job: JobId,
+    /// What computed it, in a word.
+    pub name: String,
+    /// Blocks along each axis.
+    pub grid: Vec<u32>,
+    /// The tasks of the blocks in row-major order, as runs: stage, first task, how many.
+    pub blocks: Vec<(u32, u32, u32)>,
+}
+
+/// Axes of an array that is told.
+const ARRAY_AXES_MAX: usize = 32;
+/// Characters of an array's name.
+const ARRAY_NAME_CHARS_MAX: usize = 200;
+/// Runs of tasks of one array.
+const ARRAY_RUNS_MAX: usize = 4_096;
+
+impl ArrayFacts {
+    /// Whether each block has a task, and it is small enough to be remembered.
+    pub fn is_valid(&self) -> bool {
+        let blocks =
+            self.grid.iter().try_fold(1_u64, |all, axis| all.checked_mul(u64::from(*axis)));
+        let tasks: u64 = self.blocks.iter().map(|(_, _, count)| u64::from(*count)).sum();
+        self.grid.len() <= ARRAY_AXES_MAX
+            && self.blocks.len() <= ARRAY_RUNS_MAX
+            && self.name.chars().nth(ARRAY_NAME_CHARS_MAX).is_none()
+            && blocks == Some(tasks)
+    }
 }
 
 /// A name of a persisted table.

@@ -3,6 +3,7 @@
 use crate::event::Seen;
 use crate::model::Model;
 use crate::session::Wanted;
+use std::sync::Arc;
 
 /// The steps in which a replay goes on, in microseconds of its own time: a point of a history is a
 /// second, and rates are taken over some.
@@ -10,10 +11,11 @@ const STEP_US: u64 = 1_000_000;
 /// The fastest that a replay runs, in times of its own speed.
 pub const SPEED_MAX: f32 = 1_000.0;
 
-/// What was seen, up to the moment that is shown.
+/// What was seen, up to the moment that is shown. A clone shows the same moment and then goes its own way;
+/// they share what was seen.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    entries: Vec<Seen>,
+    entries: Arc<[Seen]>,
     /// Entries that were applied.
     applied: usize,
     /// The moment that is shown, in microseconds since the epoch.
@@ -27,6 +29,7 @@ impl Replay {
     /// Shows the end of what was seen, and stands.
     pub fn new(entries: Vec<Seen>) -> Self {
         let at_us = entries.first().map_or(0, |seen| seen.at_us);
+        let entries = entries.into();
         let mut replay = Replay { entries, applied: 0, at_us, speed: 0.0, model: Model::new() };
         replay.go_on(replay.last_us());
         replay
@@ -151,6 +154,17 @@ mod tests {
         assert!(replay.play(f32::INFINITY) == (replay.speed() > 0.0));
         assert!(replay.play(2.0), "from the end it begins anew");
         assert_eq!(replay.model.now_ms(), 10_000);
+    }
+
+    /// Clones have clocks of their own.
+    #[test]
+    fn clones_go_their_own_way() {
+        let mut one = Replay::new(notes(6));
+        let mut other = one.clone();
+        one.seek(20_000);
+        assert_eq!((one.model.now_ms(), other.model.now_ms()), (20_000, 60_000));
+        other.play(1.0);
+        assert_eq!((one.speed(), other.speed()), (0.0, 1.0));
     }
 
     /// Nothing to show is shown as nothing.

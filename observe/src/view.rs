@@ -4,7 +4,7 @@
 //! Times are milliseconds since the epoch on the scheduler's clock, durations are in the unit that
 //! the field names.
 
-use crate::event::{CoreFigures, Ending, InputFacts, Level, SchedulerFacts};
+use crate::event::{ArrayFacts, CoreFigures, Ending, InputFacts, Level, SchedulerFacts};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::SlotTask;
 use partita_shared::model::{
@@ -159,6 +159,12 @@ pub struct JobView {
     pub operators: Vec<Vec<OperatorRow>>,
     /// Attempts that failed or were lost, the latest first, at most [`FAILURES_MAX`].
     pub failures: Vec<AttemptView>,
+    /// Arrays that its client persisted, the latest first.
+    pub arrays: Vec<ArrayFacts>,
+    /// The job whose statement it runs again, in low-memory mode.
+    pub again_for: Option<JobId>,
+    /// The job that runs its statement again, in low-memory mode.
+    pub again_as: Option<JobId>,
 }
 
 /// Failed attempts that a job's page lists.

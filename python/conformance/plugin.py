@@ -13,7 +13,6 @@ from typing import Any
 
 import cloudpickle
 import pytest
-
 from partita import config
 from partita.distributed import Client
 

@@ -25,7 +25,7 @@ from ._function_client import FunctionMethods
 from ._functions import Submitter
 from ._futures import Future, Futures
 from ._inspection import InspectionMethods
-from ._joblib_import import register_with_joblib
+from ._late_imports import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._log_forwarding import LoggingMethods
 from ._profiling import ProfilingMethods

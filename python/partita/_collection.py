@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _graphs
 from ._tasks import ATOMS, Task, identity, is_future
+from ._xarray_objects import arrays_in, fill_arrays, take_arrays
 
 if TYPE_CHECKING:
     from ._drawing import Drawing
@@ -149,7 +150,7 @@ _SET_ITERATOR: type = type(iter({0}))
 
 def is_collection(value: Any) -> bool:
     """Whether a value is a lazy collection of this package or of Dask."""
-    return isinstance(value, Collection) or is_frame(value) or _graphs.is_foreign(value)
+    return isinstance(value, Collection) or is_frame(value) or bool(arrays_in(value)) or _graphs.is_foreign(value)
 
 
 def unpack(value: Any) -> Any:
@@ -182,6 +183,9 @@ def unpack(value: Any) -> Any:
         return _unpack_fields(value, kind)
     if is_frame(value):
         return _frame_task(value)
+    if arrays_in(value):
+        rest, arrays = take_arrays(value)
+        return Task(fill_arrays, (rest, *[one._partita_task() for one in arrays]), None, kind.__name__)
     if _graphs.is_foreign(value):
         return _graphs.collection_task(value)
     return value

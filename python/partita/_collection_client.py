@@ -96,8 +96,9 @@ class CollectionMethods:
 
     def _start(self, collections: list[Any], options: dict[str, Any] | None) -> list[Any]:
         """Return futures of collections, and other values as they are."""
-        from .base import submit_nodes
+        from .base import check_arrays, submit_nodes
 
+        check_arrays(collections, self)
         tasks = []
         for one in collections:
             if isinstance(one, Collection):

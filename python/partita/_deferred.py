@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .plan.relation import Relation, Table, substitute_tables
+from .plan.relation import Relation, Table
+from .plan.rewrite import substitute_tables
 from .plan.wire import Request
 
 __all__ = ["DeferredTable", "DeferredTables"]

@@ -80,8 +80,11 @@ _TASKS_MAX = 1000
 def _describe(collection: Any) -> str:
     from ._collection import Collection, materialize
 
+    explain = getattr(type(collection), "explain", None)
+    if explain is not None:
+        return str(explain(collection))
     if not isinstance(collection, Collection):
-        return str(collection.explain()) if hasattr(type(collection), "explain") else f"{type(collection).__name__}"
+        return f"{type(collection).__name__}"
     return describe_tasks(materialize([collection])[0])
 
 
@@ -145,7 +148,6 @@ _TUNING = frozenset(
         "optimize_graph",
         "show",
         "splines",
-        "tasks",
         "verbose",
     )
 )
@@ -155,7 +157,12 @@ _FORMATS = ("svg", "png", "pdf", "jpg", "jpeg")
 
 
 def visualize(
-    *collections: Any, filename: Any = None, format: str | None = None, rankdir: str = "BT", **arguments: Any
+    *collections: Any,
+    filename: Any = None,
+    format: str | None = None,
+    rankdir: str = "BT",
+    tasks: bool = False,
+    **arguments: Any,
 ) -> Drawing:
     """Draw the tasks of collections as a graph, and the plans of frames as text.
 
@@ -173,6 +180,8 @@ def visualize(
         Format of the image, if the path has no extension.
     rankdir : {"BT", "TB", "LR", "RL"}
         The direction of the graph: from the bottom to the top, and so on.
+    tasks : bool
+        Whether to draw each task of arrays. By default their stages are drawn.
 
     Returns
     -------
@@ -191,7 +200,7 @@ def visualize(
         raise ValueError(f"rankdir must be one of {', '.join(_DIRECTIONS)}, not {rankdir!r}")
     path = None if filename is None else _choose_path(os.fspath(filename), format)
     given = [one for each in collections for one in (each if isinstance(each, (list, tuple)) else [each])]
-    drawing = _draw(given, rankdir)
+    drawing = _draw(given, rankdir, tasks)
     if path is not None:
         drawing.write(path)
     return drawing
@@ -205,9 +214,13 @@ def _choose_path(path: str, format: str | None) -> str:
     return path if ending else f"{path}.{kind}"
 
 
-def _draw(collections: list[Any], rankdir: str) -> Drawing:
+def _draw(collections: list[Any], rankdir: str, tasks: bool) -> Drawing:
     from ._collection import Collection, materialize
 
+    if not tasks and collections and all(hasattr(one, "_partita_expressions") for one in collections):
+        from .array._explain import draw_stages
+
+        return draw_stages(collections, rankdir)
     text = "\n".join(_describe(one) for one in collections)
     if not collections or not all(isinstance(one, Collection) for one in collections):
         return Drawing(text)

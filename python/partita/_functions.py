@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ._direct import split_parts, to_table
+from ._direct import is_large, split_parts, to_table
 from ._errors import Cancelled, ClusterError, PartitaError
 from ._foreign import ForeignState, fetch_call, loading
 from ._frame_functions import PersistedPartitions
@@ -25,7 +25,7 @@ from ._task_futures import TaskFuture
 from ._tasks import Task, identity, sort_tasks
 from .utils import warn_caller
 
-__all__ = ["Submitter", "function_name", "submit"]
+__all__ = ["Submitter", "function_name", "is_lost_value", "submit"]
 
 #: Arguments of at least this many bytes are sent once, however many calls of one submission have them.
 SHARED_BYTES_MIN = 64 << 10
@@ -387,7 +387,14 @@ class Submitter:
         wanted = {task.key for task in outputs}
         states: dict[str, State] = {}
         levels: dict[str, int] = {}
+        # Large arrays of NumPy are sent once, instead of with the tasks that need them.
+        large = [task for task in order if _is_large_array(task) and session.find(task.key + suffix) is None]
+        sent = self.send_values([task.args[0] for task in large], None, pure=False) if large else []
+        for task, future in zip(large, sent):
+            states[task.key], levels[task.key] = future._state, -1
         for task in order:
+            if task.key in states:
+                continue
             known = session.find(task.key + suffix)
             if known is not None:
                 if task.key in wanted and not known.is_wanted:
@@ -441,6 +448,19 @@ class Submitter:
 
 #: What is sent for :func:`identity`, with a tuple of its argument: workers may lack this package.
 _FIRST = operator.itemgetter(0)
+
+
+def _is_large_array(task: Task) -> bool:
+    """Whether a task is an array of NumPy, which is sent straight to a worker."""
+    if task.function is not identity or len(task.args) != 1:
+        return False
+    value = task.args[0]
+    return type(value).__module__ == "numpy" and type(value).__name__ == "ndarray" and is_large(value)
+
+
+def is_lost_value(error: BaseException) -> bool:
+    """Whether a call failed because a value that the client had sent was lost with its worker."""
+    return "the value was sent to a worker, and no worker holds it any more" in str(error)
 
 
 def _sendable(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -542,6 +562,8 @@ def _is_large(value: Any) -> bool:
     return isinstance(value, (bytes, bytearray, str)) and len(value) >= SHARED_BYTES_MIN
 
 
-def submit(client: Any, tasks: Sequence[Task], options: dict[str, Any] | None = None) -> list[TaskFuture]:
+def submit(
+    client: Any, tasks: Sequence[Task], options: dict[str, Any] | None = None, suffix: str = ""
+) -> list[TaskFuture]:
     """Submit tasks to the cluster of a client, with all that they need, and return their futures."""
-    return client._submitter.graph(tasks, options)
+    return client._submitter.graph(tasks, options, suffix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ._tasks import Place, Task, execute, identity, is_future, replace_inputs, sort_tasks
@@ -10,6 +10,7 @@ from ._tokens import tokenize
 from .utils import key_split
 
 __all__ = [
+    "LazyGraph",
     "collection_task",
     "export_graph",
     "get_synchronous",
@@ -217,6 +218,35 @@ class _Call:
 
         args = [replace_inputs(one, fill) for one in self.args]
         return self.function(*args, **{name: replace_inputs(one, fill) for name, one in self.kwargs.items()})
+
+
+class LazyGraph(Mapping[Any, Any]):
+    """A graph in Dask's format that is made when it is read: Dask asks for it to find out whether a value is a collection."""
+
+    def __init__(self, make: Callable[[], dict[Any, Any]]) -> None:
+        self._make = make
+        self._graph: dict[Any, Any] | None = None
+
+    def _read(self) -> dict[Any, Any]:
+        if self._graph is None:
+            self._graph = self._make()
+        return self._graph
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def copy(self) -> dict[Any, Any]:
+        """Return the graph as a dict."""
+        return dict(self._read())
+
+    def __reduce__(self) -> Any:
+        return dict, (self._read(),)
 
 
 def export_graph(outputs: Iterable[Any]) -> dict[Any, Any]:

@@ -55,6 +55,8 @@ STAGES_MAX = 1_000
 CALLS_KEPT = 100_000
 STAGES_KEPT = 500
 BYTES_KEPT = 64 << 20
+#: Runs of calls that compute one persisted array, at most: the dashboard shows no others.
+ARRAY_RUNS_MAX = 4_096
 #: Time to wait for the scheduler to open a session, in seconds.
 OPEN_TIMEOUT_S = 60.0
 #: Time for which a function on a worker waits for calls before it gives up its slot, in seconds.
@@ -325,6 +327,18 @@ class Session:
     def tell(self, kind: int, states: Iterable[State], **header: Any) -> None:
         """Send a message about calls."""
         self._outbox.put(("tell", kind, {"ranges": [(one.stage, one.index, 1) for one in states], **header}))
+
+    def describe_array(self, name: str, grid: Sequence[int], states: Sequence[State]) -> None:
+        """Tell the dashboard that calls compute the blocks of a persisted array, in row-major order."""
+        runs: list[list[int]] = []
+        for one in states:
+            if runs and runs[-1][0] == one.stage and runs[-1][1] + runs[-1][2] == one.index:
+                runs[-1][2] += 1
+            else:
+                runs.append([one.stage, one.index, 1])
+        if self.ended is None and len(runs) <= ARRAY_RUNS_MAX:
+            # The calls are wanted already: a scheduler without the dashboard has nothing to do.
+            self._outbox.put(("tell", WANT, {"ranges": runs, "array": {"name": name, "grid": list(grid)}}))
 
     def __del__(self) -> None:
         self._outbox.put(None)

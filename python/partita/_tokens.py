@@ -99,7 +99,12 @@ def normalize(value: Any) -> Any:
 def _normal_form(value: Any, kind: type) -> Any:
     own = getattr(kind, "__dask_tokenize__", None)
     if own is not None and not isinstance(value, type):
-        return (_name_of(kind), normalize(own(value)))
+        try:
+            return (_name_of(kind), normalize(own(value)))
+        except ModuleNotFoundError as error:
+            # The method is written for Dask, such as that of xarray: without Dask the object is pickled.
+            if error.name is None or error.name.partition(".")[0] != "dask":
+                raise
     try:
         function = normalize_token.dispatch(kind)
     except TypeError:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from . import config
 from ._callbacks import active_tracker, show_progress
 from ._collection import Collection, compute_frame, has_frames, is_collection, is_frame, materialize
-from ._errors import trim_traceback
+from ._errors import ClusterError, trim_traceback
 from ._frame_inputs import frame_call
+from ._functions import is_lost_value
 from ._graphs import collection_task, export_graph, get_synchronous, import_graph, nested_keys
 from ._options import annotate, get_annotations, task_options
-from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options, with_results
+from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options
 from ._tokens import TokenizationError, normalize_token, tokenize
+from ._xarray_objects import arrays_in, replace_arrays
 
 if TYPE_CHECKING:
     from ._drawing import Drawing
@@ -39,6 +41,8 @@ __all__ = [
     "visualize",
 ]
 
+#: How often values that were lost with a worker are sent again.
+RESENDS_MAX = 3
 #: Schedulers that run tasks in this thread.
 _SYNCHRONOUS = frozenset(("sync", "synchronous", "single-threaded"))
 #: Schedulers of Dask in whose place the cluster runs the tasks.
@@ -78,6 +82,9 @@ def unpack_collections(*args: Any, traverse: bool = True) -> tuple[list[Any], Ca
 
     def search(value: Any) -> Callable[[list[Any]], Any] | None:
         """Return the function of the results that rebuilds a value, or None if the value has no collections."""
+        arrays = arrays_in(value)
+        if arrays:
+            return _rebuilder(arrays, search, lambda items: replace_arrays(value, items))
         if is_dask_collection(value):
             if id(value) not in places:
                 places[id(value)] = len(found)
@@ -206,6 +213,7 @@ def _compute_tasks(collections: list[Any], scheduler: Any, options: dict[str, An
     if scheduler is None and config.get("scheduler", None) is None and _are_small(known):
         # Less work than a message to the cluster.
         scheduler = get_synchronous
+    check_arrays(known, scheduler)
     results = iter(run_nodes([node for nodes in parts for node in nodes], scheduler, options))
     values = []
     for one, nodes in zip(known, parts):
@@ -216,6 +224,21 @@ def _compute_tasks(collections: list[Any], scheduler: Any, options: dict[str, An
 def _are_small(collections: list[Any]) -> bool:
     """Whether all collections are small arrays, which are computed in this process."""
     return all(hasattr(one, "_partita_is_small") and one._partita_is_small() for one in collections)
+
+
+def check_arrays(collections: list[Any], scheduler: Any) -> None:
+    """Refuse arrays one task of which cannot fit in a worker of the cluster that would compute them."""
+    expressions = [node for one in collections for node in getattr(one, "_partita_expressions", ())]
+    if not expressions:
+        return
+    from ._client import Client, current_client
+    from .array._explain import check_memory, needs_check
+
+    given = config.get("scheduler", None) if scheduler is None else scheduler
+    run = _find_scheduler(scheduler)
+    is_cluster = run is _run_on_cluster or isinstance(given, Client)
+    if is_cluster and needs_check(expressions):
+        check_memory(expressions, given if isinstance(given, Client) else current_client())
 
 
 def run_nodes(nodes: list[Any], scheduler: Any = None, options: dict[str, Any] | None = None) -> list[Any]:
@@ -274,18 +297,16 @@ def submit_nodes(nodes: list[Any], client: Any, options: dict[str, Any] | None =
     return _submit(with_options(nodes, options) if options else nodes, client)[1]
 
 
-def _submit(nodes: list[Any], client: Any = None) -> tuple[Any, list[Any]]:
-    """Submit tasks to a cluster, and return its client and the futures."""
+def _submit(nodes: list[Any], client: Any = None, suffix: str = "") -> tuple[Any, list[Any]]:
+    """Submit tasks to a cluster, and return its client and the futures. A suffix of their keys makes them others."""
     from . import _functions
     from ._client import current_client
 
     client = client or current_client()
     if has_frames():
         _replace_frames(nodes, client)
-    if "partita.array._core" in sys.modules:
-        nodes = _scatter_values(nodes, client)
     tasks = [node for node in nodes if type(node) is Task]
-    futures = iter(_functions.submit(client, tasks) if tasks else ())
+    futures = iter(_functions.submit(client, tasks, suffix=suffix) if tasks else ())
     return client, [next(futures) if type(node) is Task else node for node in nodes]
 
 
@@ -295,26 +316,6 @@ def _replace_frames(nodes: list[Any], client: Any) -> None:
         if task.function is compute_frame:
             function, task.args = frame_call(task.args[0], client)
             task.function = identity if function is None else function
-
-
-def _scatter_values(nodes: list[Any], client: Any) -> list[Any]:
-    """Send large arrays of NumPy to the workers once, instead of with the tasks that need them."""
-    import numpy as np
-
-    from ._direct import is_large
-
-    large = {
-        task.key: task.args[0]
-        for task in sort_tasks(nodes)[0]
-        if task.function is identity
-        and len(task.args) == 1
-        and isinstance(task.args[0], np.ndarray)
-        and is_large(task.args[0])
-    }
-    if not large:
-        return nodes
-    futures = dict(zip(large, client.scatter(list(large.values()), hash=False)))
-    return with_results(nodes, futures.get)
 
 
 def _is_constant(node: Any) -> bool:
@@ -336,15 +337,27 @@ def _gather_from_cluster(nodes: list[Any], client: Any) -> list[Any]:
     def share() -> float:
         return sum(one.done() for one in futures) / max(len(futures), 1)
 
-    try:
-        with show_progress(share):
-            return list(client.gather(futures, asynchronous=False))
-    except BaseException as error:
-        # After an error or Ctrl-C nobody needs the other results. The frames of the traceback, which a notebook keeps,
-        # would let their tasks run to the end.
-        _clear_frames(error)
-        futures.clear()
-        raise
+    for attempt in range(RESENDS_MAX + 1):
+        try:
+            with show_progress(share):
+                return list(client.gather(futures, asynchronous=False))
+        except BaseException as error:
+            # After an error or Ctrl-C nobody needs the other results. The frames of the traceback, which a notebook keeps,
+            # would let their tasks run to the end.
+            _clear_frames(error)
+            if attempt == RESENDS_MAX or not is_lost_value(error):
+                futures.clear()
+                raise
+        # Workers cannot recompute a value of this process that was lost with one of them: it is sent again, and what
+        # has no result runs once more, under other keys than the tasks that failed.
+        left = [at for at, one in enumerate(futures) if not (one.done() and one.status == "finished")]
+        for at in left:
+            futures[at] = nodes[at]
+        _, again = _submit([nodes[at] for at in left], client, f"-resent-{attempt + 1}")
+        for at, future in zip(left, again):
+            futures[at] = future
+        again.clear()
+    raise ClusterError("internal error: values were sent again too often")
 
 
 def _clear_frames(error: BaseException) -> None:
@@ -376,6 +389,7 @@ def persist(
     ours = [one for one in found if isinstance(one, Collection)]
     parts = materialize(ours)
     nodes = [node for part in parts for node in part]
+    check_arrays(ours, scheduler)
     options = task_options(kwargs)
     if options:
         nodes = with_options(nodes, options)

@@ -4,10 +4,9 @@ import os
 
 import pytest
 from hypothesis import settings
-from polling import until
-
 from partita import config
 from partita.distributed import Client
+from polling import until
 
 #: Where tests of Python functions run them: "synchronous", and "distributed" on the cluster that all tests share.
 SCHEDULERS = ("synchronous",)

@@ -3,9 +3,8 @@
 import pandas as pd
 import pytest
 from comparison import computed, same
-from test_frame import FRAMES
-
 from partita import dataframe as dd
+from test_frame import FRAMES
 
 pytestmark = pytest.mark.usefixtures("client")
 

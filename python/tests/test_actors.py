@@ -8,10 +8,9 @@ import uuid
 
 import pytest
 from coordination_samples import Broken, Counter, Meeting, Ring, inc, increment_many, read_n
-from polling import until
-
 from partita import ClusterError
 from partita.distributed import Actor, ActorFuture, BaseActorFuture, Client, Event, Lock, Queue, as_completed, wait
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

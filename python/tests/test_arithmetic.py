@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from partita import dataframe as dd
 
 ARITHMETIC = ("add", "radd", "sub", "rsub", "mul", "truediv", "rtruediv", "floordiv", "mod", "rmod", "pow")

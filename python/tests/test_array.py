@@ -4,10 +4,9 @@ import operator
 import pickle
 
 import numpy as np
-import pytest
-
 import partita
 import partita.array as da
+import pytest
 from partita import config
 from partita.array._expression import SMALL_BYTES
 

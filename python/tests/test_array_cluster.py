@@ -1,13 +1,18 @@
 """Arrays on a cluster."""
 
+import os
+import signal
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
-
 import partita
 import partita.array as da
+import pytest
 from partita import config
+from partita.distributed import Client
+from polling import until
 
 
 @pytest.fixture
@@ -46,6 +51,18 @@ def test_persisted_arrays_stay_on_the_workers(on_cluster):
     assert on_cluster.compute(x.max()).result() == 159_999
 
 
+def test_the_dashboard_is_told_of_persisted_arrays(on_cluster, monkeypatch):
+    from partita._session import Session
+
+    told = []
+    monkeypatch.setattr(Session, "describe_array", lambda _, name, grid, states: told.append((name, grid, states)))
+    kept = (da.ones((4, 6), chunks=(2, 3)) + 1).persist()
+    [(name, grid, states)] = told
+    assert (name, grid) == ("add", (2, 2))
+    assert [state.index - states[0].index for state in states] == [0, 1, 2, 3]
+    assert (kept.compute() == 2).all()
+
+
 def test_arrays_and_other_collections(on_cluster):
     x = da.arange(10, chunks=5)
     total = partita.delayed(lambda values: values.sum())(x)
@@ -81,12 +98,60 @@ def test_large_blocks_are_sent_once(on_cluster, monkeypatch):
     a = np.ones((2000, 1000))
     x = da.from_array(a, chunks=(1000, 1000))
     sent = []
-    scatter = on_cluster.scatter
+    submitter = on_cluster._submitter
+    send = submitter.send_values
     monkeypatch.setattr(
-        on_cluster, "scatter", lambda values, **options: sent.append(len(values)) or scatter(values, **options)
+        submitter,
+        "send_values",
+        lambda values, *args, **named: sent.append(len(values)) or send(values, *args, **named),
     )
     assert (x.sum() + x.max()).compute() == 2e6 + 1
     assert sent == [2]
+
+
+@pytest.mark.parametrize("resends", [3, 0])
+def test_large_blocks_are_sent_again_when_their_worker_is_lost(resends, gate, monkeypatch):
+    from partita import base
+
+    monkeypatch.setattr(base, "RESENDS_MAX", resends)
+    a = np.arange(2e6).reshape(2000, 1000)
+
+    def wait(block, began=gate.began, path=gate.path):
+        open(began, "w").close()
+        while not os.path.exists(path):
+            time.sleep(0.01)
+        return block * 2
+
+    with Client(n_workers=2, threads_per_worker=1, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        total = da.from_array(a, chunks=(1000, 1000)).map_blocks(wait, dtype=float).sum()
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(total.compute, scheduler=client)
+            gate.wait_until_running()
+            for row in client._workers()[:1]:
+                os.kill(row["pid"], signal.SIGKILL)
+            until(
+                lambda: len(client._workers()) < 2 or client._rest("cluster")["workers_lost"], "the loss of the worker"
+            )
+            gate.open()
+            if resends:
+                assert found.result() == 2 * a.sum()
+            else:
+                with pytest.raises(Exception, match="no worker holds it any more"):
+                    found.result()
+
+
+def test_tasks_that_cannot_fit_in_a_worker_are_refused(on_cluster, monkeypatch):
+    monkeypatch.setattr(on_cluster, "_workers", lambda: [{"memory_limit_bytes": 70 << 20, "slots": 1}])
+    x = da.random.random(5_000_000, chunks=1_000_000).rechunk(-1)
+    for compute in (lambda: x.sum().compute(), lambda: x.persist(), lambda: on_cluster.compute(x)):
+        with pytest.raises(
+            MemoryError, match=r"'rechunk.* reads 38.15 MiB and needs 76.29 MiB at once, .* limit of 70.00 MiB"
+        ):
+            compute()
+    with pytest.raises(MemoryError, match=r"a block of 'ones_like' has 76.29 MiB.*use smaller chunks"):
+        da.ones(10_000_000, chunks=-1).sum().compute()
+    assert da.ones(8_000_000, chunks=-1).sum().compute() == 8e6
 
 
 def test_frames_and_arrays(on_cluster):

@@ -1,9 +1,8 @@
 """Arrays against NumPy: reductions, products, overlap, random numbers, linear algebra and files."""
 
 import numpy as np
-import pytest
-
 import partita.array as da
+import pytest
 from partita import config
 
 CHUNKS = [(6, 5), (2, 2), (4, (1, 4))]

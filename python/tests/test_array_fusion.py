@@ -3,10 +3,9 @@
 import random
 
 import numpy as np
-import pytest
-
 import partita
 import partita.array as da
+import pytest
 from partita import config
 from partita.array._fusion import group_nodes
 

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 
 import pytest
-
 from partita._errors import ClusterError
 from partita.distributed import Client, LocalCluster
 

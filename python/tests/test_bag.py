@@ -9,9 +9,8 @@ from operator import add
 
 import numpy as np
 import pandas as pd
-import pytest
-
 import partita
+import pytest
 from partita import bag as db
 from partita import config, delayed
 from partita.bag import _layers

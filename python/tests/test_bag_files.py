@@ -8,7 +8,6 @@ import pathlib
 import threading
 
 import pytest
-
 from partita import bag as db
 from partita import compute
 

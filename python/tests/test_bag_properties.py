@@ -3,10 +3,9 @@
 import itertools
 from operator import add
 
+import partita
 from hypothesis import given
 from hypothesis import strategies as st
-
-import partita
 from partita import bag as db
 
 

@@ -3,9 +3,8 @@
 import dataclasses
 
 import pandas as pd
-import pytest
-
 import partita
+import pytest
 from partita import config, delayed
 from partita import dataframe as dd
 

@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 
 pytestmark = [pytest.mark.usefixtures("client"), pytest.mark.filterwarnings("ignore:Constructing a Categorical")]
@@ -141,8 +140,3 @@ def test_columns_are_categorized(client, columns):
 def test_a_frame_without_strings_is_not_changed_by_categorize(client):
     frame = pd.DataFrame({"n": [1, 2, 3]})
     same(computed(dd.from_pandas(frame, npartitions=2).categorize()), frame)
-
-
-def test_the_index_is_not_categorized(client):
-    with pytest.raises(NotImplementedError, match="reset_index"):
-        dd.from_pandas(FRAME, npartitions=1).categorize(index=True)

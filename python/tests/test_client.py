@@ -16,16 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import partita
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
-from polling import BOUND_S, live_queries, table_names, until
-
-import partita
 from partita import Cancelled, ClusterError, QueryError
 from partita import dataframe as dd
 from partita._binary import find_program
 from partita._local import _error_message
 from partita.distributed import Client, LocalCluster, progress, wait
+from polling import BOUND_S, live_queries, table_names, until
 
 SCRIPTS = Path(__file__).parent / "scripts"
 

@@ -2,9 +2,8 @@
 
 import json
 
-import pytest
-
 import partita
+import pytest
 from partita import bag, config
 from partita.distributed import Client, LocalCluster, get_worker
 

@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 from comparison import same
 from function_samples import count_call
-from polling import table_names, until
-
 from partita import bag as db
 from partita import config
 from partita import dataframe as dd
+from polling import table_names, until
 
 pytest.importorskip("cloudpickle")
 pytestmark = pytest.mark.usefixtures("client")
@@ -189,8 +188,6 @@ def test_many_groups():
 
 def test_groups_refuse():
     ddf = dd.from_pandas(NUMBERS, npartitions=2)
-    with pytest.raises(NotImplementedError, match="sort=False"):
-        ddf.groupby("g", sort=False).apply(lambda g: g.v.iloc[0])
     with pytest.raises(KeyError, match="'missing'"):
         ddf.groupby("g").apply(lambda g: g["missing"].sum())
     with pytest.raises(ValueError, match="meta="):

@@ -3,7 +3,6 @@
 import ast
 
 import pytest
-
 from conformance.inside import find_insiders
 from conformance.reasons import check_reasons, read_reasons
 from conformance.rewrite import replace_imports

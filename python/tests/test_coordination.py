@@ -7,6 +7,7 @@ import signal
 import threading
 import uuid
 
+import partita
 import pytest
 from coordination_samples import (
     add_line,
@@ -20,11 +21,9 @@ from coordination_samples import (
     wait_for_event,
     wait_then,
 )
-from polling import until
-
-import partita
 from partita import ClusterError
 from partita.distributed import Client, Event, Lock, MultiLock, Queue, Semaphore, Variable, wait
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

@@ -7,12 +7,11 @@ import math
 
 import numpy as np
 import pandas as pd
+import partita.dataframe as dd
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-import partita.dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 
 import pytest
-
 from partita._dashboard import PANELS, Dashboard, base_address
 
 

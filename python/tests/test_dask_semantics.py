@@ -7,10 +7,9 @@ import sys
 import traceback
 
 import cloudpickle
+import partita
 import pytest
 from function_samples import fail, inc, wait_for
-
-import partita
 from partita.distributed import Client, LocalCluster, as_completed, default_client, futures_of, get_client, wait
 
 #: Time that no call of these tests takes, in seconds.

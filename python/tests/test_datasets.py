@@ -5,10 +5,9 @@ import gc
 import uuid
 
 import pandas as pd
+import partita
 import pytest
 from coordination_samples import inc
-
-import partita
 from partita import ClusterError, bag
 from partita import dataframe as dd
 from partita.distributed import Client

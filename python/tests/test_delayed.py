@@ -7,9 +7,8 @@ import pickle
 import types
 from typing import NamedTuple
 
-import pytest
-
 import partita
+import pytest
 from partita import config, delayed
 from partita.delayed import Delayed
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from comparison import computed, same
 from pandas.testing import assert_frame_equal, assert_series_equal
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

@@ -5,9 +5,8 @@ import traceback
 from pathlib import Path
 
 import pandas as pd
-import pytest
-
 import partita
+import pytest
 from partita import QueryError
 from partita import dataframe as dd
 

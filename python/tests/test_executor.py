@@ -13,7 +13,6 @@ from concurrent import futures
 
 import pytest
 from fake_client import FakeClient, cloudpickle
-
 from partita._by_value import call, call_chunk
 from partita._executor import ClientExecutor
 

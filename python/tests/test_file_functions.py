@@ -4,14 +4,13 @@ import os
 
 import numpy as np
 import pandas as pd
+import partita.array as da
+import partita.dataframe as dd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-import partita.array as da
-import partita.dataframe as dd
 from partita.dataframe._file_calls import file_ranges, read_range
 from partita.dataframe.io.parquet import create_metadata_file
 

@@ -7,13 +7,12 @@ import os
 import duckdb
 import numpy as np
 import pandas as pd
+import partita.dataframe as dd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-import partita.dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 

@@ -5,13 +5,12 @@ import decimal
 
 import numpy as np
 import pandas as pd
+import partita
 import pytest
 from comparison import computed, same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
-
-import partita
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -441,14 +440,6 @@ def test_unsupported_methods():
         ddf["z"]
     with pytest.raises(TypeError, match="column 's'"):
         dd.from_pandas(pd.DataFrame({"s": ["x"]}), npartitions=1).mean()
-
-
-def test_columns_of_different_frames():
-    """Columns of different frames cannot be combined."""
-    a = dd.from_pandas(pd.DataFrame({"v": [1, 2]}), npartitions=1)
-    b = dd.from_pandas(pd.DataFrame({"v": [3, 4]}), npartitions=1)
-    with pytest.raises(NotImplementedError, match="merge or join"):
-        a.v + b.v
 
 
 numbers = st.lists(st.one_of(st.integers(-5, 5), st.none()), min_size=1, max_size=30)

@@ -3,10 +3,9 @@
 import pickle
 
 import pandas as pd
+import partita
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
-
-import partita
 from partita import dataframe as dd
 from partita.distributed import Queue
 

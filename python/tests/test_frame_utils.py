@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from partita import dataframe as dd
 from partita.dataframe.utils import assert_eq
 

@@ -9,11 +9,9 @@ import threading
 import uuid
 
 import pandas as pd
+import partita
 import pytest
 from function_samples import count_call, fail, inc, needs_file, parent_process, touch_and_wait, wait_for
-from polling import until
-
-import partita
 from partita import Cancelled, bag
 from partita import dataframe as dd
 from partita._packing import pack_function
@@ -30,6 +28,7 @@ from partita.distributed import (
     progress,
     wait,
 )
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError
 
 import numpy as np
 import pandas as pd
+import partita
 import pytest
 from function_samples import (
     NoPickle,
@@ -40,15 +41,13 @@ from function_samples import (
     touch_and_wait,
     wait_for,
 )
-from polling import BOUND_S, until
-
-import partita
 from partita import Cancelled, ClusterError, bag
 from partita import dataframe as dd
 from partita._errors import KilledWorker, RemoteError
 from partita._local import LocalCluster
 from partita._packing import NotPicklable
 from partita.distributed import Client, as_completed, wait
+from polling import BOUND_S, until
 
 pytest.importorskip("cloudpickle")
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from comparison import same
 from function_samples import count_call
-
 from partita import dataframe as dd
 
 pytest.importorskip("cloudpickle")

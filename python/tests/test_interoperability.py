@@ -5,13 +5,12 @@ import os
 
 import duckdb
 import pandas as pd
+import partita.dataframe as dd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-import partita.dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 

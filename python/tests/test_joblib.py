@@ -14,10 +14,9 @@ joblib = pytest.importorskip("joblib", minversion="1.4")
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+import partita.joblib  # noqa: E402, F401
 from fake_client import FakeClient  # noqa: E402
 from joblib import Parallel, delayed  # noqa: E402
-
-import partita.joblib  # noqa: E402, F401
 from partita._joblib import SCATTERED_BYTES  # noqa: E402
 
 
@@ -323,7 +322,7 @@ def test_the_backend_registers_when_joblib_is_imported_after_a_client(tmp_path):
     """Also if a library has asked before whether joblib exists."""
     script = """
 import importlib.util, sys
-from partita._joblib_import import register_with_joblib
+from partita._late_imports import register_with_joblib
 register_with_joblib()
 register_with_joblib()
 assert importlib.util.find_spec("joblib") is not None and "joblib" not in sys.modules

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 from fake_slurm import install, is_alive, is_queued, read_jobs
-from polling import until
-
 from partita._binary import find_program
 from partita._errors import ClusterError
 from partita._slurm_jobs import WorkerJobs, parse_memory
 from partita.distributed import Client
 from partita.jobqueue import SLURMCluster, SLURMRunner
+from polling import until
 
 #: Arguments of a cluster that have no default.
 NONE = dict.fromkeys(

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from polling import table_names, until
-
 from partita import dataframe as dd
 from partita._connection import Releases
 from partita._errors import ClusterError, PartitaError, QueryError
 from partita.distributed import Client, LocalCluster
 from partita.plan import wire
+from polling import table_names, until
 
 #: Number of operations.
 TURNS = int(os.environ.get("PARTITA_TEST_TURNS", "600"))

@@ -7,10 +7,9 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
-from polling import until
-
 from partita._log_forwarding import record_fields
 from partita.distributed import Client
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

@@ -6,7 +6,6 @@ import time
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 
 nan, inf = float("nan"), float("inf")

@@ -5,10 +5,9 @@ import json
 
 import numpy as np
 import pandas as pd
+import partita
 import pytest
 from comparison import same
-
-import partita
 from partita import QueryError
 from partita import dataframe as dd
 from partita._tls import page_token

@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -674,8 +673,6 @@ def test_filters_of_another_type(tmp_path):
     for sign, value in (("==", "2021"), ("in", ["2021"])):
         with pytest.raises(TypeError, match="'2021'"):
             dd.read_parquet(tmp_path / "p", filters=[("year", sign, value)])
-    with pytest.raises(NotImplementedError, match="rename"):
-        lazily(frame).x.rename(index=frame.x)
 
 
 def test_diff_of_booleans():

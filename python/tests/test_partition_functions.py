@@ -8,16 +8,15 @@ import signal
 
 import numpy as np
 import pandas as pd
+import partita
 import pytest
 from comparison import same
 from function_samples import count_call
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
-from polling import table_names, until
-
-import partita
 from partita import config, delayed
 from partita import dataframe as dd
 from partita.distributed import Client, LocalCluster
+from polling import table_names, until
 
 pytest.importorskip("cloudpickle")
 pytestmark = pytest.mark.usefixtures("client")

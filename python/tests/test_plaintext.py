@@ -6,7 +6,6 @@ import threading
 
 import pyarrow as pa
 import pytest
-
 from partita._errors import ClusterError
 from partita._plaintext import REQUESTS, prove
 from partita.distributed import Client, LocalCluster

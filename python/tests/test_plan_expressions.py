@@ -6,7 +6,6 @@ import itertools
 import numpy as np
 import pyarrow as pa
 import pytest
-
 from partita.plan import expr as px
 from partita.plan import nodes
 from partita.plan.dtype import arrow_name, common_number, sort_of

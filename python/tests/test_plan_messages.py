@@ -1,4 +1,4 @@
-"""Plans as text for people and as messages for the scheduler. No cluster is needed."""
+"""Plans as text for display and as messages for the scheduler. No cluster is needed."""
 
 import datetime
 import decimal
@@ -7,7 +7,6 @@ import time
 
 import pyarrow as pa
 import pytest
-
 from partita.plan import expr as px
 from partita.plan.expr import Column, Frame, Literal, SortKey, aggregate, call, case, cast, comparison, window
 from partita.plan.layers import layered
@@ -184,12 +183,25 @@ def test_windows_in_reductions():
     assert steps(made)[-1] == 'group by "k" = "c": "v" = max("__shared_0")'
 
 
-def test_values_of_relations_come_before_their_use():
-    mean = Grouping(ROWS, (), [Named("m", aggregate("avg", A))])
-    made = Filter(ROWS, [comparison("lt", A, px.Subquery(mean))])
-    plan = message(made)["plan"]
-    assert [next(iter(one)) for one in plan["relations"]] == ["table", "group", "filter"]
-    assert {"value": 1} in plan["expressions"]
+def value(function, column):
+    return px.Subquery(Grouping(ROWS, (), [Named("value", aggregate(function, column))]))
+
+
+def test_values_of_relations_are_columns_of_a_joined_row():
+    """Reductions of the same rows are computed together."""
+    low, high = value("min", A), value("max", B)
+    made = Filter(ROWS, [comparison("ge", A, low), comparison("lt", A, high)])
+    relations = message(made)["plan"]["relations"]
+    assert [next(iter(one)) for one in relations] == ["table", "group", "join", "filter", "project"]
+    assert [name for name, _ in relations[1]["group"][2]] == ["__value_0", "__value_1"]
+    assert relations[2] == {"join": [1, 0, "cross", []]}
+    assert [name for name, _ in relations[4]["project"][1]] == list(ROWS.schema)
+
+
+def test_values_beside_aggregates_are_joined_to_the_groups():
+    share = Grouping(ROWS, [Named("k", A)], [Named("v", aggregate("sum", B) / value("sum", B))])
+    kinds = [next(iter(one)) for one in message(share)["plan"]["relations"]]
+    assert kinds == ["table", "group", "group", "join", "project"]
 
 
 def test_messages():

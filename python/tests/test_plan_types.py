@@ -4,7 +4,6 @@ import itertools
 
 import pyarrow as pa
 import pytest
-
 from partita.plan import expr as px
 from partita.plan import wire
 from partita.plan.dtype import is_plain_text

@@ -17,10 +17,9 @@ from coordination_samples import (
     read_setups,
 )
 from function_samples import touch_and_wait
-from polling import until
-
 from partita import _setup_client
 from partita.distributed import Client, Environ, InstallPlugin, PipInstall, UploadDirectory, WorkerPlugin, get_worker
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

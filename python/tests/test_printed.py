@@ -5,10 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from polling import until
-
 from partita._binary import find_program
 from partita.distributed import Client, LocalCluster, wait
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

@@ -6,9 +6,8 @@ import time
 
 import pytest
 from function_samples import inc
-from polling import until
-
 from partita._binary import find_program
+from polling import until
 
 
 def inner(seconds):

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 from partita.distributed import progress
 from partita.plan import wire
@@ -184,7 +183,9 @@ def test_partitions(client, descending):
     assert len(d.partitions) == d.npartitions == 3
     same(dd.concat([d.partitions[0], d.partitions[[1, 2]]]).compute(), frame)
     same(d.partitions[1:].compute(), frame.iloc[2:])
-    same(d.b.get_partition(-1).compute(), frame.b.iloc[4:])
+    same(d.b.get_partition(2).compute(), frame.b.iloc[4:])
+    with pytest.raises(ValueError, match="the frame has 3 partitions"):
+        d.get_partition(-1)
     assert d.partitions[0].npartitions == 1
     with pytest.raises(IndexError, match="the frame has 3 partitions"):
         d.partitions[3]

@@ -5,14 +5,13 @@ import os
 import traceback
 
 import pandas as pd
+import partita
 import pytest
 from function_samples import wait_for
-from polling import until
-
-import partita
 from partita import _records
 from partita import dataframe as dd
 from partita.distributed import Client, get_client
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

@@ -16,9 +16,8 @@ from coordination_samples import (
     return_slow_future,
     submit_and_wait,
 )
-from polling import until
-
 from partita.distributed import Actor, Client, Event, Future, wait
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

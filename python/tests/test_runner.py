@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from partita import _packing
 
 HERE = Path(__file__).parent

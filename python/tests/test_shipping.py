@@ -14,7 +14,6 @@ import zipfile
 
 import pytest
 from coordination_samples import inc
-
 from partita._coordination import Refused
 from partita._module_archives import MISSING, MODULE, NAMESPACE, REFUSED, find_module, hash_archive
 from partita.distributed import Client, Event, LocalCluster, Variable, get_client, get_worker

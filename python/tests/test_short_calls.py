@@ -5,7 +5,6 @@ import os
 import numpy as np
 import pytest
 from function_samples import touch_and_wait
-
 from partita._errors import KilledWorker
 from partita._packing import pack_arguments, pack_plain
 from partita.distributed import Client

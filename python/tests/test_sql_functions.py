@@ -7,11 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from polling import until
-
 from partita import PartitaError
 from partita import dataframe as dd
 from partita.distributed import Client
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

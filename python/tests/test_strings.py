@@ -5,7 +5,6 @@ import re
 import pandas as pd
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

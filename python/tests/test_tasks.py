@@ -7,7 +7,6 @@ import pickle
 import weakref
 
 import pytest
-
 from partita._tasks import Task, Tracker, execute, find_inputs, flatten, identity, new_key, unflatten, with_options
 
 #: Many times the interpreter's limit of recursion.

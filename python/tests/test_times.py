@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -73,5 +72,5 @@ def test_other_attributes():
         for name in names:
             with pytest.raises(AttributeError, match=f"have no attribute '{name}'"):
                 getattr(accessor, name)
-    with pytest.raises(NotImplementedError, match="use days, seconds"):
-        spans.dt.components  # noqa: B018
+    with pytest.raises(NotImplementedError, match="to_pytimedelta is not supported; use compute"):
+        spans.dt.to_pytimedelta  # noqa: B018

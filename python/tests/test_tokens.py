@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-
 from partita import tokenize
 from partita.base import TokenizationError, normalize_token
 

@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 from comparison import computed, same
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -47,7 +46,6 @@ def test_notations(loaded, method):
 
 
 REFUSED = {
-    "quantiles of groups": (NotImplementedError, "only one quantile", lambda d: d.groupby("g").v.quantile([0.2, 0.5])),
     "grouper": (NotImplementedError, "resample", lambda d: d.groupby(pd.Grouper(key="t", freq="D"))),
     "no key": (TypeError, "by= or level=", lambda d: d.groupby()),
     "unknown level": (KeyError, "no index level 'x'", lambda d: d.groupby(level="x")),

@@ -8,9 +8,8 @@ import pathlib
 import pickle
 
 import pandas as pd
-import pytest
-
 import partita
+import pytest
 from partita import dataframe as dd
 from partita import delayed, utils
 from partita.diagnostics import Callback, Profiler, ProgressBar

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparison import same
-
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")

@@ -17,8 +17,6 @@ from coordination_samples import (
     submit_many,
     worker_attributes,
 )
-from polling import until
-
 from partita.distributed import (
     Client,
     Event,
@@ -30,6 +28,7 @@ from partita.distributed import (
     secede,
     worker_client,
 )
+from polling import until
 
 pytest.importorskip("cloudpickle")
 

@@ -9,6 +9,7 @@ use partita_core::Options;
 use partita_observe::event::SchedulerFacts;
 use partita_shared::access::host_name;
 use partita_shared::model::ClusterRow;
+use partita_shared::units::format_duration;
 use std::path::Path;
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ fn facts(config: &SchedulerConfig, options: &Options, address: String) -> Schedu
         ("planning timeout", format!("{} s", config.planning_timeout.as_secs_f64())),
         ("heartbeat interval", format!("{} ms", options.heartbeat_ms)),
         ("heartbeat timeout", format!("{} s", options.silence_us_max / 1_000_000)),
-        ("read-ahead per slot", format!("{} us", options.read_ahead_us)),
+        ("read-ahead per slot", format_duration(Duration::from_micros(options.read_ahead_us))),
     ];
     SchedulerFacts {
         cluster: config.name.clone(),

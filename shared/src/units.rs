@@ -144,12 +144,21 @@ pub fn format_count(count: u64) -> String {
 /// A figure below 1000 with three digits: `0.52`, `12.3`, `480`.
 pub fn three_digits(value: f64) -> String {
     if value >= 99.95 {
-        format!("{value:.0}")
+        decimal(value, 0)
     } else if value >= 9.995 {
-        format!("{value:.1}")
+        decimal(value, 1)
     } else {
-        format!("{value:.2}")
+        decimal(value, 2)
     }
+}
+
+/// A number that is not negative, with this number of decimals. The library's way to write floats takes
+/// more of the dashboard's size than a page of it.
+pub fn decimal(value: f64, decimals: u32) -> String {
+    let scale = 10_u64.pow(decimals);
+    let scaled = (value * scale as f64).round_ties_even() as u64;
+    let (whole, rest, width) = (scaled / scale, scaled % scale, decimals as usize);
+    if decimals == 0 { whole.to_string() } else { format!("{whole}.{rest:0width$}") }
 }
 
 /// A duration in its two largest units: `4 m 10 s`.
@@ -158,7 +167,7 @@ pub fn format_duration(duration: Duration) -> String {
     match seconds {
         0 if duration.subsec_millis() == 0 => format!("{} µs", duration.subsec_micros()),
         0 => format!("{} ms", duration.subsec_millis()),
-        1..=9 => format!("{:.1} s", duration.as_secs_f64()),
+        1..=9 => format!("{} s", decimal(duration.as_secs_f64(), 1)),
         10..=59 => format!("{seconds} s"),
         60..=3599 => format!("{} m {:02} s", seconds / 60, seconds % 60),
         3600..=86_399 => format!("{} h {:02} m", seconds / 3600, seconds % 3600 / 60),

@@ -47,6 +47,12 @@ test('a journal is played again on the same pages, and moves with its slider', a
   await slider.focus();
   await visit.page.keyboard.press('Home');
   await visit.page.getByRole('link', { name: 'job-1' }).first().waitFor({ state: 'detached' });
+  // Another page has its own clock, which begins at the end.
+  const other = await here.visit(link);
+  await until('a replay', async () => /replay/i.test(await other.link.innerText()));
+  await other.go('#/jobs');
+  await other.page.getByRole('link', { name: 'job-1' }).first().waitFor();
+  assert.equal(await visit.page.getByRole('link', { name: 'job-1' }).count(), 0);
   visit.assertQuiet(new URL(link).origin);
 });
 

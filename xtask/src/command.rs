@@ -3,9 +3,12 @@
 use crate::paths::Paths;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+/// The program of Partita to use, if it is not the one that is built here.
+pub(crate) const PROGRAM_VARIABLE: &str = "PARTITA_PROGRAM";
 
 /// How often a program with a time limit is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -58,6 +61,22 @@ pub(crate) fn cargo(paths: &Paths) -> Command {
     let mut command = program("cargo");
     command.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
     command
+}
+
+/// The program that the environment names, or the one of this checkout, which is built first.
+///
+/// # Errors
+/// If it cannot be built.
+pub(crate) fn find_partita(paths: &Paths) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE) {
+        return std::path::absolute(named)
+            .with_context(|| format!("{PROGRAM_VARIABLE} is not a usable path"));
+    }
+    step("build", || {
+        let mut build = cargo(paths);
+        run(build.args(["build", "--locked", "-p", "partita-cli"]))
+    })?;
+    Ok(paths.binary("debug", "partita"))
 }
 
 /// A command as one would type it, for messages.

@@ -3,16 +3,12 @@
 //! The program that does it is `python/conformance`. It takes the suites from packages of PyPI, and
 //! those that are in no package from a checkout that the caller has.
 
-use crate::command::{self, cargo, exit_code, program, status, step};
+use crate::command::{PROGRAM_VARIABLE, exit_code, find_partita, program, status, step};
 use crate::options::split_value;
 use crate::paths::Paths;
 use crate::python;
 use anyhow::{Context, Result};
-use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// The program that runs on the cluster, if it is not the one that is built here.
-const PROGRAM_VARIABLE: &str = "PARTITA_PROGRAM";
 
 /// Runs the command. Gives a failure if a test fails without a reason, or passes with one.
 ///
@@ -25,7 +21,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let paths = Paths::find()?;
     let python = step("Python environment", || python::ensure_conformance(&paths))?;
-    let partita = find_program(&paths)?;
+    let partita = find_partita(&paths)?;
     let package = paths.root.join("python");
     let mut suite_run = program(&python);
     suite_run.current_dir(&package).env("PYTHONPATH", &package).env(PROGRAM_VARIABLE, partita);
@@ -37,17 +33,4 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         suite_run.arg("--checkout").arg(folder);
     }
     Ok(exit_code(step("suites", || status(suite_run.args(suites)))?))
-}
-
-/// The program that the environment names, or the one of this checkout, which is built first.
-fn find_program(paths: &Paths) -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE) {
-        return std::path::absolute(named)
-            .with_context(|| format!("{PROGRAM_VARIABLE} is not a usable path"));
-    }
-    step("build", || {
-        let mut build = cargo(paths);
-        command::run(build.args(["build", "--locked", "-p", "partita-cli"]))
-    })?;
-    Ok(paths.binary("debug", "partita"))
 }

@@ -12,12 +12,16 @@ mod conformance;
 mod dashboard;
 mod data;
 mod demo;
+mod docs;
+mod licenses;
 mod mirror;
 mod named_paths;
 mod options;
+mod package;
 mod paths;
 mod python;
 mod setup;
+mod spdx;
 mod test;
 mod web;
 mod web_debian;
@@ -62,9 +66,22 @@ Commands:
                    --dev  quickly, from the debug build and the dashboard that is there,
                           only for this machine
                    --out  where to (default: partita/wheels in the cache folder)
+  docs [--out FOLDER]
+                 build the site of the documents, and check its links
+                   --out  where to (default: partita/site in the cache folder)
+  licenses [--check] [--out FILE]
+                 write the licences and notices of all crates, for the program
+                   --check  only check that deny.toml allows them
+                   --out    where to (default: partita/licenses.txt in the cache folder)
+  package [--program FILE] [--out FOLDER]
+                 make an archive and a Debian package of the program; packaging/ has
+                 recipes for others
+                   --program  the program to pack (default: it is built for release)
+                   --out      where to (default: partita/packages in the cache folder)
   help           this text
 
 Environment:
+  PARTITA_PROGRAM     the program for docs and conformance (default: it is built)
   PARTITA_TARGET_DIR  where cargo builds (default: partita/target in the cache folder)
   XDG_CACHE_HOME      the cache folder (default: ~/.cache)
 ";
@@ -92,6 +109,9 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
         "bench" => return bench::run(args),
         "conformance" => return conformance::run(args),
         "dashboard" => dashboard::run_command(args)?,
+        "docs" => docs::run_command(args)?,
+        "licenses" => licenses::run_command(args)?,
+        "package" => package::run_command(args)?,
         "wheel" => wheel::run_command(args)?,
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => anyhow::bail!("unknown command `{other}`; `cargo xtask help` lists them"),

@@ -80,6 +80,21 @@ impl Paths {
         self.cache.join("wheel-tools")
     }
 
+    /// The licences and notices of all crates, which the program prints.
+    pub(crate) fn licenses(&self) -> PathBuf {
+        self.cache.join("licenses.txt")
+    }
+
+    /// The tools that build the site of the documents.
+    pub(crate) fn docs_tools(&self) -> PathBuf {
+        self.cache.join("docs-tools")
+    }
+
+    /// The site of the documents, unless the user says where.
+    pub(crate) fn site(&self) -> PathBuf {
+        self.cache.join("site")
+    }
+
     /// Where the wheel's program is built: by another linker, for older systems.
     pub(crate) fn wheel_target(&self) -> PathBuf {
         self.cache.join("wheel-target")
@@ -88,6 +103,11 @@ impl Paths {
     /// Where wheels for users go, unless they say where.
     pub(crate) fn wheels(&self) -> PathBuf {
         self.cache.join("wheels")
+    }
+
+    /// Where packages for users go, unless they say where.
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.cache.join("packages")
     }
 
     /// The packages of the tests that drive a browser.

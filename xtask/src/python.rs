@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Clients of other makers that tests put to work against the cluster, what our own package needs, and
 /// what checks it.
-const PACKAGES: [&str; 15] = [
+const PACKAGES: [&str; 22] = [
     "pyarrow==26.0.1",
     "adbc-driver-manager==1.13.0",
     "adbc-driver-flightsql==1.13.0",
@@ -25,6 +25,13 @@ const PACKAGES: [&str; 15] = [
     "ipykernel==7.4.0",
     "cloudpickle==3.1.3",
     "joblib==1.6.0",
+    "xarray==2026.9.0",
+    "zarr==3.1.6",
+    "h5py==3.16.0",
+    "h5netcdf==1.8.2",
+    "netCDF4==1.7.5.1.post1",
+    "cftime==1.6.6.1",
+    "tifffile==2026.3.3",
 ];
 
 /// Packages of which the files alone are wanted, without what they depend on.
@@ -41,6 +48,10 @@ const CONFORMANCE_PACKAGES: [&str; 5] = [
 
 /// What builds wheels: the builder, and a linker that knows older systems.
 const WHEEL_PACKAGES: [&str; 2] = ["maturin==1.16.0", "ziglang==0.17.1"];
+
+/// What builds the site of the documents.
+const DOCS_PACKAGES: [&str; 3] =
+    ["mkdocs==1.6.1", "mkdocs-material==9.8.2", "pymdown-extensions==13.1.2"];
 
 /// Makes the environment of tests and demo, unless it is there with just these packages. Gives its
 /// interpreter.
@@ -59,6 +70,14 @@ pub(crate) fn ensure_wheel_tools(paths: &Paths) -> Result<PathBuf> {
     let folder = paths.wheel_tools();
     environment(folder.clone(), &WHEEL_PACKAGES, &[])?;
     Ok(folder.join("bin"))
+}
+
+/// Makes the environment of what builds the site of the documents, unless it exists. Gives its interpreter.
+///
+/// # Errors
+/// If there is no Python 3 or the packages cannot be installed.
+pub(crate) fn ensure_docs_tools(paths: &Paths) -> Result<PathBuf> {
+    environment(paths.docs_tools(), &DOCS_PACKAGES, &[])
 }
 
 /// Makes the environment of the peers' test suites, unless it exists. Gives its interpreter.

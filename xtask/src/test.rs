@@ -6,7 +6,7 @@ use crate::options::Flags;
 use crate::paths::Paths;
 use crate::setup::{self, TestTools};
 use crate::web::{TARGET, Toolchain};
-use crate::{browser, dashboard, named_paths, wheel_tests, words};
+use crate::{browser, dashboard, docs, licenses, named_paths, wheel_tests, words};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -89,6 +89,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
         command::run(&mut clippy)
     })?;
+    step("licences of crates", || licenses::check(paths))?;
+    // The program that is built below prints them.
+    licenses::write(paths, &paths.licenses())?;
     step("documents", || command::run(&mut documents(paths)))?;
     step("build", || {
         let mut build = cargo(paths);
@@ -98,6 +101,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     tally += step("tests", || run_tests(&mut workspace_tests(paths, &tools)))?;
     tally += step("tests of the Python clients", || run_tests(&mut python_tests(paths, &tools)))?;
     tally += step("tests of the Python package", || run_tests(&mut package_tests(paths, &tools)))?;
+    if !quick {
+        docs::build(paths, &paths.binary("debug", "partita"), &paths.site())?;
+    }
     tally += step("wheel", || {
         let (passed, failed) = wheel_tests::run(paths)?;
         Ok(Tally { passed, failed })
@@ -160,10 +166,11 @@ fn lint_package(paths: &Paths, tools: &TestTools) -> Result<()> {
     let ruff = |arguments: &[&str]| {
         let mut ruff = on_package(paths, tools);
         ruff.args(["-m", "ruff"]).args(arguments).arg("--cache-dir").arg(cache.join("ruff"));
-        command::run(&mut ruff)
+        // The examples are users' programs, in the style of the package.
+        command::run(ruff.args(["--config", "pyproject.toml", ".", "../examples", "../docs/site"]))
     };
-    ruff(&["format", "--check", "."])?;
-    ruff(&["check", "--quiet", "."])?;
+    ruff(&["format", "--check"])?;
+    ruff(&["check", "--quiet"])?;
     let mut mypy = on_package(paths, tools);
     mypy.args(["-m", "mypy", "partita", "--cache-dir"]).arg(cache.join("mypy"));
     command::run(&mut mypy)

@@ -3,7 +3,7 @@
 use crate::command::{self, program, step};
 use crate::options::{self, Flags};
 use crate::paths::Paths;
-use crate::{dashboard, python, setup};
+use crate::{dashboard, licenses, python, setup};
 use anyhow::{Context, Result, bail};
 use std::env::consts::ARCH;
 use std::fs;
@@ -49,6 +49,7 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
 /// If its tools cannot be had or the build fails.
 pub(crate) fn build(paths: &Paths, kind: Kind, out: &Path) -> Result<PathBuf> {
     let tools = python::ensure_wheel_tools(paths)?;
+    licenses::write(paths, &paths.licenses())?;
     // Only complete wheels are moved to `out`, so that each new file there is known.
     let staged = paths.cache.join("wheel-new");
     if staged.exists() {

@@ -214,6 +214,14 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print the licences and notices of everything that this program contains
+    Licenses,
+    /// Write the manual pages of all commands into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must exist
+        folder: std::path::PathBuf,
+    },
     /// Measure the cost of tasks that do nothing
     #[command(hide = true)]
     EmptyTasks(EmptyTasksArgs),

@@ -2,8 +2,10 @@
 
 mod details;
 mod journals;
+mod licenses;
 mod links;
 mod listing;
+mod manual;
 mod net;
 mod profile;
 mod run;
@@ -54,6 +56,8 @@ pub(crate) fn run(args: Args) -> Result<u8> {
             say_part!("{}", String::from_utf8_lossy(&script));
             Ok(0)
         }
+        Command::Licenses => licenses::print(),
+        Command::Man { folder } => manual::write(&folder),
     }
 }
 

@@ -173,6 +173,28 @@ fn context_of(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
     Some(canvas.get_context("2d").ok()??.unchecked_into())
 }
 
+/// Draws a cross, a triangle or, for all other signs, a ring into the middle of a cell.
+pub fn sign_at(context: &CanvasRenderingContext2d, ink: &str, sign: &str, cell: &Rect) {
+    let (x, y, reach) = (cell.x + cell.w / 2.0, cell.y + cell.h / 2.0, cell.w * 0.25);
+    let lines: &[(f64, f64)] = match sign.chars().next() {
+        Some('✖') => &[(-1.0, -1.0), (1.0, 1.0), (0.0, 0.0), (1.0, -1.0), (-1.0, 1.0)],
+        Some('▲') => &[(0.0, -1.0), (1.0, 1.0), (-1.0, 1.0), (0.0, -1.0)],
+        _ => &[],
+    };
+    context.begin_path();
+    for (across, down) in lines {
+        // The first one only moves there.
+        context.line_to(x + across * reach, y + down * reach);
+    }
+    if lines.is_empty() {
+        let _ = context.arc(x, y, reach, 0.0, std::f64::consts::TAU);
+    }
+    context.set_stroke_style_str(ink);
+    context.set_line_width(2.0);
+    context.stroke();
+    context.set_line_width(1.0);
+}
+
 /// An empty canvas of a size in the page's pixels, sharp on any screen.
 pub fn prepare(node: &NodeRef, size: (f64, f64), ratio: f64) -> Option<CanvasRenderingContext2d> {
     let canvas: HtmlCanvasElement = node.get()?.unchecked_into();
@@ -180,8 +202,8 @@ pub fn prepare(node: &NodeRef, size: (f64, f64), ratio: f64) -> Option<CanvasRen
     if canvas.width() != width || canvas.height() != height {
         canvas.set_width(width);
         canvas.set_height(height);
-        let _ = canvas.style().set_property("width", &format!("{}px", size.0));
-        let _ = canvas.style().set_property("height", &format!("{}px", size.1));
+        let _ = canvas.style().set_property("width", &format!("{}px", size.0 as u32));
+        let _ = canvas.style().set_property("height", &format!("{}px", size.1 as u32));
     }
     let context = context_of(&canvas)?;
     let _ = context.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);

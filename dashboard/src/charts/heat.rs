@@ -1,6 +1,6 @@
 //! A cell for each worker, painted: as elements of the page thousands of them would be slow.
 
-use super::canvas::{Inks, SizeWatch, edge, element, fill, fitting, prepare, text};
+use super::canvas::{Inks, SizeWatch, edge, element, fill, fitting, prepare, sign_at, text};
 use super::heat_cells::{
     CellsLayout, Host, LEVELS, Metric, by_host, has_cell, sentence, sign, summary,
 };
@@ -145,17 +145,13 @@ impl HeatGrid {
             edge(context, &theme.text, &marked);
         }
         edge(context, &theme.failed, &lost);
-        context.set_font(&format!("{}px {}", (self.layout.side_px * 0.6).round(), theme.font));
-        context.set_text_align("center");
-        context.set_text_baseline("middle");
         for (sign, is_lost, level, rect) in signs {
             let ink = match (is_lost, level >= STRONG) {
                 (true, _) => &theme.failed,
                 (false, true) => &theme.surface,
                 (false, false) => &theme.text,
             };
-            context.set_fill_style_str(ink);
-            text(context, sign, rect.x + rect.w / 2.0, rect.y + rect.h / 2.0 + 0.5, rect.w);
+            sign_at(context, ink, sign, &rect);
         }
         if let Some(at) = self.picked.and_then(|id| self.place(id)) {
             let Rect { x, y, w, h } = self.rect(at);

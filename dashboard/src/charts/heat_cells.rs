@@ -103,8 +103,7 @@ pub fn level(part: u64, whole: u64) -> usize {
     if part == 0 || whole == 0 {
         return 0;
     }
-    let steps = LEVELS as u128 - 1;
-    let level = (u128::from(part.min(whole)) * steps).div_ceil(u128::from(whole));
+    let level = (part as f64 * (LEVELS - 1) as f64 / whole as f64).ceil();
     (level as usize).clamp(1, LEVELS - 1)
 }
 

@@ -79,9 +79,9 @@ impl Hues {
 pub fn busy_by_stage(view: &TimelineView) -> BTreeMap<StageId, u64> {
     let mut busy = BTreeMap::new();
     for bar in view.lanes.iter().flat_map(|lane| &lane.bars) {
-        let time = u128::from(bar.length_us) * u128::from(bar.busy) / 255;
+        let time = bar.length_us.saturating_mul(bar.busy.into()) / 255;
         let sum: &mut u64 = busy.entry(bar.task.stage).or_default();
-        *sum = sum.saturating_add(u64::try_from(time).unwrap_or(u64::MAX));
+        *sum = sum.saturating_add(time);
     }
     busy
 }

@@ -1,7 +1,7 @@
 //! Lines over the last ten minutes.
 
 use super::canvas::clock_offset_min;
-use super::lines_path::{HEIGHT, SPAN_S, area, line, sentence, top, value_at};
+use super::lines_path::{HEIGHT, SPAN_S, area, line, sentence, top, value_at, y};
 use super::scale::{Unit, clock, ticks};
 use crate::format::NONE;
 use web_sys::Element;
@@ -113,9 +113,9 @@ fn when(picked: Option<u64>, at_s: u64, end: &str) -> String {
 fn heights(marks: &[f64], unit: Unit) -> Html {
     let top = marks.last().copied().unwrap_or(1.0);
     html! {
-        <svg class="heights" width="64" height={(HEIGHT_PX + 2.0 * MARGIN_PX).to_string()} aria-hidden="true">
+        <svg class="heights" width="64" height={((HEIGHT_PX + 2.0 * MARGIN_PX) as u32).to_string()} aria-hidden="true">
             { for marks.iter().map(|mark| {
-                let y = MARGIN_PX + (1.0 - mark / top) * HEIGHT_PX + 4.0;
+                let y = (MARGIN_PX + (1.0 - mark / top) * HEIGHT_PX + 4.0).round() as u32;
                 let label = unit.tick(*mark);
                 html! { <text key={label.clone()} x="58" y={y.to_string()}>{ label }</text> }
             }) }
@@ -150,7 +150,7 @@ fn view_plot(
     picked: &UseStateHandle<Option<u64>>,
 ) -> Html {
     let to_s = props.to_s;
-    let y = |value: f64| ((1.0 - value / top) * HEIGHT).to_string();
+    let y = |value: f64| y(value, top).to_string();
     let width = SPAN_S.to_string();
     let cursor = (**picked).map(|back| SPAN_S.saturating_sub(back).to_string());
     html! {

@@ -9,7 +9,7 @@ pub const SPAN_S: u64 = 600;
 /// Workers of a large cluster report every few seconds.
 const GAP_S: u64 = 10;
 /// The height of the drawing, in its own units; its width is [`SPAN_S`].
-pub const HEIGHT: f64 = 1_000.0;
+pub const HEIGHT: u64 = 1_000;
 
 /// A value by the second.
 pub type Values = [(u64, f64)];
@@ -19,13 +19,14 @@ pub fn top(values: &Values) -> f64 {
     values.iter().map(|(_, value)| *value).fold(0.0, f64::max)
 }
 
-fn x(at_s: u64, to_s: u64) -> f64 {
-    SPAN_S as f64 - to_s.saturating_sub(at_s) as f64
+fn x(at_s: u64, to_s: u64) -> u64 {
+    SPAN_S.saturating_sub(to_s.saturating_sub(at_s))
 }
 
-fn y(value: f64, top: f64) -> f64 {
+/// Where a value stands, counted from above.
+pub fn y(value: f64, top: f64) -> u64 {
     let share = if top > 0.0 { (value / top).clamp(0.0, 1.0) } else { 0.0 };
-    ((1.0 - share) * HEIGHT).round()
+    ((1.0 - share) * HEIGHT as f64).round() as u64
 }
 
 /// Values that follow each other without a gap.

@@ -17,7 +17,7 @@ const SPAN_MS: u64 = 60_000;
 /// Lanes that are shown at most: more would be less than three pixels high.
 const LANES_MAX: u32 = 64;
 /// The height of a lane, in pixels: at least, and at most.
-const LANE_PX: (f64, f64) = (2.0, 20.0);
+const LANE_PX: (f64, f64) = (2.0, 32.0);
 /// The width of the names of workers, in pixels.
 const LABEL_PX: f64 = 104.0;
 

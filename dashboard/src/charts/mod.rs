@@ -28,6 +28,7 @@ mod viewport;
 
 pub use heat::HeatGrid;
 pub use heat_cells::natural;
+pub use hues::busy_by_stage;
 pub use lines::{Lines, Series};
 pub use matrix::Matrix;
 pub use mini::{MINI_WINDOW, MiniTimeline};
@@ -35,4 +36,4 @@ pub use rows::{Column, Grid, Sort, Source, task_number};
 pub use scale::{Unit, micros};
 pub use table::Table;
 pub use timeline::Timeline;
-pub use timeline_view::stage_name;
+pub use timeline_view::{HUE_CLASSES, stage_name, swatch};

@@ -199,10 +199,13 @@ fn paint_names(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
         if is_seen_first && middle >= name_from {
             context.set_fill_style_str(if lane.is_there { &theme.text } else { &theme.muted });
             context.set_text_align("left");
-            let glyph = if lane.is_there { "" } else { "✖\u{fe0e} " };
             let slot_px = if layout.lane_px >= SLOT_PX_MIN { 32.0 } else { 16.0 };
-            let width = layout.label_px - slot_px;
-            text(context, &format!("{glyph}{}", fitting(&lane.name, width)), 8.0, middle, width);
+            let left = if lane.is_there { 8.0 } else { 20.0 };
+            let width = layout.label_px - slot_px - left + 8.0;
+            text(context, &fitting(&lane.name, width), left, middle, width);
+            if !lane.is_there {
+                paint_cross(context, inks, 11.0, middle, 3.0);
+            }
             name_from = middle + NAME_PX;
         }
         if is_first && y > layout.axis_px {

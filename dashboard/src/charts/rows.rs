@@ -1,9 +1,8 @@
 //! What a table shows, in which order, and which of it is drawn. Plain arithmetic.
 
-use crate::order::sort_by;
+use crate::order::{sort_by, sort_by_key};
 use partita_shared::ids::TaskId;
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::ops::Range;
 use yew::Html;
 
@@ -174,10 +173,16 @@ pub fn ordered(source: &dyn Source, sort: Option<Sort>, before: &[usize]) -> Vec
 /// The rows in an order that is held: those that came since are left out, those that went too.
 /// Gives also how many rows would stand elsewhere, come or go.
 pub fn held(source: &dyn Source, order: &[usize], keys: &[u128]) -> (Vec<usize>, usize) {
-    let by_key: HashMap<u128, usize> = order.iter().map(|row| (source.key(*row), *row)).collect();
-    let shown: Vec<usize> = keys.iter().filter_map(|key| by_key.get(key).copied()).collect();
-    let is_shown: std::collections::HashSet<usize> = shown.iter().copied().collect();
-    let common = order.iter().filter(|row| is_shown.contains(row));
+    let mut by_key: Vec<(u128, usize)> = order.iter().map(|row| (source.key(*row), *row)).collect();
+    sort_by_key(&mut by_key, |(key, _)| *key);
+    let row_of = |key: &u128| {
+        let at = by_key.binary_search_by_key(key, |(key, _)| *key).ok()?;
+        by_key.get(at).map(|(_, row)| *row)
+    };
+    let shown: Vec<usize> = keys.iter().filter_map(row_of).collect();
+    let mut is_shown = vec![false; order.iter().max().map_or(0, |last| last + 1)];
+    shown.iter().for_each(|row| is_shown[*row] = true);
+    let common = order.iter().filter(|row| is_shown[**row]);
     let moved = common.zip(&shown).filter(|(one, other)| one != other).count();
     let came = order.len() - shown.len();
     let went = keys.len() - shown.len();

@@ -1,7 +1,7 @@
 //! Axes: where ticks stand and what they say. Plain arithmetic.
 
 use crate::format::cores;
-use partita_shared::units::{format_bytes, format_count};
+use partita_shared::units::{decimal, format_bytes, format_count, three_digits};
 
 /// Steps between ticks of a time axis, in milliseconds.
 const TIME_STEPS_MS: [u64; 26] = [
@@ -35,7 +35,9 @@ impl Unit {
             Unit::Bytes => format_bytes(whole(value)),
             Unit::BytesPerS => format!("{}/s", format_bytes(whole(value))),
             Unit::CoreMilli => format!("{} cores", cores(whole(value))),
-            Unit::PerS if value < 10.0 && value.fract() > 0.05 => format!("{value:.1}/s"),
+            Unit::PerS if value < 10.0 && value.fract() > 0.05 => {
+                format!("{}/s", decimal(value, 1))
+            }
             Unit::PerS => format!("{}/s", format_count(whole(value))),
         }
     }
@@ -50,10 +52,10 @@ impl Unit {
                     value /= 1024.0;
                     unit += 1;
                 }
-                format!("{value} {}", UNITS[unit])
+                format!("{} {}", short(value), UNITS[unit])
             }
-            Unit::CoreMilli => format!("{}", value / 1e3),
-            Unit::PerS if value < 10.0 && value.fract() > 0.0 => format!("{value}"),
+            Unit::CoreMilli => short(value / 1e3),
+            Unit::PerS if value < 10.0 && value.fract() > 0.0 => short(value),
             Unit::PerS => format_count(whole(value)),
         }
     }
@@ -68,9 +70,19 @@ fn step(top: f64, most: u32, unit: Unit) -> f64 {
     let rough = top / f64::from(most.max(1));
     match unit {
         // Halves and doubles of binary units are round.
-        Unit::Bytes | Unit::BytesPerS => rough.max(1.0).log2().ceil().exp2(),
+        Unit::Bytes | Unit::BytesPerS => {
+            let mut power = 1.0;
+            while power < rough {
+                power *= 2.0;
+            }
+            power
+        }
         Unit::CoreMilli | Unit::PerS => {
-            let power = 10_f64.powf(rough.max(0.1).log10().floor());
+            // Logarithms would bring their tables.
+            let mut power = 0.1;
+            while power * 10.0 <= rough {
+                power *= 10.0;
+            }
             let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= rough);
             power * factor.unwrap_or(10.0)
         }
@@ -126,6 +138,12 @@ pub fn clock(at_ms: u64, step_ms: u64, offset_min: i32) -> String {
     }
 }
 
+/// A number of a tick, without zeros at its end.
+fn short(value: f64) -> String {
+    let text = decimal(value, 3);
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
 /// Day and month of a moment: `3 May`. The calendar is worked out from eras of 400 years.
 fn day(local_ms: u64) -> String {
     const MONTHS: [&str; 12] =
@@ -142,15 +160,10 @@ fn day(local_ms: u64) -> String {
 
 /// A time with three digits, from microseconds: `850 µs`, `12.4 ms`, `1.50 s`, `4 m 10 s`.
 pub fn micros(us: u64) -> String {
-    let digits = |value: f64| match value {
-        99.95.. => format!("{value:.0}"),
-        9.995.. => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    };
     match us {
         0..1_000 => format!("{us} µs"),
-        1_000..1_000_000 => format!("{} ms", digits(us as f64 / 1e3)),
-        1_000_000..60_000_000 => format!("{} s", digits(us as f64 / 1e6)),
+        1_000..1_000_000 => format!("{} ms", three_digits(us as f64 / 1e3)),
+        1_000_000..60_000_000 => format!("{} s", three_digits(us as f64 / 1e6)),
         _ => partita_shared::units::format_duration(std::time::Duration::from_secs(us / 1_000_000)),
     }
 }

@@ -218,11 +218,11 @@ impl Timeline {
     fn measure(&mut self, props: &Props) -> bool {
         let lanes = props.view.as_ref().map_or(0, |view| view.lanes_total);
         let content = AXIS_PX + f64::from(lanes) * self.lane_px();
-        set_style(&self.space, "height", &format!("{content}px"));
+        set_style(&self.space, "height", &format!("{}px", content as u32));
         let Some(scroller) = element(&self.scroller) else { return false };
         let size = (f64::from(scroller.client_width()), f64::from(scroller.client_height()));
         self.scroll_px = f64::from(scroller.scroll_top());
-        set_style(&self.sticky, "height", &format!("{}px", size.1));
+        set_style(&self.sticky, "height", &format!("{}px", size.1 as u32));
         std::mem::replace(&mut self.size, size) != size
     }
 
@@ -312,8 +312,8 @@ impl Timeline {
         let (width, height) = browser::window_size();
         let left = beside(x + corner.x(), size.0, width);
         let top = beside(y + corner.y(), size.1, height);
-        set_style(&self.tip, "left", &format!("{left}px"));
-        set_style(&self.tip, "top", &format!("{top}px"));
+        set_style(&self.tip, "left", &format!("{}px", left as i32));
+        set_style(&self.tip, "top", &format!("{}px", top as i32));
     }
 
     fn attach(&mut self, ctx: &Context<Self>) {

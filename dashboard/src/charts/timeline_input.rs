@@ -208,7 +208,11 @@ impl Timeline {
         let layout = self.layout(ctx.props());
         if event.ctrl_key() || event.meta_key() {
             let place = layout.place(f64::from(event.offset_x()));
-            self.zoom(ctx, (event.delta_y() * ZOOM_WHEEL).clamp(-1.0, 1.0).exp(), place);
+            self.zoom(
+                ctx,
+                js_sys::Math::exp((event.delta_y() * ZOOM_WHEEL).clamp(-1.0, 1.0)),
+                place,
+            );
         } else {
             let by_px = if event.delta_x() == 0.0 { event.delta_y() } else { event.delta_x() };
             self.pan(ctx, by_px * self.viewport.span_ms as f64 / layout.plot_px());

@@ -221,10 +221,12 @@ fn view_signs(totals: &Totals) -> Html {
 }
 
 /// Classes of the hues, in their order.
-const HUE_CLASSES: [&str; HUES.len()] = ["hue0", "hue1", "hue2", "hue3", "hue4", "hue5", "hue6"];
+/// The classes of hues.
+pub const HUE_CLASSES: [&str; HUES.len()] =
+    ["hue0", "hue1", "hue2", "hue3", "hue4", "hue5", "hue6"];
 
 /// A sample of a colour or pattern.
-pub(super) fn swatch(class: &'static str) -> Html {
+pub fn swatch(class: &'static str) -> Html {
     let lines = match class {
         "transfer" | "unknown" => "M-1 5L5 -1M1 13L13 1M7 13L13 7M-1 11L11 -1",
         "disk" => "M0 3h14M0 7h14M0 11h14",

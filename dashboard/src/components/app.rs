@@ -16,7 +16,6 @@ use crate::{api, browser, theme, token, topics};
 use gloo_events::EventListener;
 use gloo_timers::callback::{Interval, Timeout};
 use partita_observe::frame::Topic;
-use std::collections::BTreeMap;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, KeyboardEvent};
 use yew::prelude::*;
@@ -75,7 +74,7 @@ pub struct App {
     /// Which source is the present one.
     generation: u32,
     /// What components follow beside their route's topics, by their names.
-    wanted: BTreeMap<&'static str, Vec<Topic>>,
+    wanted: Vec<(&'static str, Vec<Topic>)>,
     retry: Option<Timeout>,
     trouble: Trouble,
     tabs: Option<token::Tabs>,
@@ -251,11 +250,9 @@ impl App {
                 self.link.ask(question, asker);
                 return false;
             }
-            Act::Want(name, topics) if topics.is_empty() => {
-                self.wanted.remove(name);
-            }
             Act::Want(name, topics) => {
-                self.wanted.insert(name, topics);
+                self.wanted.retain(|(known, _)| *known != name);
+                self.wanted.push((name, topics));
             }
             Act::Post(path, on_result) => {
                 let token = self.token.clone().unwrap_or_default();
@@ -275,7 +272,7 @@ impl App {
     /// Follows what the page and its components want, and sends what waits.
     fn settle(&mut self) {
         let mut wanted = topics::topics(&self.route, self.link.shown());
-        for topic in self.wanted.values().flatten() {
+        for topic in self.wanted.iter().flat_map(|(_, topics)| topics) {
             if !wanted.contains(topic) {
                 wanted.push(*topic);
             }
@@ -372,7 +369,7 @@ impl Component for App {
             link: Link::new(now_ms),
             source: None,
             generation: 0,
-            wanted: BTreeMap::new(),
+            wanted: Vec::new(),
             retry: None,
             trouble: Trouble::Unknown,
             tabs: None,

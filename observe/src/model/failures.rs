@@ -22,6 +22,8 @@ pub(crate) struct FailedJob {
     pub(crate) id: JobId,
     pub(crate) at_ms: u64,
     pub(crate) error: String,
+    /// Whether it had tasks.
+    pub(crate) was_planned: bool,
 }
 
 impl JobRecord {
@@ -103,7 +105,8 @@ impl Model {
         }
         let error = cut(&row.error, FAILURE_CHARS_MAX);
         let at_ms = row.ended_ms.unwrap_or(self.now_us / 1000);
-        self.failed_jobs.push_back(FailedJob { id: row.id, at_ms, error });
+        let was_planned = row.stages > 0;
+        self.failed_jobs.push_back(FailedJob { id: row.id, at_ms, error, was_planned });
         if !self.is_restoring {
             self.jobs_failed += 1;
         }

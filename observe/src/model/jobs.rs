@@ -3,8 +3,8 @@
 use super::Model;
 use super::eta::Estimates;
 use crate::event::{
-    AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Level, PersistedFacts,
-    StageCarried, StageCounters, StageFacts,
+    ArrayFacts, AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Level,
+    PersistedFacts, StageCarried, StageCounters, StageFacts,
 };
 use crate::events::Happening;
 use crate::frame::JOB_TEXT_CHARS_MAX;
@@ -24,6 +24,9 @@ const STAGE_NAME_CHARS_MAX: usize = 200;
 const JOB_PLANS_BYTES_MAX: usize = 256 << 10;
 /// Bytes of the lines of operators of one job that are remembered.
 const JOB_OPERATORS_BYTES_MAX: usize = 128 << 10;
+/// Arrays of one job that are remembered.
+const ARRAYS_MAX: usize = 16;
+
 /// What is known of a stage.
 #[derive(Clone, Debug)]
 pub(crate) struct StageRecord {
@@ -70,6 +73,10 @@ pub(crate) struct JobRecord {
     pub(super) estimates: Estimates,
     /// Where its result is, if it is persisted.
     pub(crate) persisted: Option<PersistedFacts>,
+    /// Arrays that its client persisted, the first first, at most [`ARRAYS_MAX`].
+    pub(crate) arrays: VecDeque<ArrayFacts>,
+    /// The job that runs its statement again, in low-memory mode.
+    pub(crate) again: Option<JobId>,
     is_dirty: bool,
     dirty_stages: Vec<u32>,
 }
@@ -182,6 +189,8 @@ impl JobRecord {
             waits_since_us: None,
             estimates: Estimates::default(),
             persisted: None,
+            arrays: VecDeque::new(),
+            again: None,
             is_dirty: false,
         }
     }
@@ -308,6 +317,29 @@ impl Model {
         if is_over {
             self.keep_ended(id);
         }
+    }
+
+    pub(super) fn on_runs_again(&mut self, job: JobId, again: JobId) {
+        if let Some(record) = self.job_records.get_mut(&job) {
+            record.again = Some(again);
+            record.text_revision += 1;
+        }
+        if let Some(record) = self.job_records.get_mut(&again) {
+            record.text_revision += 1;
+        }
+    }
+
+    pub(super) fn on_array(&mut self, facts: ArrayFacts) {
+        let Some(record) = self.job_records.get_mut(&facts.job).filter(|_| facts.is_valid()) else {
+            return;
+        };
+        // Persisted again, or told again in the middle of a journal.
+        record.arrays.retain(|known| known.blocks != facts.blocks);
+        if record.arrays.len() >= ARRAYS_MAX {
+            record.arrays.pop_front();
+        }
+        record.arrays.push_back(facts);
+        record.text_revision += 1;
     }
 
     pub(super) fn on_counters(&mut self, counters: Counters) {

@@ -252,6 +252,8 @@ impl Model {
             Observation::Gap { dropped } => self.on_gap(before_us, dropped),
             Observation::Carried(carried) => self.on_carried(*carried),
             Observation::Tables(names) => self.on_tables(names),
+            Observation::Array(facts) => self.on_array(*facts),
+            Observation::RunsAgain { job, again } => self.on_runs_again(job, again),
         }
     }
 

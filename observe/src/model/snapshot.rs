@@ -108,6 +108,12 @@ fn tell_job(record: &JobRecord, seen: &mut Vec<Observation>) {
         let (stage, figures) = (stage.counters.stage, stage.seen.clone());
         seen.push(carried(Carried::Stage { stage, figures }));
     }
+    for array in &record.arrays {
+        seen.push(Observation::Array(Box::new(array.clone())));
+    }
+    if let Some(again) = record.again {
+        seen.push(Observation::RunsAgain { job: row.id, again });
+    }
     for failure in record.failures.iter().rev() {
         seen.push(carried(Carried::Failure(failure.clone())));
     }

@@ -79,7 +79,16 @@ impl Model {
             stages: record.stages.iter().map(text).collect(),
             operators: record.operators.clone(),
             failures: record.failures.iter().cloned().collect(),
+            arrays: record.arrays.iter().rev().cloned().collect(),
+            again_for: self.first_run(job),
+            again_as: record.again,
         })
+    }
+
+    /// The job whose statement a job runs again.
+    fn first_run(&self, job: JobId) -> Option<JobId> {
+        let mut earlier = self.job_records.range(..job).rev();
+        earlier.find(|(_, record)| record.again == Some(job)).map(|(id, _)| *id)
     }
 
     /// Changes with what [`Model::job_view`] gives.

@@ -74,7 +74,11 @@ fn failed(model: &Model, now_ms: u64, found: &mut Vec<Found>) {
                 format!("{count} jobs failed alike, the latest is {}: {}", last.id, last.error)
             }
         };
-        let remedy = "the page of the job lists its failed attempts with their errors";
+        let remedy = if last.was_planned {
+            "the page of the job lists its failed attempts with their errors"
+        } else {
+            "nothing of it ran: correct the statement and send it again"
+        };
         let subject = Subject::Failed(first.id);
         let since_ms = Some(last.at_ms);
         found.push(Found { since_ms, ..notice(subject, Level::Error, last.id, text, remedy) });

@@ -2,7 +2,7 @@
 
 use crate::observe::fixture::{Bench, counters, finished, job, running, task};
 use crate::observe::script::Script;
-use partita_observe::event::{Ending, Observation, Seen};
+use partita_observe::event::{ArrayFacts, Ending, Observation, Seen};
 use partita_observe::frame::{Answer, Question};
 use partita_observe::model::Model;
 use partita_observe::view::{ClusterView, StageView};
@@ -54,6 +54,38 @@ fn assert_same(one: &Shown, other: &Shown, seed: u64) {
     for (job, stages) in &one.1 {
         assert_eq!(Some(stages), other.1.get(job), "seed {seed}");
     }
+}
+
+/// Persisted arrays and statements that ran again are shown, also after a snapshot; an array whose blocks
+/// are not its tasks is not.
+#[test]
+fn arrays_and_second_runs_are_remembered() {
+    let mut bench = Bench::new();
+    bench.submit(1, &[6]);
+    bench.submit(2, &[6]);
+    let array = |grid: &[u32], count| ArrayFacts {
+        job: JobId(1),
+        name: "add".into(),
+        grid: grid.to_vec(),
+        blocks: vec![(0, 0, count)],
+    };
+    for facts in [array(&[2, 3], 6), array(&[6], 5), array(&[], 1), array(&[2, 3], 6)] {
+        bench.see(Observation::Array(Box::new(facts)));
+    }
+    bench.see(Observation::RunsAgain { job: JobId(1), again: JobId(2) });
+    let check = |model: &Model| {
+        let view = model.job_view(JobId(1)).expect("is remembered");
+        assert_eq!(view.arrays, [array(&[2, 3], 6), array(&[], 1)]);
+        assert_eq!((view.again_for, view.again_as), (None, Some(JobId(2))));
+        let view = model.job_view(JobId(2)).expect("is remembered");
+        assert_eq!((view.again_for, view.again_as), (Some(JobId(1)), None));
+    };
+    check(&bench.model);
+    let mut new = Model::new();
+    for what in bench.model.snapshot() {
+        new.apply(Seen { at_us: bench.now_us, what });
+    }
+    check(&new);
 }
 
 /// A model made of a snapshot alone shows the same rows, texts and events; and if the snapshot comes

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// The type of this name.
 ///
 /// # Errors
-/// If there is none.
+/// If Arrow has no such type.
 pub(super) fn data_type(name: &str) -> Result<DataType> {
     name.parse().map_err(|error| {
         DataFusionError::Plan(format!("internal error: unknown type {name:?}: {error}"))
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Values keep all of their digits, and what is no value of its type is refused.
+    /// Values keep all of their digits, and a value of another type is refused.
     #[test]
     fn values_are_exact() {
         let made = |name: &str, value: Value| scalar(&data_type(name).unwrap(), &value);

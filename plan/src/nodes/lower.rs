@@ -30,6 +30,23 @@ const JOINS_MAX: usize = 8;
 /// merges projections, and computes the type of each part of an expression from all that is below it.
 const LEVELS_MAX: usize = 120;
 
+/// Reductions of all rows that are planned together with the expressions over them.
+const REDUCTIONS_MAX: usize = 32;
+
+/// The parts of a relation that may be plans of their own, the inner one first.
+#[derive(Clone, Copy)]
+enum Part {
+    Reductions,
+    All,
+}
+
+impl Part {
+    /// The number of this part of a relation.
+    fn id(self, relation: Id) -> u32 {
+        relation.saturating_mul(2).saturating_add(self as u32)
+    }
+}
+
 /// What a plan reads that only the session knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Leaf<'a> {
@@ -85,7 +102,9 @@ pub fn lower(
             (false, false) => None,
         };
         let (made, cost) = match readers {
-            Some(readers) => (SharedTable::scan_of(id, readers, made, state)?, cost.of_a_part()),
+            Some(readers) => {
+                (SharedTable::scan_of(Part::All.id(id), readers, made, state)?, cost.of_a_part())
+            }
             None => (made, cost),
         };
         lowering.plans.push(Arc::new(made));
@@ -220,7 +239,7 @@ impl Lowering<'_> {
         Ok(cost)
     }
 
-    /// Whether an expression gives the same values each time, from one row alone.
+    /// Whether an expression gives the same values each time, from that row only.
     fn is_steady(&self, id: Id) -> bool {
         let all = |ids: &[Id]| ids.iter().all(|id| self.is_steady(*id));
         match self.expressions.nodes.get(id as usize) {
@@ -254,7 +273,7 @@ impl Lowering<'_> {
                     None => Ok(Arc::unwrap_or_clone(input)),
                 }
             }
-            Relation::Group(input, keys, cells) => self.group(self.plan(*input)?, keys, cells),
+            Relation::Group(input, keys, cells) => self.group(id, self.plan(*input)?, keys, cells),
             Relation::Distinct(input) => {
                 Ok(LogicalPlan::Distinct(Distinct::All(self.plan(*input)?)))
             }
@@ -323,6 +342,7 @@ impl Lowering<'_> {
 
     fn group(
         &self,
+        id: Id,
         input: Arc<LogicalPlan>,
         keys: &[(String, Id)],
         cells: &[(String, Id)],
@@ -346,7 +366,13 @@ impl Lowering<'_> {
             }
         });
         let distinct = distinct.collect();
-        let made = LogicalPlan::Aggregate(Aggregate::try_new(input, by_once.clone(), distinct)?);
+        let mut made =
+            LogicalPlan::Aggregate(Aggregate::try_new(input, by_once.clone(), distinct)?);
+        if by_once.is_empty() && aggregates.len() > REDUCTIONS_MAX {
+            // A stage of its own: workers would compute the equal columns of the projection anew.
+            let id = Part::Reductions.id(id);
+            made = SharedTable::scan_of(id, Readers::Several, made, self.expressions.state)?;
+        }
         let columns = made.schema().columns().into_iter().map(Expr::Column);
         let known: HashMap<Expr, Expr> =
             by_once.into_iter().chain(aggregates).zip(columns).collect();

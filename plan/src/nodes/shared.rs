@@ -18,9 +18,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan};
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
@@ -28,6 +28,9 @@ use partita_operators::plain_operator;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Sets of equal columns that the leaf of a relation tells of.
+const EQUIVALENCES_MAX: usize = 32;
 
 /// A relation that a plan reads as a table.
 #[derive(Debug)]
@@ -100,7 +103,9 @@ impl TableProvider for SharedTable {
             return Err(DataFusionError::Internal("a shared relation has no plan".to_string()));
         };
         let (id, readers) = (self.id, self.readers);
-        let leaf: Arc<dyn ExecutionPlan> = Arc::new(SharedExec { id, readers, input, statistics });
+        let properties = plain_properties(&input);
+        let leaf = SharedExec { id, readers, input, statistics, properties };
+        let leaf: Arc<dyn ExecutionPlan> = Arc::new(leaf);
         let wanted: Vec<usize> = match projection {
             Some(wanted) => wanted.clone(),
             None => (0..self.schema.fields().len()).collect(),
@@ -226,9 +231,7 @@ pub async fn physical_plan(
         // Rows without columns would be none.
         let columns = if columns.is_empty() { BTreeSet::from([0]) } else { columns };
         let columns: Vec<usize> = columns.into_iter().collect();
-        let plan =
-            LogicalPlanBuilder::from(change(&table.plan)?).select(columns.iter().copied())?;
-        let plan = state.optimize(&plan.build()?)?;
+        let plan = state.optimize(&selected(change(&table.plan)?, &columns)?)?;
         collect(&plan, &mut wanted)?;
         inner.push((id, columns, plan));
     }
@@ -247,6 +250,16 @@ pub async fn physical_plan(
     state.query_planner().create_physical_plan(&outer, &state).await
 }
 
+/// These columns of a plan. The builder would look for each of them by its name.
+fn selected(plan: LogicalPlan, columns: &[usize]) -> Result<LogicalPlan> {
+    if columns.len() == plan.schema().fields().len() {
+        return Ok(plan);
+    }
+    let column = |at: &usize| Expr::Column(plan.schema().qualified_field(*at).into());
+    let exprs = columns.iter().map(column).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?))
+}
+
 /// Stands for a shared relation in a physical plan, until that is cut.
 #[derive(Debug)]
 pub struct SharedExec {
@@ -254,6 +267,20 @@ pub struct SharedExec {
     readers: Readers,
     input: Arc<dyn ExecutionPlan>,
     statistics: Arc<Statistics>,
+    properties: Arc<PlanProperties>,
+}
+
+/// The properties of a plan, without what it says of equal columns where that is much: DataFusion computes for each
+/// projection what becomes of each of them. All reductions of a whole relation are constants, of which each is one.
+fn plain_properties(plan: &Arc<dyn ExecutionPlan>) -> Arc<PlanProperties> {
+    let properties = plan.properties();
+    let known = properties.equivalence_properties();
+    if known.eq_group().len() <= EQUIVALENCES_MAX {
+        return Arc::clone(properties);
+    }
+    let orders = known.oeq_class().iter().cloned();
+    let plain = EquivalenceProperties::new_with_orderings(plan.schema(), orders);
+    Arc::new(properties.as_ref().clone().with_eq_properties(plain))
 }
 
 impl SharedExec {
@@ -301,7 +328,7 @@ impl ExecutionPlan for SharedExec {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
+        &self.properties
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import UnsupportedName
+from .._late_imports import register_with_xarray
 from .._stubs import MissingImport, _is_import, module_getattr
 from ..base import compute
 from ._core import Array
@@ -72,7 +73,8 @@ _MODULES = {
         "transpose",
     ],
     "_shuffle": ["shuffle"],
-    "_store": ["from_npy_stack", "store", "to_hdf5", "to_npy_stack"],
+    "_hdf5": ["from_hdf5", "to_hdf5"],
+    "_store": ["from_npy_stack", "store", "to_npy_stack"],
     "_zarr": ["from_zarr", "to_zarr"],
     "image": ["imread"],
     "overlap": ["map_overlap", "trim_overlap"],
@@ -270,3 +272,6 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     ufuncs = importlib.import_module(f"{__name__}.ufunc")
     return sorted({*globals(), *_FOUND, *_OF_NUMPY, *_SUBMODULES, *ufuncs.__all__})
+
+
+register_with_xarray()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._collection import unpack
 from ..utils import funcname
 from ._axis_maps import At, Axis, Read
 from ._core import array_of, make_meta
@@ -19,7 +20,7 @@ from ._shape import normalize_axes, normalize_axis
 __all__ = ["along_axis_block", "apply_along_axis", "apply_over_axes", "coarsen", "coarsen_block"]
 
 
-def along_axis_block(block: Any, function: Callable[..., Any], axis: int, args: Any, kwargs: dict[str, Any]) -> Any:
+def along_axis_block(block: Any, args: Any, kwargs: dict[str, Any], function: Callable[..., Any], axis: int) -> Any:
     """Apply a function to all rows along an axis of a block."""
     return np.apply_along_axis(function, axis, block, *args, **kwargs)
 
@@ -56,10 +57,20 @@ def apply_along_axis(
     maps: list[Any] = [
         At(0) if at == axis else Axis(at if at < axis else at - 1 + len(shape)) for at in range(arr.ndim)
     ]
-    params = {"function": func1d, "axis": axis, "args": args, "kwargs": kwargs}
     meta = np.empty((0,) * len(chunks), dtype=dtype)
     label = f"apply-along-axis-{funcname(func1d)}"
-    return array_of(Node(label, chunks, meta, along_axis_block, [Read(arr._node, maps)], params=params, user=True))
+    node = Node(
+        label,
+        chunks,
+        meta,
+        along_axis_block,
+        [Read(arr._node, maps)],
+        # Further arguments may be arrays, which the function gets whole.
+        values=(unpack(args), unpack(kwargs)),
+        params={"function": func1d, "axis": axis},
+        user=True,
+    )
+    return array_of(node)
 
 
 def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:

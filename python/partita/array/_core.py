@@ -168,7 +168,18 @@ class Array(Methods, Collection):
         return found.copy() if len(results) == 1 and _shares_memory(found, self._node) else found
 
     def _partita_rebuild(self, nodes: list[Any]) -> Any:
+        self._describe(nodes)
         return array_of(Parts(self.name, self.chunks, self._meta, nodes, user=False))
+
+    def _describe(self, nodes: list[Any]) -> None:
+        """Tell the dashboard where the blocks are, if they are results of one session that are wanted."""
+        states = [getattr(node, "_state", None) for node in nodes]
+        session = getattr(states[0], "session", None) if states else None
+        if session is not None and all(
+            one is not None and getattr(one, "session", None) is session and one.job == session.job and one.is_wanted
+            for one in states
+        ):
+            session.describe_array(key_split(self.name), self.numblocks, states)
 
     def _partita_task(self) -> Any:
         nodes = lower([self._node])[self._node.name]
@@ -176,6 +187,9 @@ class Array(Methods, Collection):
             return nodes[0]
         nested = nest(nodes, self.numblocks)
         return Task(assemble_nested, (nested, self.numblocks), None, key_split(self.name), f"assemble-{self.name}")
+
+    def __dask_graph__(self) -> Any:
+        return _graphs.LazyGraph(super().__dask_graph__)
 
     def __dask_keys__(self) -> list[Any]:
         keys = [node.key for node in lower([self._node])[self._node.name]]
@@ -302,10 +316,47 @@ class Array(Methods, Collection):
             f"chunktype={module}.{kind.__name__}>"
         )
 
+    def _repr_inline_(self, max_width: int) -> str:
+        """Return a line for the variables of xarray."""
+        found = f"partita.array<chunksize={self.chunksize}>"
+        return found if len(found) <= max_width else f"{found[: max(max_width - 3, 0)]}..."
+
     def _repr_html_(self) -> str:
         from ._svg import html_of
 
         return html_of(self)
+
+    def explain(self) -> str:
+        """Return the stages of the computation as text, with the tasks and bytes of each.
+
+        Bytes follow from shapes and dtypes; the time is not estimated. A computation whose tasks need more memory than
+        the largest worker has is refused before it runs.
+
+        Examples
+        --------
+        >>> import partita.array as da
+        >>> print((da.ones((4, 4), chunks=2) + 1).sum().explain().splitlines()[1])
+        2 stages, 5 tasks, the result has 8 B
+        """
+        from ._explain import explain
+
+        return explain(self)
+
+    def visualize(self, filename: Any = None, tasks: bool = False, **kwargs: Any) -> Any:
+        """Draw the stages as SVG, for display in a notebook or written to a file.
+
+        Parameters
+        ----------
+        filename : str, optional
+            Path of the image.
+        tasks : bool
+            Whether to draw each task instead of each stage.
+        **kwargs
+            Arguments of :func:`partita.visualize`.
+        """
+        from .._drawing import visualize
+
+        return visualize(self, filename=filename, tasks=tasks, **kwargs)
 
     def to_svg(self, size: int = 500) -> str:
         """Return a drawing of the chunks as SVG.

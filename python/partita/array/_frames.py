@@ -126,12 +126,14 @@ def frame_of_block(block: Any, columns: Any, labels: Any) -> Any:
     return pd.DataFrame(block.reshape(len(block), -1 if block.size else len(columns)), columns=columns, index=labels)
 
 
-def values_of_part(part: Any) -> Any:
-    """Return the values of a partition."""
+def values_of_part(part: Any, size: Any = None) -> Any:
+    """Return the values of a partition, which must have a number of rows if it is not None."""
+    if size is not None and len(part) != size:
+        raise ValueError(f"a partition has {len(part)} rows, and lengths= says {size}; use lengths=True")
     return part.to_numpy()
 
 
-def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None) -> Any:
+def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None, like: Any = None) -> Any:
     """Return the values of a frame or a column as an array, whose partitions are persisted.
 
     Parameters
@@ -140,6 +142,8 @@ def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None) -> Any:
         The frame.
     lengths : bool or list of int, optional
         The numbers of rows of the partitions. They are unknown by default; True computes them.
+    like : array, optional
+        An array with the dtype of the result.
     """
     from ..delayed import delayed
     from ._delayed import from_delayed
@@ -148,9 +152,12 @@ def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None) -> Any:
     meta = frame.head(0) if hasattr(frame, "head") else frame._meta
     sample = meta.to_numpy()
     extra = sample.shape[1:]
-    parts = [delayed(values_of_part, pure=True)(one) for one in frame.to_delayed()]
-    known = part_lengths(lengths, len(parts))
-    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype) for one, size in zip(parts, known)]
+    given = frame.to_delayed()
+    known = part_lengths(lengths, len(given))
+    make = delayed(values_of_part, pure=True)
+    parts = [make(one, None if np.isnan(size) else int(size)) for one, size in zip(given, known)]
+    wanted = sample.dtype if like is None else like.dtype
+    blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype).astype(wanted) for one, size in zip(parts, known)]
     found = concatenate(blocks, allow_unknown_chunksizes=True)
     return found.compute_chunk_sizes() if lengths is True else found
 

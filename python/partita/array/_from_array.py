@@ -15,6 +15,7 @@ import numpy as np
 from .._collection import is_collection, is_frame
 from .._tokens import tokenize
 from ..utils import SerializableLock
+from ._blocks import is_block_type
 from ._chunks import normalize_chunks, starts
 from ._core import Array, array_of, make_meta
 from ._expression import Constant, Node
@@ -25,10 +26,12 @@ __all__ = ["asanyarray", "asarray", "from_array"]
 class FileArray:
     """An array that is stored in a file, which each process opens itself."""
 
-    def __init__(self, open_file: Callable[..., Any], args: tuple[Any, ...], array: Any = None) -> None:
+    def __init__(self, open_file: Callable[..., Any], args: tuple[Any, ...], array: Any = None, **known: Any) -> None:
         self._open = open_file
         self._args = args
         self._array = array
+        # The shape, dtype and chunks, where they are asked for before the array is read.
+        self.__dict__.update(known)
 
     def array(self) -> Any:
         """Return the array of the file."""
@@ -54,10 +57,16 @@ def _map_file(path: str, dtype: Any, offset: int, shape: tuple[int, ...], order:
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
 
 
-def _open_hdf5(path: str, name: str) -> Any:
+def open_hdf5(path: str, name: str) -> Any:
+    """Open a dataset of an HDF5 file for reading."""
     import h5py
 
-    return h5py.File(path, "r")[name]
+    try:
+        return h5py.File(path, "r")[name]
+    except OSError as error:
+        raise OSError(
+            f"cannot read {path!r}: {error}; workers need the path of the file, and no process may have it open for writing"
+        ) from error
 
 
 def _file_array(x: Any) -> Any:
@@ -71,7 +80,10 @@ def _file_array(x: Any) -> Any:
         order = "C" if x.flags.c_contiguous else "F"
         return FileArray(_map_file, (os.fspath(x.filename), x.dtype, x.offset, x.shape, order), x)
     if type(x).__module__.startswith("h5py.") and type(x).__name__ == "Dataset":
-        return FileArray(_open_hdf5, (x.file.filename, x.name), x)
+        if x.file.mode != "r":
+            # Other processes read what is in the file.
+            x.file.flush()
+        return FileArray(open_hdf5, (os.path.abspath(x.file.filename), x.name), x)
     return x
 
 
@@ -81,8 +93,9 @@ def get_block(*box: Any, source: Any, as_numpy: bool, lock: Any, getitem: Any) -
         lock.acquire()
     try:
         found = source[box] if getitem is None else getitem(source, box)
-        is_array = isinstance(getattr(found, "shape", None), tuple) and hasattr(found, "dtype")
-        return np.asarray(found) if as_numpy and (not is_array or isinstance(found, np.matrix)) else found
+        # Some sources, such as variables of xarray, return others that are read later.
+        is_array = is_block_type(type(found)) and not isinstance(found, np.matrix)
+        return np.asarray(found) if as_numpy and not is_array else found
     finally:
         if lock:
             lock.release()

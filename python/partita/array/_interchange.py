@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _graphs
+from .._tasks import is_future
 from ._blocks import register_concatenate
 from ._core import Array, array_of
 from ._expression import Parts
@@ -39,6 +40,10 @@ def from_dask_array(x: Any) -> Any:
     return array_of(Parts(x.name, tuple(tuple(one) for one in x.chunks), x._meta, [tasks[key] for key in keys]))
 
 
+def _result_of(value: Any) -> Any:
+    return value.result() if is_future(value) else value
+
+
 def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
     """Return an array of Dask with the blocks of one of this package. This requires the package ``dask``.
 
@@ -54,7 +59,11 @@ def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
     from ._lowering import lower
 
     nodes = lower([x._node])[x.name]
-    graph = _graphs.export_graph(nodes)
+    graph = {
+        # The value of a future: schedulers of Dask do not know futures of this package.
+        key: (_result_of, value) if is_future(value) else value
+        for key, value in _graphs.export_graph(nodes).items()
+    }
     for index, node in zip(itertools.product(*[range(size) for size in x.numblocks]), nodes):
         key = (x.name, *index)
         graph[key] = node.key

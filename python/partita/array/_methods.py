@@ -47,7 +47,11 @@ def _binary(function: Callable[..., Any], is_reversed: bool = False) -> Callable
 def _is_superior(other: Any) -> bool:
     """Whether the operator of another type has precedence: one that handles NumPy's ufuncs itself, such as of xarray."""
     kind = type(other)
-    if kind.__module__ in ("numpy", "builtins") or isinstance(other, (np.ndarray, np.generic, Methods)):
+    if (
+        kind.__module__ in ("numpy", "builtins")
+        or kind.__module__.startswith("dask.array.")
+        or isinstance(other, (np.ndarray, np.generic, Methods))
+    ):
         return False
     if not hasattr(kind, "__array_ufunc__"):
         return getattr(other, "__array_priority__", 0) > Methods.__array_priority__
@@ -112,7 +116,7 @@ class Methods:
     shuffle = _delegate("_shuffle", "shuffle")
     store = _delegate("_store", "store_array")
     to_zarr = _delegate("_zarr", "to_zarr")
-    to_hdf5 = _delegate("_store", "to_hdf5_array")
+    to_hdf5 = _delegate("_hdf5", "to_hdf5_array")
     to_dask_array = _delegate("_interchange", "to_dask_array")
     to_backend = _delegate("_interchange", "to_backend")
     to_tiledb = _delegate("_interchange", "to_tiledb")

@@ -16,7 +16,7 @@ from ._core import Array, array_of, make_meta
 from ._expression import Node
 from ._lowering import lower
 
-__all__ = ["from_npy_stack", "store", "to_hdf5", "to_npy_stack"]
+__all__ = ["from_npy_stack", "store", "to_npy_stack"]
 
 
 class Target:
@@ -41,8 +41,10 @@ def is_shared(target: Any) -> bool:
     """Whether writes of other processes reach a target."""
     if type(target).__module__.startswith("zarr."):
         return not type(getattr(target, "store", None)).__name__.startswith("Memory")
-    # Other objects may keep what is written to them in memory.
-    return type(target).__module__.startswith("xarray.")
+    if type(target).__module__.startswith("xarray.backends.zarr"):
+        return is_shared(getattr(target, "_array", None))
+    # Other objects may keep what is written to them in memory, or have a file open that only one process writes.
+    return False
 
 
 def _within(region: Any, index: tuple[slice, ...]) -> tuple[Any, ...]:
@@ -241,51 +243,6 @@ def _write_here(sources: Any, targets: Any, regions: Any, locks: Any, kwargs: di
 def store_array(x: Any, target: Any, **kwargs: Any) -> Any:
     """Write an array: the method ``store``, with the arguments of :func:`store`."""
     return store([x], [target], **kwargs)
-
-
-# HDF5.
-
-
-def to_hdf5(filename: Any, *args: Any, chunks: Any = True, **kwargs: Any) -> None:
-    """Write arrays into an HDF5 file. This requires the package ``h5py``.
-
-    Parameters
-    ----------
-    filename : str
-        Path of the file.
-    *args
-        The path in the file and the array, or a dict of these.
-    chunks : tuple or bool
-        Chunks of the file; True stands for those of the array.
-    **kwargs
-        Arguments of ``h5py.File.create_dataset``.
-    """
-    import h5py
-
-    if len(args) == 1 and isinstance(args[0], dict):
-        data = args[0]
-    elif len(args) == 2 and isinstance(args[0], str) and isinstance(args[1], Array):
-        data = {args[0]: args[1]}
-    else:
-        raise ValueError("Please provide {'/data/path': array} dictionary")
-    compute_options = {name: kwargs.pop(name) for name in ("scheduler",) if name in kwargs}
-    with h5py.File(filename, mode="a") as file:
-        targets = [
-            file.require_dataset(
-                path,
-                shape=x.shape,
-                dtype=x.dtype,
-                chunks=tuple([one[0] for one in x.chunks]) if chunks is True else chunks,
-                **kwargs,
-            )
-            for path, x in data.items()
-        ]
-        store(list(data.values()), targets, **compute_options)
-
-
-def to_hdf5_array(x: Any, filename: Any, datapath: str, **kwargs: Any) -> None:
-    """Write an array into an HDF5 file: the method ``to_hdf5``."""
-    to_hdf5(filename, datapath, x, **kwargs)
 
 
 # Stacks of files of NumPy.

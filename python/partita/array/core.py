@@ -17,10 +17,11 @@ from ._core import Array
 from ._delayed import from_delayed, from_func
 from ._elementwise import elemwise, unify_chunks
 from ._from_array import asanyarray, asarray, from_array
+from ._hdf5 import to_hdf5
 from ._joining import block, broadcast_arrays, concatenate, stack
 from ._map_blocks import map_blocks
 from ._shape import broadcast_to
-from ._store import from_npy_stack, store, to_hdf5, to_npy_stack
+from ._store import from_npy_stack, store, to_npy_stack
 from ._zarr import from_zarr, to_zarr
 
 __all__ = [

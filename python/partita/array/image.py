@@ -21,6 +21,26 @@ def read_image(path: str, read: Callable[..., Any], preprocess: Callable[..., An
     return np.asarray(found if preprocess is None else preprocess(found))[None]
 
 
+def _default_reader(path: str) -> Callable[..., Any]:
+    """Return the function that reads files such as one."""
+    try:
+        from skimage.io import imread as read_with_skimage
+    except ImportError:
+        if not path.lower().endswith((".tif", ".tiff")):
+            raise ImportError(
+                f"cannot read {path!r}: install the package scikit-image, or pass the function that reads a file as imread="
+            ) from None
+        try:
+            from tifffile import imread as read_with_tifffile
+        except ImportError:
+            raise ImportError(
+                f"cannot read {path!r}: install the package tifffile or scikit-image, or pass the function that reads a file as "
+                "imread="
+            ) from None
+        return read_with_tifffile
+    return read_with_skimage
+
+
 def imread(
     filename: str, imread: Callable[..., Any] | None = None, preprocess: Callable[..., Any] | None = None
 ) -> Any:
@@ -31,17 +51,16 @@ def imread(
     filename : str
         A pattern of paths, such as ``"2015-*.png"``.
     imread : callable, optional
-        Reads a file. By default ``skimage.io.imread``, which requires the package ``scikit-image``.
+        Reads a file. By default ``skimage.io.imread`` of the package ``scikit-image``, and without it
+        ``tifffile.imread`` of the package ``tifffile`` for files of TIFF.
     preprocess : callable, optional
         Called with each image.
     """
-    if imread is None:
-        from skimage.io import imread as read_with_skimage
-
-        imread = read_with_skimage
-    paths = sorted(glob.glob(filename))
+    paths = sorted(glob.glob(os.fspath(filename)))
     if not paths:
         raise ValueError(f"No files found under name {filename}")
+    if imread is None:
+        imread = _default_reader(paths[0])
     sample = read_image(paths[0], imread, preprocess)
     chunks = ((1,) * len(paths), *[(size,) for size in sample.shape[1:]])
     params = {"read": imread, "preprocess": preprocess}

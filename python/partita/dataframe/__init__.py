@@ -5,13 +5,16 @@ from __future__ import annotations
 from .._stubs import FUNCTIONS, module_getattr
 from ..base import compute
 from . import io, utils
+from ._aggregations import Aggregation
+from ._concatenation import concat
 from ._conversion import to_datetime, to_numeric, to_timedelta
 from ._csv_reader import read_csv
 from ._databases import read_sql_query, read_sql_table, to_sql
 from ._frame import DataFrame
 from ._hdf import read_hdf, to_hdf
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_sql
-from ._merge import concat, merge, merge_asof
+from ._merge import merge
+from ._merge_asof import merge_asof
 from ._module_functions import isna, read_table, repartition, to_bag, to_csv, to_json, to_parquet, to_records
 from ._orc import read_orc, to_orc
 from ._overlap import map_overlap
@@ -25,6 +28,7 @@ from .io import demo
 from .utils import assert_eq
 
 __all__ = [
+    "Aggregation",
     "DataFrame",
     "Index",
     "Scalar",
@@ -78,7 +82,6 @@ __all__ = [
 __getattr__ = module_getattr(
     "partita.dataframe",
     {
-        "Aggregation": "use groupby(..).agg with names of reductions, or groupby(..).apply with expressions of them",
         "from_graph": FUNCTIONS,
         "Timestamp": "use pandas.Timestamp",
     },

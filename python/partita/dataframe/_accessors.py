@@ -12,8 +12,16 @@ from ..plan import expr as px
 from ..plan.expr import Expr, call, interval
 from ._base import UnsupportedName
 from ._columns import Lists, is_masked
+from ._row_methods import (
+    DURATION_METHODS,
+    LIST_METHODS,
+    STRING_METHODS,
+    TIME_METHODS,
+    accessor_method,
+)
 from ._sql import fill_condition, is_text, literal
 from ._text import positive_rest
+from ._text_parts import TextParts
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -30,7 +38,7 @@ WHITESPACE = (
 _NONCHARACTER = "\ufdd0"
 
 
-class StringMethods:
+class StringMethods(TextParts):
     """String methods of a column, as ``.str`` in pandas."""
 
     def __init__(self, column: Series) -> None:
@@ -39,10 +47,6 @@ class StringMethods:
         if pa.types.is_dictionary(column._kind):
             column = column._like(px.cast(column._expr, pa.large_string()))
         self._column = column
-
-    @property
-    def _value(self) -> Expr:
-        return self._column._expr
 
     def _call(self, function: str, *arguments: Any) -> Series:
         return self._column._like(call(function, self._value, *map(literal, arguments)))
@@ -212,22 +216,6 @@ class StringMethods:
         """Count the matches of a pattern."""
         return self._call("regexp_count", pat)
 
-    def extract(self, pat: str, expand: bool = False) -> Series:
-        """Extract the group of a pattern, or a missing value if the pattern does not match."""
-        if expand or re.compile(pat).groups != 1:
-            raise NotImplementedError("str.extract() supports only a pattern with one group and expand=False")
-        return self._column._like(call("element", call("regexp_match", self._value, literal(pat)), 1))
-
-    def split(self, pat: str | None = None, n: int = -1, expand: bool = False) -> Series:
-        """Split at a separator into lists."""
-        if expand or n > 0 or pat is None:
-            raise NotImplementedError("str.split() requires a separator and does not support n= and expand=True")
-        # The cluster splits an empty string into no strings, Python into one.
-        is_empty, one = px.comparison("eq", self._value, ""), call("make_array", self._value)
-        return self._column._like(
-            px.case([(is_empty, one)], call("string_to_array", self._value, literal(pat))), origin=Lists()
-        )
-
     def repeat(self, repeats: int) -> Series:
         """Repeat each string."""
         return self._call("repeat", repeats)
@@ -310,12 +298,9 @@ class StringMethods:
         """Return the position of the first occurrence, or -1."""
         return self._column._like(px.cast(call("strpos", self._value, literal(sub)), pa.int64()) - 1)
 
-    def cat(self, others: Series, sep: str = "") -> Series:
-        """Concatenate with the strings of another column."""
-        joined = call("concatenate", self._value, literal(sep), others._expr)
-        return self._column._like(joined, self._column._with(others))
-
     def __getattr__(self, name: str) -> Any:
+        if name in STRING_METHODS:
+            return accessor_method(self._column, "str", name)
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
             raise AttributeError(name)
         raise UnsupportedName(f"str.{name} is not supported; use compute() and pandas")
@@ -419,6 +404,8 @@ class ListMethods:
         return self._column._like(size, origin=None)
 
     def __getattr__(self, name: str) -> Any:
+        if name in LIST_METHODS:
+            return accessor_method(self._column, "str", name)
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
             raise AttributeError(name)
         raise UnsupportedName(f"str.{name} of lists is not supported; use compute() and pandas")
@@ -590,6 +577,8 @@ class DatetimeMethods(_Rounding):
     def __getattr__(self, name: str) -> Any:
         if name in _PARTS:
             return self._part(_PARTS[name])
+        if name in TIME_METHODS:
+            return accessor_method(self._column, "dt", name)
         if name.startswith("_") or not hasattr(pd.Series(dtype="datetime64[ns]").dt, name):
             raise AttributeError(f"times have no attribute {name!r}")
         raise UnsupportedName(f"dt.{name} is not supported; use compute() and pandas")
@@ -636,10 +625,11 @@ class TimedeltaMethods(_Rounding):
         return self._column._like(px.cast(self._whole, pa.float64()) / 1_000_000_000)
 
     def __getattr__(self, name: str) -> Any:
+        if name in DURATION_METHODS:
+            return accessor_method(self._column, "dt", name)
         if name.startswith("_") or not hasattr(pd.Series(dtype="timedelta64[ns]").dt, name):
             raise AttributeError(f"durations have no attribute {name!r}")
-        parts = "; use days, seconds, microseconds and nanoseconds, or" if name == "components" else "; use"
-        raise UnsupportedName(f"dt.{name} is not supported{parts} compute() and pandas")
+        raise UnsupportedName(f"dt.{name} is not supported; use compute() and pandas")
 
 
 def datetimelike_methods(column: Series) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["is_columns_axis", "reject_unsupported"]
+__all__ = ["is_columns_axis", "reject_unsupported", "without_tuning"]
 
 _TUNING = frozenset(
     (
@@ -19,6 +19,9 @@ _TUNING = frozenset(
         "broadcast",
         "scheduler",
         "copy",
+        "max_branch",
+        "upsample",
+        "fuse",
     )
 )
 #: Arguments that NumPy's functions pass to methods, and their only supported values.
@@ -37,6 +40,11 @@ def reject_unsupported(name: str, given: dict[str, Any]) -> None:
         if argument in _TUNING or (argument in _OF_NUMPY and value is _OF_NUMPY[argument]):
             continue
         raise TypeError(f"{name}() does not support the argument {argument!r}")
+
+
+def without_tuning(given: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments without those that only tune Dask."""
+    return {name: value for name, value in given.items() if name not in _TUNING}
 
 
 def is_columns_axis(name: str, axis: Any) -> bool:

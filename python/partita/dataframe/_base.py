@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -18,10 +19,10 @@ from ..plan.expr import Expr, SortKey, aggregate
 from ..plan.relation import Named, Projection, Relation, Sorting, Table
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
-from ._columns import to_pandas
+from ._columns import regular_index, to_pandas
 from ._partition_methods import PartitionMethods
 from ._partition_writers import PartitionWriters
-from ._rows import Rows, new_table_name, release_after
+from ._rows import Labels, Rows, new_table_name, release_after
 from ._sql import INDEX, ORDER, ROW, literal, replace_nan
 
 if TYPE_CHECKING:
@@ -36,12 +37,17 @@ LABELS_MAX = 5
 _PANDAS = "compute() and pandas"
 
 
+P = TypeVar("P", bound="Plan")
+
+
 class Level(NamedTuple):
-    """One level of an index: its name, expression and origin."""
+    """One level of an index: its name, expression and origin, and what made its labels regular, if anything."""
 
     name: Any
     expr: Expr
     origin: Any = None
+    #: See :func:`regularity_of`. Operations that keep labels keep it; whether the labels still are regular is found again.
+    regularity: Any = None
 
 
 #: Methods of Dask's frames that pandas does not have.
@@ -49,10 +55,8 @@ _OF_DASK = frozenset(
     (
         "analyze",
         "applymap",
-        "clear_divisions",
         "compute_current_divisions",
         "dask",
-        "enforce_runtime_divisions",
         "lower_once",
         "shuffle",
         "to_records",
@@ -164,7 +168,7 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         if not levels:
             return pd.RangeIndex(len(frame))
         if len(levels) == 1:
-            return pd.Index(levels[0].array, name=names[0])
+            return regular_index(pd.Index(levels[0].array, name=names[0]), self._index[0].regularity)
         return pd.MultiIndex.from_arrays([level.array for level in levels], names=names)
 
     def _origins(self) -> list[Any]:
@@ -319,7 +323,9 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         ----------
         lengths : bool or list of int, optional
             The numbers of rows of the partitions. By default they are unknown; True computes them.
-        meta, optimize
+        meta : array, optional
+            An array with the dtype of the result.
+        optimize : bool
             Accepted for compatibility with Dask; no effect.
 
         Examples
@@ -331,7 +337,7 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         """
         from ..array._frames import from_frame
 
-        return from_frame(self, lengths)
+        return from_frame(self, lengths, meta)
 
     @property
     def values(self) -> Any:
@@ -398,7 +404,17 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         persisted.persisted = name
         release_after(rows.client, name, persisted.identity)
         levels = tuple(level._replace(expr=table.column(f"{INDEX}{at}")) for at, level in enumerate(self._index))
+        persisted.labels = self._labels_over(levels)
+        # The table numbers the rows in their order.
+        persisted.is_selection = rows.is_selection or rows.order != rows.numbers
         return persisted, levels
+
+    def _labels_over(self, index: tuple[Level, ...]) -> Labels | None:
+        """Return what is known of the labels, for the index over another relation."""
+        known = self._rows.labels
+        if known is None or known.levels != tuple(level.expr for level in self._index):
+            return None
+        return known._replace(levels=tuple(level.expr for level in index))
 
     @property
     def npartitions(self) -> int:
@@ -410,8 +426,22 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
     @property
     def known_divisions(self) -> bool:
         """Whether the rows are known to be sorted by their index."""
-        order = self._rows.order
-        return bool(self._index and order) and order[0].expr is self._index[0].expr
+        rows = self._rows
+        return bool(self._index and rows.order) and not rows.is_undivided and rows.order[0].expr is self._index[0].expr
+
+    def enforce_runtime_divisions(self: P) -> P:
+        """Return the plan itself: divisions that are known are those of the rows."""
+        if not self.known_divisions:
+            raise ValueError("enforce_runtime_divisions() requires known divisions; use set_index or sort_index first")
+        return self
+
+    def clear_divisions(self: P) -> P:
+        """Return the same rows with divisions that are not known, as in Dask."""
+        made = copy.copy(self)
+        made._rows = copy.copy(self._rows)
+        made._rows.is_undivided = True
+        made._rows.divisions = None
+        return made
 
     @trim_traceback
     def __len__(self) -> int:

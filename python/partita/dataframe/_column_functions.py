@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,14 +19,19 @@ from .._functions import function_name
 from .._tasks import Task
 from ..base import is_synchronous, run_nodes
 from ..plan import wire
-from ..plan.expr import PythonCall, cast
-from ..plan.relation import Named, Projection, Relation, Table
+from ..plan.expr import PythonCall
+from ..plan.relation import Named, Projection, Relation, Sorting, Table
 from ..utils import no_default
-from ._columns import Column, origin_of
+from ._base import Plan
+from ._columns import Column, column_origin
 from ._meta import Meta, as_pandas
 from ._partition_inputs import meta_of, outline_of, plan_of_outline
 from ._partition_results import run_calls, upload_results
 from ._rows import Rows, new_table_name, release_after
+
+if TYPE_CHECKING:
+    from ._array_columns import Blocks
+from ._sql import any_value
 
 __all__ = ["ColumnCall", "apply_rows", "call_rows", "called_relation", "map_values"]
 
@@ -48,15 +53,21 @@ class ColumnCall:
         The columns and types of its results.
     name : str
         Name of the calls.
+    blocks : Blocks, optional
+        An array with a value for each row, in their order, of which each call gets the values of its rows.
     """
 
-    def __init__(self, plan: Any, function: Callable[[Any], Any], meta: Meta, name: str) -> None:
+    def __init__(
+        self, plan: Any, function: Callable[..., Any], meta: Meta, name: str, blocks: Blocks | None = None
+    ) -> None:
         self.number = next(_numbers)
         self.inputs = [expr for _, expr in [*plan._levels(), *plan._selected()]]
         self.outline = outline_of(plan)
         self.function = function
         self.meta = meta
         self.name = name
+        self.blocks = blocks
+        self.order = plan._rows.over()["order"] if blocks is not None else ()
 
     def results(self) -> list[Named]:
         """Return the columns of the results, with their names in the relation of the rows."""
@@ -65,8 +76,10 @@ class ColumnCall:
         return [Named(name, PythonCall(self, name, self.inputs, kind)) for name, kind in zip(names, kinds)]
 
 
-def call_rows(plan: Any, function: Callable[[Any], Any], meta: Any, name: str) -> Any:
+def call_rows(plan: Any, function: Callable[..., Any], meta: Any, name: str, blocks: Blocks | None = None) -> Any:
     """Return the column, or frame, of the results of a function over the rows of a plan."""
+    if isinstance(meta, Plan):
+        meta = meta._meta
     if meta is None or meta is no_default:
         described = _inferred(plan, function, name)
     else:
@@ -75,9 +88,12 @@ def call_rows(plan: Any, function: Callable[[Any], Any], meta: Any, name: str) -
         if described.is_series and not is_pandas and not isinstance(meta, tuple):
             # A type has no name.
             described.name = getattr(plan, "name", None)
-    call = ColumnCall(plan, function, described, name)
+    call = ColumnCall(plan, function, described, name, blocks)
     rows = plan._rows.with_call(call)
-    cells = [Column(expr, origin_of(dtype)) for (_, expr), dtype in zip(call.results(), described.empty.dtypes)]
+    cells = [
+        Column(expr, column_origin(dtype, expr.dtype))
+        for (_, expr), dtype in zip(call.results(), described.empty.dtypes)
+    ]
     from ._frame import DataFrame
     from ._series import Series
 
@@ -134,13 +150,17 @@ class _Relation:
         self._arguments = list(arguments.values())
         self._rows = rows
         given = [Named(name, expr) for expr, name in arguments.items()]
-        self._given = Projection(rows, [*self._columns, *given])
+        self._given: Relation = Projection(rows, [*self._columns, *given])
+        if call.order:
+            # The values of an array belong to the rows in this order.
+            self._given = Sorting(self._given, call.order)
+        self._call = call
         outputs = {at: name for at, (name, _) in enumerate(self._results)}
         self._step = _Step(call, [arguments[expr] for expr in call.inputs], outputs)
 
     def stand_in(self) -> Relation:
         """Return a relation with the columns of the table, whose rows do not matter."""
-        empty = [Named(name, cast(None, expr.dtype)) for name, expr in self._results if expr.dtype is not None]
+        empty = [Named(name, any_value(expr.dtype)) for name, expr in self._results if expr.dtype is not None]
         return Projection(self._rows, [*self._columns, *empty])
 
     def create(self) -> None:
@@ -153,12 +173,26 @@ class _Relation:
             function = _Partition(self._step, self._arguments, connection.session, source)
             if is_synchronous():
                 function.connection = connection
-            nodes = run_calls(self._client, [Task(function, (at,), None, self._step.name) for at in range(count)])
+            blocks = self._blocks(function, count)
+            nodes = run_calls(
+                self._client, [Task(function, (at, *blocks[at]), None, self._step.name) for at in range(count)]
+            )
             scheduler = None if is_synchronous() else self._client
             schema = run_nodes([Task(_schema_of, (nodes[0],), None, "schema")], scheduler)[0]
             upload_results(self._client, self._name, nodes, schema)
         finally:
             connection.release(source)
+
+    def _blocks(self, function: _Partition, count: int) -> list[tuple[Any, ...]]:
+        """Return the further arguments of each call."""
+        call = self._call
+        if call.blocks is None:
+            return [()] * count
+        sizes: list[int] = []
+        if call.blocks.needs_sizes:
+            scheduler = None if is_synchronous() else self._client
+            sizes = run_nodes([Task(function.count_rows, (at,), None, "count_rows") for at in range(count)], scheduler)
+        return [(one,) for one in call.blocks.split(count, sizes)]
 
 
 def _schema_of(table: pa.Table) -> pa.Schema:
@@ -180,16 +214,16 @@ class _Step:
         """Return the fields of the results."""
         return [pa.field(name, self.meta.schema.field(f"c{at}").type) for at, name in sorted(self.outputs.items())]
 
-    def columns(self, rows: pa.Table, number: int) -> list[Any]:
+    def columns(self, rows: pa.Table, number: int, *blocks: Any) -> list[Any]:
         """Return the results for a partition."""
-        if not rows.num_rows:
+        if not rows.num_rows and not any(map(len, blocks)):
             return [pa.chunked_array([], field.type) for field in self.fields()]
         plan = plan_of_outline(self.outline)
         names = plan._names()
         given = (
             rows.select(self.inputs).rename_columns(names) if self.inputs else pa.table({names[0]: [1] * rows.num_rows})
         )
-        result = as_pandas(self.function(plan._to_pandas(given)), f"partition {number}")
+        result = as_pandas(self.function(plan._to_pandas(given), *blocks), f"partition {number}")
         if len(result) != rows.num_rows:
             raise ValueError(f"partition {number}: {self.name} returned {len(result)} values for {rows.num_rows} rows")
         table = self.meta.convert(result.reset_index(drop=True), number)
@@ -209,11 +243,17 @@ class _Partition:
         self.source = source
         self.__name__ = step.name
 
-    def __call__(self, number: int) -> pa.Table:
-        connection = self.connection or worker_connection(self.session)
-        rows = fetch_partition(connection, self.source, number)
+    def _fetch(self, number: int) -> pa.Table:
+        return fetch_partition(self.connection or worker_connection(self.session), self.source, number)
+
+    def count_rows(self, number: int) -> int:
+        """Return the number of rows of a partition."""
+        return int(self._fetch(number).num_rows)
+
+    def __call__(self, number: int, *blocks: Any) -> pa.Table:
+        rows = self._fetch(number)
         made = rows.drop_columns(self.arguments) if self.arguments else rows
-        for field, column in zip(self.step.fields(), self.step.columns(rows, number)):
+        for field, column in zip(self.step.fields(), self.step.columns(rows, number, *blocks)):
             made = made.append_column(field, column)
         return made
 

@@ -11,8 +11,10 @@ import pyarrow as pa
 from .._functions import function_name
 from ..plan import expr as px
 from ..plan.expr import Expr, aggregate, call, window
+from ._alignment import REINDEX, UNIQUE
 from ._base import Level, Plan
 from ._columns import is_masked, sort_value
+from ._matching import align_rows, aligned, aligned_with, check_same_rows
 from ._reductions import Reductions
 from ._rows import Rows
 from ._scalar import Scalar
@@ -22,25 +24,7 @@ if TYPE_CHECKING:
     from ._frame import DataFrame
     from ._series import Series
 
-__all__ = ["ColumnMethods", "check_same_rows"]
-
-
-def check_same_rows(name: str, left: Plan, right: Any) -> None:
-    """Check that two frames or columns have the same rows and the same index.
-
-    Raises
-    ------
-    NotImplementedError
-        If they do not: rows are not matched by their labels.
-    """
-    if not isinstance(right, Plan):
-        raise TypeError(f"{name}() takes a frame or column of this package, not {type(right).__name__}")
-    same = left._rows.identity is right._rows.identity
-    if not same or [one.expr for one in left._index] != [one.expr for one in right._index]:
-        raise NotImplementedError(
-            f"{name}() combines only frames and columns of the same rows: rows are not matched by their index; use merge or "
-            "join"
-        )
+__all__ = ["ColumnMethods"]
 
 
 class ColumnMethods:
@@ -55,6 +39,7 @@ class ColumnMethods:
     index: Any
     dtype: Any
     to_frame: Callable[..., DataFrame]
+    _framed: Callable[[], DataFrame]
     _from_frame: Callable[..., Series]
     reduction: Callable[..., Any]
     _reduced: Callable[..., Scalar]
@@ -68,7 +53,7 @@ class ColumnMethods:
     @property
     def divisions(self) -> tuple[Any, ...]:
         """The first index label of each partition and the last label of the last one; see :attr:`DataFrame.divisions`."""
-        return self.to_frame("v").divisions
+        return self._framed().divisions
 
     @property
     def dtypes(self) -> Any:
@@ -118,23 +103,26 @@ class ColumnMethods:
 
     # Labels.
 
-    def add_prefix(self, prefix: str) -> Series:
+    def add_prefix(self, prefix: str, axis: Any = None) -> Series:
         """Add a prefix to each index label, which becomes a string."""
+        _check_index_axis("add_prefix", axis)
         return self._relabelled("add_prefix", str(prefix), "")
 
-    def add_suffix(self, suffix: str) -> Series:
+    def add_suffix(self, suffix: str, axis: Any = None) -> Series:
         """Add a suffix to each index label, which becomes a string."""
+        _check_index_axis("add_suffix", axis)
         return self._relabelled("add_suffix", "", str(suffix))
 
     def _relabelled(self, name: str, prefix: str, suffix: str) -> Series:
         from ._series import Series
 
-        labels = self.index
+        own: Any = self
+        labels = own.index
         if not (is_text(labels._kind) or pa.types.is_integer(labels._kind)):
-            raise NotImplementedError(
-                f"{name}() supports an index of strings or integers, not of {labels._kind}; use reset_index, and set_index "
-                "with a column of strings"
-            )
+            from ._labels import relabelled
+
+            found: Series = relabelled(own, _Affixes(prefix, suffix), False)
+            return found
         made = call("concatenate", prefix, labels.astype("str")._expr, suffix)
         return Series(self._rows, self._expr, self.name, (Level(labels.name, made),), self._origin)
 
@@ -157,7 +145,7 @@ class ColumnMethods:
 
     def explode(self) -> Series:
         """Return a row for each item of the lists; see :meth:`DataFrame.explode`."""
-        return self._from_frame(self.to_frame("v").explode("v"))
+        return self._from_frame(self._framed().explode("v"))
 
     def to_csv(self, filename: Any, **arguments: Any) -> Any:
         """Write CSV files with the index and the column; see :meth:`DataFrame.to_csv`."""
@@ -188,23 +176,32 @@ class ColumnMethods:
         return _products(own, other)
 
     def combine_first(self, other: Any) -> Series:
-        """Replace missing values with the values of another column of the same rows."""
-        check_same_rows("combine_first", self, other)  # type: ignore[arg-type]
-        made: Any = self
-        found: Series = made.fillna(other)
+        """Replace missing values with the values of another column, whose other rows are added.
+
+        Rows are matched by their index, and sorted by it if the indexes differ.
+        """
+        own, other = aligned(self, _other_column("combine_first", other), UNIQUE)
+        found: Series = own.fillna(other)
         return found
 
+    def update(self, other: Any) -> None:
+        """Replace values in place with those of another column that are not missing; rows are matched by their index."""
+        own, other = aligned(self, _other_column("update", other), REINDEX)
+        changed = own.mask(other.notna(), other)
+        mutable: Any = self
+        mutable._become(changed)
+
     def combine(self, other: Any, func: Callable[..., Any], fill_value: Any = None, meta: Any = None) -> Series:
-        """Call a Python function with each value and the value of another column in the same row.
+        """Call a Python function with each value and the value of another column in the row of the same label.
 
         Parameters
         ----------
         other : Series or value
-            A column of the same rows, or a value for all rows.
+            A column, or a value for all rows. Rows are matched by their index, and sorted by it if the indexes differ.
         func : callable
             Takes two values and returns one.
-        fill_value
-            Must be None: the columns have the same rows.
+        fill_value : optional
+            The value where a column has no row; missing by default.
         meta : optional
             The type that the function returns, as for :func:`partita.dataframe.map_partitions`.
 
@@ -221,17 +218,29 @@ class ColumnMethods:
         own: Any = self
         if not isinstance(other, Plan):
             return call_rows(own, _Pairs(func, other, False), meta, function_name(func))
-        check_same_rows("combine", own, other)
+        own, other = aligned_with(own, _other_column("combine", other), UNIQUE, fill_value)
         made = own.to_frame("a").assign(b=other)
         found: Series = call_rows(made, _Pairs(func, None, True), meta, function_name(func))
         return found.rename(own._name_with(other))
 
     def align(self, other: Any, join: str = "outer", axis: Any = None, fill_value: Any = None) -> tuple[Any, Any]:
-        """Return this column and another one of the same rows: rows are not matched by their labels."""
-        check_same_rows("align", self, other)  # type: ignore[arg-type]
-        if hasattr(other, "_columns"):
-            raise NotImplementedError("align() of a column with a frame is not supported; use assign")
-        return self, other
+        """Return this column and another one with the same rows.
+
+        Parameters
+        ----------
+        other : Series
+            The column. Rows are matched by their index.
+        join : {"outer", "inner", "left", "right"}
+            Whether the rows are those of one column, of one of them, or of both.
+        axis : {None, 0, "index"}
+            The only axis of a column.
+        fill_value : optional
+            Replaces missing values, also those of rows that a column lacks.
+        """
+        if axis not in (None, 0, "index"):
+            raise ValueError(f"no axis named {axis} for a column; the only one is 0")
+        own, other = align_rows(self, _other_column("align", other), join)
+        return (own, other) if fill_value is None else (own.fillna(fill_value), other.fillna(fill_value))
 
     def case_when(self, caselist: Sequence[tuple[Any, Any]]) -> Series:
         """Replace values where a condition is true, by the replacement of the first one that is.
@@ -266,6 +275,13 @@ class ColumnMethods:
         return found
 
 
+def _other_column(name: str, other: Any) -> Any:
+    """Check that an operand is a column."""
+    if not isinstance(other, Plan) or hasattr(other, "_columns"):
+        raise TypeError(f"{name}() takes a column of this package, not {type(other).__name__}")
+    return other
+
+
 def _products(left: Any, right: Any) -> Scalar:
     """Return the sum of the products of two columns, of which small integers do not overflow."""
     sides = [one.astype("int64") if _is_small(one) else one for one in (left, right)]
@@ -276,6 +292,22 @@ def _products(left: Any, right: Any) -> Scalar:
 def _is_small(column: Any) -> bool:
     kind = column._kind
     return not is_masked(column._origin) and pa.types.is_integer(kind) and kind.bit_width < pa.int64().bit_width
+
+
+def _check_index_axis(name: str, axis: Any) -> None:
+    if axis not in (None, 0, "index"):
+        raise ValueError(f"{name}: No axis named {axis} for a column")
+
+
+class _Affixes:
+    """The function that adds a prefix and a suffix to a label."""
+
+    def __init__(self, prefix: str, suffix: str) -> None:
+        self.prefix = prefix
+        self.suffix = suffix
+
+    def __call__(self, label: Any) -> str:
+        return f"{self.prefix}{label}{self.suffix}"
 
 
 class _Usage:

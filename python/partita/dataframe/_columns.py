@@ -16,14 +16,19 @@ from ._sql import is_plain_text, is_text, literal
 __all__ = [
     "ARROW",
     "NULLABLE",
+    "RANGE",
     "Column",
     "Lists",
+    "UnknownCategories",
     "category_at",
+    "column_origin",
     "common_categories",
     "derived_origin",
     "is_masked",
     "label_index",
     "origin_of",
+    "regular_index",
+    "regularity_of",
     "require_order",
     "sort_value",
     "to_pandas",
@@ -42,6 +47,10 @@ class Lists:
 
     #: The missing value inside the lists; None if it follows from the type.
     missing: Any = None
+
+
+class UnknownCategories(pd.CategoricalDtype):  # type: ignore[misc]
+    """The origin of categorical columns whose categories count as unknown, because a user demanded it."""
 
 
 #: The types of pandas with missing values, by the types of Arrow.
@@ -80,6 +89,13 @@ def origin_of(dtype: Any) -> Any:
     if isinstance(dtype, pd.StringDtype):
         return NULLABLE if dtype.na_value is pd.NA else None
     return NULLABLE if dtype in MASKED.values() else None
+
+
+def column_origin(dtype: Any, kind: pa.DataType) -> Any:
+    """Return the origin of a column with this pandas type whose values are stored with a type of Arrow."""
+    if pd.api.types.is_object_dtype(dtype) and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return Lists()
+    return origin_of(dtype)
 
 
 def is_masked(origin: Any) -> bool:
@@ -126,6 +142,8 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
         return _python_lists(column, origin.missing)
     if isinstance(origin, pd.CategoricalDtype):
         plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+        if isinstance(origin, UnknownCategories):
+            origin = pd.CategoricalDtype(origin.categories, origin.ordered)
         return pd.Categorical(_plain(plain).to_pandas(), dtype=origin)
     if origin == ARROW:
         if pa.types.is_dictionary(kind):
@@ -190,10 +208,56 @@ def label_index(labels: list[Any], like: pd.Index | None) -> pd.Index:
     if isinstance(like, pd.MultiIndex):
         deep = [label if isinstance(label, tuple) else (label,) for label in labels]
         full = [label + ("",) * (like.nlevels - len(label)) for label in deep]
-        return pd.MultiIndex.from_tuples(full, names=like.names)
+        made = pd.MultiIndex.from_tuples(full, names=like.names)
+        categorical = [isinstance(level, pd.CategoricalIndex) for level in like.levels]
+        if not any(categorical):
+            return made
+        arrays = [made.get_level_values(at) for at in range(made.nlevels)]
+        known = [
+            pd.CategoricalIndex(values, dtype=level.dtype) if is_categorical else values
+            for values, level, is_categorical in zip(arrays, like.levels, categorical)
+        ]
+        return pd.MultiIndex.from_arrays(known, names=like.names)
     kept = like.dtype == object or (isinstance(like, pd.CategoricalIndex) and set(labels) <= set(like.categories))
     made = pd.Index(labels, dtype=like.dtype if kept else None)
     return made.rename(like.name) if made.nlevels == 1 else made
+
+
+#: The regularity of labels that pandas has as a :class:`pandas.RangeIndex`.
+RANGE = "range"
+
+
+def regularity_of(index: pd.Index) -> Any:
+    """Return what makes the labels of an index regular: :data:`RANGE`, a frequency, or None."""
+    return RANGE if isinstance(index, pd.RangeIndex) else getattr(index, "freq", None)
+
+
+def regular_index(index: pd.Index, regularity: Any) -> pd.Index:
+    """Return labels as an index with a step or frequency, if they come from one and still have one.
+
+    As in pandas, this does not depend on how they were selected: rows one after the other are regular, others are not.
+    """
+    if regularity is None:
+        return index
+    if regularity == RANGE:
+        return _as_range(index)
+    try:
+        return type(index)(index, freq=regularity, name=index.name)
+    except (TypeError, ValueError):
+        return index
+
+
+def _as_range(index: pd.Index) -> pd.Index:
+    if index.dtype != "int64":
+        return index
+    labels = index.to_numpy()
+    if len(labels) < 2:
+        start = int(labels[0]) if len(labels) else 0
+        return pd.RangeIndex(start, start + len(labels), name=index.name)
+    start, step = int(labels[0]), int(labels[1] - labels[0])
+    if step == 0 or not bool((labels[1:] - labels[:-1] == step).all()):
+        return index
+    return pd.RangeIndex(start, start + step * len(labels), step, name=index.name)
 
 
 def renumbered(columns: dict[Any, Column], relation: Relation) -> dict[Any, Column]:

@@ -1,4 +1,4 @@
-"""Combination of frames of the same rows."""
+"""Combination of frames, whose rows are matched by their index."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ._alignment import ARITHMETIC, REINDEX, Match
 from ._base import Plan
-from ._column_methods import check_same_rows
 from ._columns import Column, is_masked, label_index
+from ._matching import align_rows, aligned, check_join, check_same_rows
 from ._replacement import MISSING
 from ._rows import Rows
 from ._sql import is_number, literal
@@ -33,30 +34,79 @@ class FrameCombination:
     _like: Callable[..., DataFrame]
     _kinds: Callable[[], dict[Any, Any]]
 
-    def _checked(self, name: str, other: Any) -> Rows:
+    def _checked(self, name: str, other: Any, match: Match = ARITHMETIC) -> tuple[Any, Any]:
+        """Return this frame and another one over the same rows."""
         frame: Any = self
-        check_same_rows(name, frame, other)
         if not hasattr(other, "_columns"):
-            raise TypeError(f"{name}() takes a frame, not {type(other).__name__}; use to_frame() of the column")
-        return self._rows.combine(other._rows)
+            raise TypeError(f"{name}() takes a frame, not {type(other).__name__}; use to_frame() of a column")
+        return aligned(frame, other, match)
 
     def combine_first(self, other: Any) -> DataFrame:
-        """Replace missing values with the values of another frame of the same rows, whose other columns are added.
+        """Replace missing values with the values of another frame, whose other rows and columns are added.
 
         Parameters
         ----------
         other : DataFrame
-            A frame of the same rows: rows are not matched by their labels.
+            The frame. Rows are matched by their index, and sorted by it if the indexes differ.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> a = dd.from_pandas(pd.DataFrame({"v": [1.0, None]}), npartitions=2)
+        >>> b = dd.from_pandas(pd.DataFrame({"v": [7.0, 8.0, 9.0]}), npartitions=2)
+        >>> a.combine_first(b).v.compute().tolist()
+        [1.0, 8.0, 9.0]
         """
-        rows = self._checked("combine_first", other)
+        frame, other = self._checked("combine_first", other)
         labels = self.columns.union(other.columns, sort=False)
         made = {}
         for label in labels:
-            if label in self._columns and label in other._columns:
-                made[label] = self._column(label).fillna(other._column(label))._cell
+            if label in frame._columns and label in other._columns:
+                made[label] = frame._column(label).fillna(other._column(label))._cell
             else:
-                made[label] = self._columns[label] if label in self._columns else other._columns[label]
-        return self._labelled(made, labels, rows)
+                made[label] = frame._columns[label] if label in frame._columns else other._columns[label]
+        found: DataFrame = frame._labelled(made, labels, frame._rows)
+        return found
+
+    def update(
+        self, other: Any, join: str = "left", overwrite: bool = True, filter_func: Any = None, errors: str = "ignore"
+    ) -> None:
+        """Replace values in place with those of another frame that are not missing.
+
+        Parameters
+        ----------
+        other : DataFrame
+            The frame. Rows are matched by their index, columns by their labels; others have no effect.
+        join : {"left"}
+            The rows stay as they are.
+        overwrite : bool
+            Whether to replace also values that are not missing.
+        filter_func
+            Not supported.
+        errors : {"ignore"}
+            Only ``"ignore"`` is supported.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> a = dd.from_pandas(pd.DataFrame({"v": [1, 2]}), npartitions=2)
+        >>> a.update(dd.from_pandas(pd.DataFrame({"v": [7]}, index=[1]), npartitions=1))
+        >>> a.v.compute().tolist()
+        [1, 7]
+        """
+        if join != "left" or filter_func is not None or errors != "ignore":
+            raise NotImplementedError("update() supports only join='left' and errors='ignore', without filter_func=")
+        frame, other = self._checked("update", other, REINDEX)
+
+        def replaced(column: Any) -> Any:
+            new = other._column(column.name)
+            return column.mask(new.notna() if overwrite else new.notna() & column.isna(), new)
+
+        changed = frame._each(replaced, [label for label in frame._columns if label in other._columns])
+        own: Any = self
+        own._become(changed)
 
     def _labelled(self, columns: dict[Any, Column], labels: pd.Index, rows: Rows) -> DataFrame:
         made = self._like(columns, rows)
@@ -71,7 +121,7 @@ class FrameCombination:
         Parameters
         ----------
         other : DataFrame
-            A frame with the same rows and the same columns: rows are not matched by their labels.
+            A frame with the same columns. Rows are matched by their index, and sorted by it if the indexes differ.
         func : callable
             Takes two columns, and returns one of the same rows, such as ``numpy.minimum``. It is called once for each
             label, with the columns of the plan.
@@ -80,14 +130,14 @@ class FrameCombination:
         overwrite : bool
             Must be True.
         """
-        rows = self._checked("combine", other)
         if not overwrite:
             raise NotImplementedError("combine(overwrite=False) is not supported; use combine_first")
-        if set(self._columns) != set(other._columns):
+        if hasattr(other, "_columns") and set(self._columns) != set(other._columns):
             raise NotImplementedError("combine() requires the same columns in both frames; use align first")
-        made = {}
-        for label in self._columns:
-            left, right = self._column(label), other._column(label)
+        frame, other = self._checked("combine", other)
+        rows, made = frame._rows, {}
+        for label in frame._columns:
+            left, right = frame._column(label), other._column(label)
             if fill_value is not None:
                 left, right = left.fillna(fill_value), right.fillna(fill_value)
             found = func(left, right)
@@ -97,33 +147,35 @@ class FrameCombination:
             rows = rows.combine(found._rows)
             column: Any = found
             made[label] = column._cell
-        return self._like(made, rows)
+        combined: DataFrame = frame._like(made, rows)
+        return combined
 
     def align(
         self, other: Any, join: str = "outer", axis: Any = None, fill_value: Any = None
     ) -> tuple[DataFrame, DataFrame]:
-        """Return this frame and another one of the same rows with the same columns.
+        """Return this frame and another one with the same rows and the same columns.
 
         Parameters
         ----------
         other : DataFrame
-            A frame of the same rows: rows are not matched by their labels.
+            The frame. Rows are matched by their index.
         join : {"outer", "inner", "left", "right"}
-            Whether the columns are those of one frame, of one of them, or of both.
+            Whether the rows and columns are those of one frame, of one of them, or of both.
         axis : {None, 0, 1, "index", "columns"}
-            With 0, the columns stay as they are.
+            With 0, the columns stay as they are; with 1 the rows.
         fill_value : optional
-            The value of columns that a frame lacks; missing by default.
+            The value of rows and columns that a frame lacks; missing by default.
         """
-        self._checked("align", other)
         frame: Any = self
+        if axis not in (None, 0, "index", 1, "columns"):
+            raise ValueError(f"no axis named {axis} for a frame; use 0 or 1")
+        if not hasattr(other, "_columns"):
+            raise TypeError(f"align() takes a frame, not {type(other).__name__}; use to_frame() of a column")
+        how: Any = check_join(join)
+        if axis not in (1, "columns"):
+            frame, other = align_rows(frame, other, join, fill_value)
         if axis in (0, "index"):
             return frame, other
-        if axis not in (None, 1, "columns"):
-            raise ValueError(f"no axis named {axis} for a frame; use 0 or 1")
-        if join not in ("outer", "inner", "left", "right"):
-            raise ValueError(f"align: join must be 'outer', 'inner', 'left' or 'right', not {join!r}")
-        how: Any = join
         labels = self.columns if self.columns.equals(other.columns) else self.columns.join(other.columns, how=how)
         missing = Column(MISSING if fill_value is None else literal(fill_value))
 

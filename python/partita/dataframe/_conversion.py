@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import aggregate, call, cast
 from ._arguments import reject_unsupported
+from ._base import Plan
 from ._sql import is_number, is_text, is_time, literal
 
 if TYPE_CHECKING:
@@ -48,6 +50,16 @@ def to_datetime(
     >>> dd.to_datetime(days).dt.month.compute().tolist()
     [1, 2]
     """
+    if not isinstance(arg, Plan):
+        if not isinstance(arg, (pd.Series, pd.DataFrame)):
+            raise NotImplementedError(
+                f"to_datetime() does not support non-index-able arguments such as {type(arg).__name__}; use pandas.to_datetime"
+            )
+        arguments.pop("meta", None)
+        found: Any = pd.to_datetime(arg, errors=errors, format=format, unit=unit, **arguments)
+        return found
+    if hasattr(arg, "_columns"):
+        return _assembled(arg, errors, arguments)
     zone = "UTC" if arguments.pop("utc", None) else None
     reject_unsupported("to_datetime", arguments)
     _check_errors("to_datetime", errors)
@@ -76,25 +88,62 @@ def to_datetime(
     return arg._like(cast(made, made_kind))
 
 
+def _assembled(frame: Any, errors: str, arguments: dict[str, Any]) -> Series:
+    """Return the times of a frame with columns of years, months, days and so on, which workers call pandas for."""
+    from ._row_methods import call_method
+
+    given = {"errors": errors, **{name: arguments.pop(name) for name in ("utc",) if name in arguments}}
+    reject_unsupported("to_datetime", arguments)
+    sample = pd.to_datetime(pd.DataFrame({"year": [2000], "month": [1], "day": [1]}), **given)
+    made: Series = call_method(frame, functools.partial(pd.to_datetime, **given), "to_datetime", meta=sample[:0])
+    return made
+
+
 def _check_errors(name: str, errors: str) -> None:
     if errors not in ("raise", "coerce"):
         raise ValueError(f"{name}: errors must be 'raise' or 'coerce', not {errors!r}")
 
 
-def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
+def to_numeric(arg: Any, errors: str = "raise", meta: Any = None, **arguments: Any) -> Any:
     """Convert a column of strings to numbers.
 
     The result has an integer type if all strings are integers. To find out, this function runs a query.
 
     Parameters
     ----------
-    arg : Series
-        The strings. A column of another type is returned unchanged.
+    arg : Series, array, list or value
+        The strings. A column of another type is returned unchanged. The result for an array is an array, and that for a
+        list or a value is a delayed value. Objects of pandas are converted by pandas.
     errors : {"raise", "coerce"}
         Whether an invalid string is an error or becomes a missing value.
+    meta : optional
+        The type of the result for an array, int64 by default. It has no effect for a column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partita import dataframe as dd
+    >>> dd.to_numeric(dd.from_pandas(pd.Series(["1", "20"]), npartitions=1)).sum().compute()
+    np.int64(21)
     """
+    from ..array._core import Array
+    from ..delayed import delayed
+    from ._series import Series
+
     reject_unsupported("to_numeric", arguments)
     _check_errors("to_numeric", errors)
+    if isinstance(arg, Array):
+        kind = np.dtype("int64") if meta is None else meta.dtype
+        return arg.map_blocks(_ToNumeric(errors), dtype=kind)
+    if isinstance(arg, (pd.Series, pd.Index)):
+        found_by_pandas: Any = pd.to_numeric(arg, errors=errors)
+        return found_by_pandas
+    if not isinstance(arg, Series):
+        if not (pd.api.types.is_scalar(arg) or isinstance(arg, (list, tuple))):
+            raise TypeError(f"arg must be a list, tuple, dask.array.Array, column or value, not {type(arg).__name__}")
+        if meta is not None:
+            raise KeyError("``meta`` is not allowed when arg is a single value")
+        return delayed(pd.to_numeric, pure=True)(arg, errors=errors)
     if not is_text(arg._kind):
         return arg
     # The type depends on the values: int64 if all are integers.
@@ -103,6 +152,16 @@ def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
     if arg._rows.values([found]).column(0)[0].as_py():
         return arg._like(cast(arg._expr, pa.int64()))
     return arg._like(cast(arg._expr, pa.float64(), is_lenient=errors == "coerce"))
+
+
+class _ToNumeric:
+    """The function of the calls that convert blocks of an array."""
+
+    def __init__(self, errors: str) -> None:
+        self.errors = errors
+
+    def __call__(self, block: Any) -> Any:
+        return pd.to_numeric(block, errors=self.errors)
 
 
 class _ToTimedelta:

@@ -66,7 +66,7 @@ def html(frame: DataFrame, kind: str) -> str:
     return f"<div><strong>{kind}</strong>, not computed</div>{made._repr_html_()}"
 
 
-def info(frame: DataFrame, buf: Any = None, verbose: bool = False) -> None:
+def info(frame: DataFrame, buf: Any = None, verbose: bool = False, has_memory: bool = False) -> None:
     """Print the columns and types of a frame; if `verbose`, also the numbers of rows and non-missing values."""
     out = sys.stdout if buf is None else buf
     labels = list(frame._columns)
@@ -90,4 +90,6 @@ def info(frame: DataFrame, buf: Any = None, verbose: bool = False) -> None:
         lines.append("Columns: 0 entries")
     counted = pd.Series([str(kind) for kind in kinds], dtype=object).value_counts()
     lines.append(f"dtypes: {', '.join(f'{kind}({counted[kind]})' for kind in sorted(counted.index))}")
+    if has_memory:
+        lines.append(f"memory usage: {int(frame.memory_usage().sum().compute())} bytes")
     out.write("\n".join(lines) + "\n")

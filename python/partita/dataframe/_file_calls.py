@@ -41,7 +41,7 @@ def expand_paths(path: Any) -> list[str]:
     Raises
     ------
     FileNotFoundError
-        If there is none. The files must also be visible to this process.
+        If no file matches. The files must also be visible to this process.
     """
     found: list[str] = []
     given = path if isinstance(path, (list, tuple)) else [path]

@@ -14,11 +14,14 @@ from ..plan.expr import Expr, SortKey, Trait, aggregate
 from ..plan.relation import Filter, Named, Projection, Relation
 from ..plan.rewrite import plain_condition, split, substitute, with_windows
 from . import _display
+from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
+from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
+from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, index_bounds
@@ -27,7 +30,7 @@ from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
 from ._scalar import Scalar
 from ._selection import FrameRows
-from ._series import Index, Series, _index_of, check_label_slice
+from ._series import Index, Series, _index_of, check_label_slice, with_index
 from ._sql import INDEX, literal
 from ._summary import FrameSummary
 from ._values import FrameValues
@@ -92,7 +95,7 @@ class DataFrame(
     def columns(self, labels: Any) -> None:
         axis = labels if isinstance(labels, pd.Index) else pd.Index(list(labels))
         if len(axis) != len(self._columns):
-            raise ValueError(f"cannot set {len(axis)} labels: the frame has {len(self._columns)} columns")
+            raise ValueError(f"Length mismatch: {len(axis)} labels for {len(self._columns)} columns")
         self._columns = _unique(zip(axis, self._columns.values()))
         self._axis = axis[:0]
 
@@ -111,6 +114,10 @@ class DataFrame(
     def index(self) -> Index:
         """The index."""
         return _index_of(self)
+
+    @index.setter
+    def index(self, labels: Any) -> None:
+        self._rows, self._index = with_index(self, labels)
 
     @property
     def ndim(self) -> int:
@@ -133,8 +140,8 @@ class DataFrame(
         return Partitions(self)
 
     def get_partition(self, n: int) -> DataFrame:
-        """Return a partition by number."""
-        made: DataFrame = self.partitions[n]
+        """Return a partition by number, from 0."""
+        made: DataFrame = self.partitions.one(n)
         return made
 
     @property
@@ -174,13 +181,9 @@ class DataFrame(
         verbose : bool
             Whether to compute and print the number of values of each column that are not missing.
         memory_usage : bool
-            Not supported.
+            Whether to compute and print the bytes of the columns and of the index as pandas objects.
         """
-        if memory_usage:
-            raise NotImplementedError(
-                "info(memory_usage=True) is not supported; the dashboard shows the memory of persisted tables"
-            )
-        _display.info(self, buf, verbose)
+        _display.info(self, buf, verbose, memory_usage)
 
     def __contains__(self, label: Any) -> bool:
         return label in self._columns
@@ -228,6 +231,8 @@ class DataFrame(
         return super().__getattr__(name)
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
+            key = uploaded(key, self)
         if isinstance(key, Series):
             return self._filtered(key)
         if isinstance(key, DataFrame):
@@ -250,7 +255,7 @@ class DataFrame(
     def __setitem__(self, label: Any, value: Any) -> None:
         if isinstance(label, (Series, DataFrame)):
             changed = self.mask(label, value)
-            self._rows, self._columns = changed._rows, changed._columns
+            self._become(changed)
             return
         labels = list(label) if isinstance(label, LISTS) else [label]
         if isinstance(value, DataFrame):
@@ -262,7 +267,11 @@ class DataFrame(
         frame = self
         for one, new in zip(labels, values):
             frame = frame._with_column(one, new)
-        self._rows, self._columns = frame._rows, frame._columns
+        self._become(frame)
+
+    def _become(self, other: DataFrame) -> None:
+        """Take the rows, columns and index of another frame."""
+        self._rows, self._columns, self._index, self._axis = other._rows, other._columns, other._index, other._axis
 
     def __delitem__(self, label: Any) -> None:
         self._columns = self.drop(columns=[label])._columns
@@ -273,25 +282,32 @@ class DataFrame(
         del self[item]
         return column
 
-    def _value(self, value: Any) -> tuple[Rows | None, Column]:
-        if callable(value):
-            value = value(self)
-        if isinstance(value, Scalar):
-            value = value.compute()
-        if isinstance(value, Series):
-            return value._rows, value._cell
+    def _value(self, value: Any) -> Column:
+        """Return a Python value as a column."""
         if pd.api.types.is_list_like(value):
             raise NotImplementedError(
                 "cannot set a column to a list of values; use a single value, a column of this frame, or merge"
             )
         if isinstance(value, float) and pd.isna(value):
-            return None, Column(MISSING)
-        return None, Column(literal(value))
+            return Column(MISSING)
+        return Column(literal(value))
 
     def _with_column(self, label: Any, value: Any) -> DataFrame:
-        rows, column = self._value(value)
-        both = self._rows if rows is None else self._rows.combine(rows)
-        made = self._like({**self._columns, label: column}, both)
+        if callable(value):
+            value = value(self)
+        if is_array(value):
+            value = column_of_array(self, value)
+        frame = self
+        if isinstance(value, pd.Series):
+            value = uploaded(value, self)
+        if isinstance(value, Series):
+            frame, value = aligned(self, value, REINDEX)
+            column = value._cell
+        elif isinstance(value, Scalar):
+            column = Column(value._over(self._rows))
+        else:
+            column = self._value(value)
+        made = frame._like({**frame._columns, label: column})
         if not self._columns and self._axis is not None:
             # The first label determines the type of the labels.
             made._axis = pd.Index([label], name=self._axis.name, tupleize_cols=False)[:0]
@@ -380,11 +396,28 @@ class DataFrame(
         return self._like({label: column for label, column in self._columns.items() if label not in gone})
 
     def rename(self, mapper: Any = None, columns: Any = None, axis: Any = None, index: Any = None) -> DataFrame:
-        """Rename columns."""
+        """Rename columns, or index labels.
+
+        Parameters
+        ----------
+        mapper, columns, index : dict or callable
+            New labels by old ones, of columns or of the index. `mapper` is either, as `axis` says.
+        axis : {0, 1, "index", "columns"}
+            The axis of `mapper`; the index by default.
+        """
         if columns is None and axis in (1, "columns"):
             columns, mapper = mapper, None
-        if columns is None or mapper is not None or index is not None:
-            raise NotImplementedError("rename() supports only columns=")
+        if columns is None and axis in (0, "index", None):
+            index, mapper = (mapper if index is None else index), None
+        if mapper is not None:
+            raise TypeError("rename() takes a mapper with axis=, or index= and columns=, not both")
+        if index is not None:
+            from ._labels import relabelled
+
+            relabelled_frame: DataFrame = relabelled(self, index, False)
+            return relabelled_frame if columns is None else relabelled_frame.rename(columns=columns)
+        if columns is None:
+            raise TypeError("must pass an index to rename")
         if self.columns.nlevels > 1:
             raise NotImplementedError("rename() does not support columns with several levels; set .columns instead")
         other: Callable[[Any], Any] = columns if callable(columns) else lambda label: columns.get(label, label)
@@ -393,13 +426,32 @@ class DataFrame(
             made._axis = pd.Index(list(made._columns), name=self._axis.name, tupleize_cols=False)[:0]
         return made
 
-    def add_prefix(self, prefix: str) -> DataFrame:
-        """Add a prefix to the label of each column."""
+    def add_prefix(self, prefix: str, axis: Any = None) -> DataFrame:
+        """Add a prefix to the label of each column, or to each index label with ``axis=0``."""
+        if axis in (0, "index"):
+            return self._with_index_of(self._column_of_ones().add_prefix(prefix))
         return self.rename(columns=lambda label: f"{prefix}{label}")
 
-    def add_suffix(self, suffix: str) -> DataFrame:
-        """Add a suffix to the label of each column."""
+    def add_suffix(self, suffix: str, axis: Any = None) -> DataFrame:
+        """Add a suffix to the label of each column, or to each index label with ``axis=0``."""
+        if axis in (0, "index"):
+            return self._with_index_of(self._column_of_ones().add_suffix(suffix))
         return self.rename(columns=lambda label: f"{label}{suffix}")
+
+    def _column_of_ones(self) -> Series:
+        return Series(self._rows, literal(1), None, self._index)
+
+    def _with_index_of(self, column: Series) -> DataFrame:
+        return DataFrame(column._rows, self._columns, column._index, self._axis)
+
+    @property
+    def nbytes(self) -> Any:
+        """Not supported for frames: use ``memory_usage``."""
+        raise NotImplementedError("nbytes is not implemented on DataFrame; use memory_usage")
+
+    def __dataframe__(self, nan_as_null: bool = False, allow_copy: bool = True) -> Any:
+        """Compute the frame for the dataframe interchange protocol."""
+        return self.compute().__dataframe__(nan_as_null, allow_copy)
 
     def rename_axis(self, mapper: Any = None, **arguments: Any) -> DataFrame:
         """Set the name of the index or of the column labels."""
@@ -413,12 +465,16 @@ class DataFrame(
         return DataFrame(self._rows, self._columns, index, axis)
 
     def _each(self, function: Callable[[Series], Series], labels: Sequence[Any] | None = None) -> DataFrame:
-        frame, rows = dict(self._columns), self._rows
+        frame, cells = self, dict(self._columns)
         for label in self._columns if labels is None else labels:
-            made = function(self._column(label))
-            rows = rows.combine(made._rows)
-            frame[label] = made._cell
-        return self._like(frame, rows)
+            made = function(frame._column(label))
+            if not is_aligned(frame, made):
+                # The function uses other rows that are matched with these.
+                frame, made = aligned(frame._like(cells), made, REINDEX)
+                cells = dict(frame._columns)
+            frame = frame._like(frame._columns, frame._rows.combine(made._rows))
+            cells[label] = made._cell
+        return frame._like(cells)
 
     # Rows.
 
@@ -455,11 +511,14 @@ class DataFrame(
         order = self._order_over(relation, rows)
         made = Rows(rows.client, relation, order, rows.physical, rows.partitions, keep=rows)
         index = tuple(level._replace(expr=relation.column(f"{INDEX}{at}")) for at, level in enumerate(self._index))
+        made.labels, made.is_selection = self._labels_over(index), True
         return DataFrame(made, renumbered(self._columns, relation), index, self._axis)
 
     def _filtered(self, condition: Series) -> DataFrame:
         condition._check_condition()
-        return self._narrowed(condition._expr, self._rows.combine(condition._rows))
+        frame, condition = aligned(self, condition, SELECTION)
+        made: DataFrame = frame._narrowed(condition._expr, frame._rows)
+        return made
 
     def _key(self, label: Any) -> Series:
         """Return a column or an index level by name."""
@@ -509,9 +568,10 @@ class DataFrame(
         dropna : bool
             Whether to drop groups with missing keys.
         observed : bool
-            Must be True: categories without rows form no group.
+            Whether categories without rows form no groups. Otherwise, reductions have a row for each combination of the
+            categories, and of the values of other keys that occur.
         group_keys : bool
-            Whether ``nlargest`` and ``nsmallest`` add the keys to the index.
+            Whether ``apply``, ``nlargest`` and ``nsmallest`` add the keys to the index.
 
         Returns
         -------
@@ -536,7 +596,7 @@ class DataFrame(
             observed is not False,
             # None is Dask's default and stands for True.
             is_sorted=sort is not False or not self._rows.order,
-            has_group_keys=group_keys is not False,
+            has_group_keys=bool(group_keys),
         )
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
@@ -545,13 +605,15 @@ class DataFrame(
 
         return merge(self, right, how, **options)
 
-    def join(self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "") -> DataFrame:
-        """Join columns of this frame (the index by default) with the index of another frame."""
-        from ._merge import merge
+    def join(
+        self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "", **arguments: Any
+    ) -> DataFrame:
+        """Join columns of this frame (the index by default) with the index of another frame, or of each of a list."""
+        from ._merge import join
 
-        if on is not None:
-            return merge(self, other, how, left_on=on, right_index=True, suffixes=(lsuffix, rsuffix))
-        return merge(self, other, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
+        arguments.pop("npartitions", None)
+        reject_unsupported("join", arguments)
+        return join(self, other, on, how, lsuffix, rsuffix)
 
     # Persisting.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ class FramePartitions:
 
         Parameters
         ----------
-        on : label or list of labels
+        on : label, Series, DataFrame, or list of these
             The columns of the keys.
         ignore_index : bool
             Whether to drop the index.
@@ -160,32 +161,68 @@ class FramePartitions:
         frame: Any = self
         if on_index == (on is not no_default):
             raise TypeError("shuffle() takes either on= or on_index=True")
+        rows = self._rows
         if on_index:
             keys = [level.expr for level in self._index]
             if not keys:
                 raise ValueError("shuffle(on_index=True) requires an index; use set_index first")
         else:
-            labels = list(on) if isinstance(on, (list, pd.Index)) else [on]
-            if not labels or any(hasattr(label, "_rows") for label in labels):
-                raise NotImplementedError("shuffle() supports labels of columns; assign other keys as columns first")
-            keys = [frame._key(label)._expr for label in labels]
-        kinds = self._rows.types(keys)
+            rows, keys = _shuffle_keys(frame, list(on) if isinstance(on, (list, pd.Index)) else [on])
+        kinds = rows.types(keys)
         texts = [cast(normalize_zero(key, kind), pa.string()) for key, kind in zip(keys, kinds)]
         # Rows with an equal sort key are never in different partitions; equal keys have equal digests.
         parts = [one for text in texts for one in (px.literal("-"), call("coalesce", text, ""))]
         digest = call("md5", call("concatenate", *parts))
         count = check_count(self.npartitions if npartitions is None else npartitions, "npartitions=")
-        made = frame._reordered([SortKey(digest), *self._rows.order])._persist(count)
+        shuffled = rows.with_changes(order=[SortKey(digest), *rows.order])
+        made = frame._like(self._columns, shuffled)._persist(count)
         return made.reset_index(drop=True) if ignore_index else made
+
+    def compute_current_divisions(self, col: Any = None, set_divisions: bool = False) -> Any:
+        """Compute the least label of each partition, and the greatest one of the last partition.
+
+        A warning tells if labels of one partition are also in another one.
+
+        Parameters
+        ----------
+        col : label, optional
+            The column of the labels; the index by default.
+        set_divisions : bool
+            Whether to return the frame with these divisions instead. Its rows must be sorted by the index.
+        """
+        from ..base import compute
+        from ..delayed import delayed
+
+        frame: Any = self
+        if set_divisions and col is not None:
+            raise NotImplementedError(
+                "compute_current_divisions(set_divisions=True) supports only the index; use set_index"
+            )
+        frame = frame if frame._rows.persisted else frame.persist()
+        if not frame._rows.persisted or (col is None and len(frame._index) != 1):
+            raise ValueError("compute_current_divisions() requires an index of one level; use set_index first")
+        kept = frame[[]] if col is None else frame[[col]]
+        parts = [delayed(_bounds)(part) for part in kept.to_delayed()]
+        found = [one for one in compute(*parts) if one is not None]
+        if not found:
+            raise ValueError("compute_current_divisions() requires rows")
+        if any(before[1] >= after[0] for before, after in zip(found, found[1:])):
+            warnings.warn(
+                "Partitions have overlapping values: a label is in several of them; set_index and repartition divide them anew",
+                UserWarning,
+                stacklevel=3,
+            )
+        divisions = (*(low for low, _ in found), found[-1][1])
+        return _divided(frame, divisions) if set_divisions else divisions
 
     def squeeze(self, axis: Any = None) -> Any:
         """Return the only column of a frame with one column; other frames as they are, as in Dask."""
         if axis in (0, "index"):
             raise NotImplementedError(
-                "squeeze(axis=0) is not supported: the number of rows is not known before compute()"
+                f"{type(self)} does not support squeeze along axis 0: the number of rows is not known before compute()"
             )
         if axis not in (None, 1, "columns"):
-            raise ValueError(f"no axis named {axis} for a frame; use 1")
+            raise ValueError(f"No axis {axis} for object type {type(self)}; use 1")
         frame: Any = self
         return frame._column(next(iter(self._columns))) if len(self._columns) == 1 else frame
 
@@ -237,6 +274,20 @@ class FramePartitions:
         return Columns(self)
 
 
+def _shuffle_keys(frame: Any, on: list[Any]) -> tuple[Rows, list[Any]]:
+    """Return the keys of a shuffle: labels, columns and frames of the same rows; and the rows with these."""
+    if not on:
+        raise ValueError("shuffle() requires at least one key")
+    rows, keys = frame._rows, []
+    for one in on:
+        if not hasattr(one, "_rows"):
+            keys.append(frame._key(one)._expr)
+            continue
+        rows = rows.combine(one._rows)
+        keys += [column.expr for column in one._columns.values()] if hasattr(one, "_columns") else [one._expr]
+    return rows, keys
+
+
 class Columns:
     """Selection of columns by position."""
 
@@ -244,6 +295,8 @@ class Columns:
         self._frame = frame
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple) and len(key) > 2:
+            raise ValueError("Too many indexers: iloc takes rows and columns")
         if not isinstance(key, tuple) or len(key) != 2 or not (isinstance(key[0], slice) and key[0] == slice(None)):
             raise NotImplementedError(
                 "iloc selects only columns, as in ddf.iloc[:, [0, 2]]; use head, partitions or loc to select rows"
@@ -285,6 +338,24 @@ class _Records:
                 "its integers and booleans to float64 with astype, or use fillna"
             )
         return found
+
+
+def _bounds(part: pd.DataFrame) -> tuple[Any, Any] | None:
+    """Return the least and the greatest label of a partition; None if it has no rows."""
+    labels = part.iloc[:, 0] if part.shape[1] else part.index
+    return (labels.min(), labels.max()) if len(labels) else None
+
+
+def _divided(frame: Any, divisions: tuple[Any, ...]) -> Any:
+    """Return a frame whose partitions have these divisions."""
+    if any(a > b for a, b in zip(divisions, divisions[1:])):
+        raise ValueError(
+            f"the rows are not sorted by the index: the partitions begin with {list(divisions)!r}; use sort_index()"
+        )
+    made = frame.sort_index()
+    made._rows.is_undivided = False
+    made._rows.divisions = divisions
+    return made
 
 
 def _usage(part: Any, index: bool, deep: bool) -> Any:

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import trim_traceback
-from .._frame_inputs import FrameInput
 from ..plan import expr as px
-from ..plan.expr import SO_FAR, WHOLE, Expr, SortKey, Trait, case, cast, window
+from ..plan.expr import Expr, SortKey, Trait, window
 from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named
 from ..plan.rewrite import distinct_keys, with_windows
-from ._arguments import reject_unsupported
+from ._aggregations import FUNCTION_NAMES, Cell, check_titles, is_many, title
+from ._arguments import reject_unsupported, without_tuning
 from ._base import Level, UnsupportedName
 from ._columns import Column, derived_origin, renumbered, sort_value
 from ._frame import LISTS, DataFrame
+from ._group_functions import aggregate_groups, apply_groups, call_method, reject_unobserved
+from ._group_squares import squares_of_groups
+from ._group_windows import GroupWindows
 from ._reductions import (
     HOW,
     REDUCTIONS,
     Reductions,
-    aggregate,
     describe_numbers,
     group_reduction,
     is_described,
     size_of,
 )
-from ._rows import Rows
+from ._rows import Labels, Rows, place_of
 from ._scalar import Scalar
 from ._series import Series, reject_categories
-from ._sql import INDEX, is_number, is_text
-from ._window_methods import cumulative, difference, shifted
+from ._sql import INDEX, is_number
+from ._unobserved import EMPTY, with_unobserved
 
 __all__ = ["GroupBy", "SeriesGroupBy"]
 
@@ -42,7 +44,7 @@ __all__ = ["GroupBy", "SeriesGroupBy"]
 GROUP_REDUCTIONS = (*REDUCTIONS, "first", "last", "size", "list", "idxmin", "idxmax", "any", "all", "quantile")
 
 
-class GroupBy:
+class GroupBy(GroupWindows):
     """The groups of a frame.
 
     Results have the keys as their index, sorted.
@@ -78,14 +80,19 @@ class GroupBy:
             if isinstance(key, Series):
                 rows = rows.combine(key._rows)
                 keys.append((key.name, key._cell))
+            elif isinstance(key, DataFrame):
+                raise ValueError("groupby() takes columns as keys, not frames; select a column")
             elif callable(key) or isinstance(key, dict):
-                raise NotImplementedError(
-                    "groupby() takes columns, not functions or dicts; assign the key as a column first"
-                )
+                mapped = _labels_of(frame).map(key)
+                rows = rows.combine(mapped._rows)
+                keys.append((mapped.name, mapped._cell))
             else:
                 keys.append((key, frame._key(key)._cell))
-        if not observed and any(isinstance(key.origin, pd.CategoricalDtype) for _, key in keys):
-            raise NotImplementedError("groupby(observed=False) is not supported: categories without rows form no group")
+        if not keys:
+            raise ValueError("No group keys passed! groupby() requires at least one key")
+        #: Whether categories without rows are groups.
+        self._has_unobserved = not observed and any(isinstance(key.origin, pd.CategoricalDtype) for _, key in keys)
+        self._is_selection = selected is not None
         self._frame = frame._like(frame._columns, rows)
         self._by = by
         self._keys = keys
@@ -108,13 +115,14 @@ class GroupBy:
             self._frame,
             self._by,
             self._dropna,
+            not self._has_unobserved,
             selected=labels,
             is_sorted=self._is_sorted,
             has_group_keys=self._has_group_keys,
         )
 
     def __dir__(self) -> list[str]:
-        labels = (label for label in self._selected if isinstance(label, str) and label.isidentifier())
+        labels = (label for label in self._frame._columns if isinstance(label, str) and label.isidentifier())
         return [*super().__dir__(), *labels]
 
     def _ipython_key_completions_(self) -> list[Any]:
@@ -134,8 +142,12 @@ class GroupBy:
             raise UnsupportedName(f"groupby.{name} is not supported; {known}")
         raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}; {known}")
 
-    def _made(self, cells: list[tuple[Any, Column]], axis: pd.Index | None = None) -> DataFrame:
-        """Return a frame with one row per group and these columns."""
+    def _made(
+        self, cells: list[tuple[Any, Column]], axis: pd.Index | None = None, fills: Sequence[Any] | None = None
+    ) -> DataFrame:
+        """Return a frame with one row per group and these columns, whose values for groups without rows are `fills`."""
+        if fills is None:
+            reject_unobserved(self, "this method")
         rows = self._frame._rows
         place = f"{INDEX}place"
         if not self._is_sorted:
@@ -158,59 +170,124 @@ class GroupBy:
         columns = renumbered(dict(cells), grouping)
         if not self._is_sorted:
             order = (SortKey(columns.pop(place).expr),)
-        return DataFrame(Rows(rows.client, grouping, order, keep=rows), columns, levels, axis)
+        below = Rows(rows.client, grouping, order, keep=rows)
+        below.labels = Labels(tuple(level.expr for level in levels), True, self._is_sorted)
+        made = DataFrame(below, columns, levels, axis)
+        if not self._has_unobserved or fills is None:
+            return made
+        return with_unobserved(made, fills, None if self._is_sorted else order[0])
 
-    def _cell(self, name: Any, label: Any, **how: Any) -> Column:
+    def _fill(self, name: str, label: Any, min_count: int = 0, **how: Any) -> Any:
+        """Return the value of a reduction for a group without rows; None if it is missing."""
+        if min_count > 0:
+            return None
+        kind = self._frame._rows.type(self._frame._columns[label].expr)
+        return pd.Timedelta(0).as_unit(kind.unit) if name == "sum" and pa.types.is_duration(kind) else EMPTY.get(name)
+
+    def _cell(self, name: str, label: Any, **how: Any) -> Column:
         """Return a reduction of a column in each group."""
-        if callable(name):
-            name = getattr(name, "__name__", str(name))
         try:
             return group_reduction(name, self._frame._column(label), self._frame._rows.order, **how)
         except TypeError as error:
-            raise TypeError(f"column {label!r}: {error}") from None
+            raise TypeError(f"column {label!r} does not support {name}: {error}") from None
 
     def _all(self, name: str, numeric_only: bool = False, **how: Any) -> Any:
         kinds = self._frame._kinds()
         labels = [label for label in self._selected if not numeric_only or is_number(kinds[label])]
-        return self._made([(label, self._cell(name, label, **how)) for label in labels], self._frame._axis)
+        cells = [(label, self._cell(name, label, **how)) for label in labels]
+        return self._made(cells, self._frame._axis, [self._fill(name, label, **how) for label in labels])
 
-    def quantile(self, q: float = 0.5, numeric_only: bool = False, **arguments: Any) -> Any:
-        """Return a quantile of the values of each group."""
-        reject_unsupported("quantile", arguments)
-        if pd.api.types.is_list_like(q):
-            raise NotImplementedError("quantile() of groups supports only one quantile; call it for each of a list")
+    def quantile(self, q: Any = 0.5, numeric_only: bool = False, **arguments: Any) -> Any:
+        """Return a quantile of the values of each group; with a list of quantiles, a row for each of them."""
+        given = without_tuning(arguments)
+        if pd.api.types.is_list_like(q) or given:
+            how = {"q": q, **({"numeric_only": True} if numeric_only else {}), **given}
+            return call_method(self, "quantile", (), how)
         return self._all("quantile", numeric_only, q=q)
 
     def size(self, **arguments: Any) -> Series:
         """Return the number of rows of each group."""
         reject_unsupported("size", arguments)
-        made = self._made([("size", Column(aggregated("count_rows")))])["size"]
+        made = self._made([("size", Column(aggregated("count_rows")))], fills=[0])["size"]
         return made.rename(self._size_name())
 
     def _size_name(self) -> Any:
         return None
 
-    def agg(self, func: Any = None, **named: Any) -> Any:
-        """Apply reductions: a name, a list of names, a dict by column, or keywords ``new=(column, name)``."""
-        named = _check_named("agg", named)
+    def agg(self, func: Any = None, *args: Any, **named: Any) -> Any:
+        """Reduce the values of each group.
+
+        Parameters
+        ----------
+        func : str, callable, Aggregation, list of these, or dict
+            The name of a reduction, or a function of the values of a column in a group, which runs on the workers when the
+            result is first computed; an :class:`~partita.dataframe.Aggregation`; a list of these; or a dict of these by
+            column.
+        *args, **named
+            Without `func`, the columns of the result as ``new=(column, reduction)``. Otherwise arguments of the reduction.
+            ``meta``: the columns and types of the result of functions, as for
+            :func:`partita.dataframe.map_partitions`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> ddf = dd.from_pandas(pd.DataFrame({"k": ["x", "y", "x"], "v": [1, 2, 4]}), npartitions=2)
+        >>> ddf.groupby("k").agg(most=("v", "max"), rows=("v", "size")).compute().to_dict("list")
+        {'most': [4, 2], 'rows': [2, 1]}
+        >>> ddf.groupby("k").agg({"v": lambda v: v.max() - v.min()}).compute().v.tolist()
+        [3, 0]
+        """
+        meta = named.pop("meta", None)
         if func is None:
-            pairs = {
-                label: (one.column, one.aggfunc) if hasattr(one, "aggfunc") else one for label, one in named.items()
-            }
-            return self._made([(label, self._cell(name, column)) for label, (column, name) in pairs.items()])
-        if isinstance(func, str) or callable(func):
-            name = func if isinstance(func, str) else func.__name__
-            return self.size() if name == "size" else self._all(name)
+            named = self._named_cells(named)
+            cells = [Cell(label, *self._named_cell(one)) for label, one in named.items()]
+        else:
+            named = without_tuning(named)
+            cells = self._cells_of(func)
+        self._check_labels([cell.column for cell in cells])
+        check_titles(cells)
+        is_one = len(cells) == 1 and type(self) is SeriesGroupBy and func is not None and not is_many(func)
+        if isinstance(func, str) and (args or named or func == "size") and hasattr(type(self), func):
+            return getattr(self, func)(*args, **named)
+        names = [_native_name(cell.how) for cell in cells]
+        has_functions = any(
+            name is None or self._with_selected(GroupBy, [cell.column])._needs_pandas(name)
+            for cell, name in zip(cells, names)
+        )
+        if has_functions or (func is not None and (args or named)):
+            return aggregate_groups(self, func, args, named, cells, meta, is_one)
+        made = self._made(
+            [(cell.label, self._cell(str(name), cell.column)) for cell, name in zip(cells, names)],
+            self._frame._axis if func is not None and not is_many(func) else None,
+            [self._fill(str(name), cell.column) for cell, name in zip(cells, names)],
+        )
+        return made._column(cells[0].label).rename(self._size_name()) if is_one else made
+
+    def _cells_of(self, func: Any) -> list[Cell]:
+        """Return the reductions that the argument of agg describes."""
         if isinstance(func, dict):
             nested = any(isinstance(names, (list, tuple)) for names in func.values())
-            cells = []
-            for label, names in func.items():
-                for name in names if isinstance(names, (list, tuple)) else [names]:
-                    title = name if isinstance(name, str) else name.__name__
-                    cells.append(((label, title) if nested else label, self._cell(name, label)))
-            return self._made(cells)
-        titles = [name if isinstance(name, str) else name.__name__ for name in func]
-        return self._made([((label, title), self._cell(title, label)) for label in self._selected for title in titles])
+            return [
+                Cell((label, title(one)) if nested else label, label, one)
+                for label, names in func.items()
+                for one in (names if isinstance(names, (list, tuple)) else [names])
+            ]
+        if isinstance(func, (list, tuple)):
+            return [Cell((label, title(one)), label, one) for label in self._selected for one in func]
+        return [Cell(label, label, func) for label in self._selected]
+
+    def _named_cells(self, named: dict[str, Any]) -> dict[str, Any]:
+        """Return the columns that keywords of agg describe."""
+        found = {label: one for label, one in named.items() if isinstance(one, tuple) or hasattr(one, "aggfunc")}
+        reject_unsupported("agg", {label: one for label, one in named.items() if label not in found})
+        if not found:
+            raise TypeError("agg() requires a reduction, or keywords such as new=('column', 'sum')")
+        return found
+
+    def _named_cell(self, one: Any) -> tuple[Any, Any]:
+        column, how = (one.column, one.aggfunc) if hasattr(one, "aggfunc") else one
+        return column, how
 
     aggregate = agg
 
@@ -233,114 +310,34 @@ class GroupBy:
         cells = describe_numbers(column._expr, column._kind, percentiles)
         return [(name, Column(expr, derived_origin(column._origin))) for name, expr in cells.items()]
 
-    def cov(self, **arguments: Any) -> GroupSquare:
-        """Return the covariance of each pair of columns in each group."""
-        reject_unsupported("cov", arguments)
-        return GroupSquare(self, "covar_samp")
+    def cov(self, min_periods: Any = None, ddof: int = 1, numeric_only: bool = False, **arguments: Any) -> DataFrame:
+        """Return the covariance of each pair of columns in each group, with a row for each group and column."""
+        if ddof != 1:
+            raise NotImplementedError("cov() of groups supports only ddof=1")
+        return self._square("cov", "covar_samp", min_periods, numeric_only, arguments)
 
-    def corr(self, **arguments: Any) -> GroupSquare:
-        """Return the correlation of each pair of columns in each group."""
-        reject_unsupported("corr", arguments)
-        return GroupSquare(self, "corr")
+    def corr(
+        self, method: str = "pearson", min_periods: Any = None, numeric_only: bool = False, **arguments: Any
+    ) -> DataFrame:
+        """Return the correlation of each pair of columns in each group, with a row for each group and column."""
+        if method != "pearson":
+            raise NotImplementedError(f"corr(method={method!r}) of groups is not supported; use 'pearson'")
+        return self._square("corr", "corr", min_periods, numeric_only, arguments)
 
-    # Window functions.
-
-    def _over(self) -> dict[str, Any]:
-        """Return the arguments of a window over the rows of each group in their order."""
-        return self._frame._rows.over([key.expr for _, key in self._keys])
-
-    def _windowed(self, function: Callable[[Series], Expr], same: bool = False) -> Any:
-        """Return a frame of a window function over the rows of each group."""
-        frame = self._frame
-        columns = {}
-        for label in self._selected:
-            column = frame._column(label)
-            origin = column._origin if same else derived_origin(column._origin)
-            columns[label] = Column(self._in_group(function(column)), origin)
-        return DataFrame(frame._rows, columns, frame._index, frame._axis)
-
-    def _running(self, function: str) -> Any:
+    def _square(
+        self, name: str, function: str, min_periods: Any, numeric_only: bool, arguments: dict[str, Any]
+    ) -> DataFrame:
+        reject_unsupported(name, arguments)
+        if min_periods not in (None, 0, 1):
+            raise NotImplementedError(f"{name}(min_periods={min_periods!r}) of groups is not supported")
         kinds = self._frame._kinds()
-        for label in self._selected:
-            column = self._frame._columns[label]
-            if isinstance(column.origin, pd.CategoricalDtype) or (function in ("min", "max") and is_text(kinds[label])):
-                shown = "categorical" if isinstance(column.origin, pd.CategoricalDtype) else "string"
-                raise TypeError(f"cannot compute a cumulative {function} of groups of the {shown} column {label!r}")
-        over = self._over()
-        return self._windowed(lambda column: cumulative(column, function, over))
-
-    def cumsum(self, **arguments: Any) -> Any:
-        """Return the cumulative sum within each group."""
-        reject_unsupported("cumsum", arguments)
-        return self._running("sum")
-
-    def cumprod(self, **arguments: Any) -> Any:
-        """Return the cumulative product within each group."""
-        reject_unsupported("cumprod", arguments)
-        return self._running("product")
-
-    def cummax(self, **arguments: Any) -> Any:
-        """Return the cumulative maximum within each group."""
-        reject_unsupported("cummax", arguments)
-        return self._running("max")
-
-    def cummin(self, **arguments: Any) -> Any:
-        """Return the cumulative minimum within each group."""
-        reject_unsupported("cummin", arguments)
-        return self._running("min")
-
-    def cumcount(self) -> Series:
-        """Number the rows of each group from 0."""
-        frame = self._frame
-        number = cast(window("row_number", **self._over()), pa.int64()) - 1
-        return Series(frame._rows, self._in_group(number), None, frame._index)
-
-    def _in_group(self, value: Expr) -> Expr:
-        """Return a value of the rows that belong to a group, i.e. for which no key is missing."""
-        return case([(self._has_keys(), value)]) if self._dropna else value
-
-    def _has_keys(self) -> Expr:
-        return px.conjunction(*(px.not_null(key.expr) for _, key in self._keys))
-
-    def shift(self, periods: int = 1, **arguments: Any) -> Any:
-        """Shift the values by `periods` rows within each group."""
-        reject_unsupported("shift", arguments)
-        over = self._over()
-        return self._windowed(lambda column: shifted(column, periods, over), same=True)
-
-    def diff(self, periods: int = 1) -> Any:
-        """Return the difference from the value `periods` rows before in the same group."""
-        over = self._over()
-        return self._windowed(lambda column: difference(column, periods, over))
-
-    def ffill(self) -> Any:
-        """Fill missing values with the previous value of the same group."""
-        over = self._over()
-        return self._windowed(
-            lambda column: window("last_value", column._expr, frame=SO_FAR, skips_missing=True, **over), same=True
-        )
-
-    def transform(self, func: Any, **arguments: Any) -> Any:
-        """Return a reduction of each group for each of its rows, or a window function, by name such as ``"mean"``."""
-        reject_unsupported("transform", arguments)
-        name = func if isinstance(func, str) else getattr(func, "__name__", "")
-        if name in ("cumsum", "cumprod", "cummax", "cummin", "shift", "diff", "ffill"):
-            return getattr(self, name)()
-        if name not in _TRANSFORMS:
-            raise NotImplementedError(f"transform({func!r}) is not supported; supported: {', '.join(_TRANSFORMS)}")
-        over: dict[str, Any] = {"partition": [key.expr for _, key in self._keys]}
-        if name == "size":
-            return self._windowed(lambda column: window("count_rows", **over))
-        if name in ("first", "last"):
-            if self._frame._rows.order:
-                over = {**self._over(), "frame": WHOLE}
-            return self._windowed(
-                lambda column: window(f"{name}_value", column._expr, skips_missing=True, **over), same=True
-            )
-        return self._windowed(
-            lambda column: aggregate(name, column._expr, column._kind, over=over, origin=column._origin),
-            same=name in ("min", "max"),
-        )
+        labels = [label for label in self._selected if not numeric_only or is_number(kinds[label])]
+        for label in labels:
+            if not is_number(kinds[label]):
+                raise TypeError(
+                    f"cannot compute {name} of column {label!r} of {kinds[label]}; use numeric_only=True, or select columns"
+                )
+        return squares_of_groups(self, labels, function)
 
     # Expressions of reductions.
 
@@ -372,6 +369,7 @@ class GroupBy:
         """
         kwargs.pop("include_groups", None)
         meta = kwargs.pop("meta", None)
+        reject_unobserved(self, "apply")
         try:
             return self._expression(func, args, kwargs)
         except KeyError:
@@ -379,8 +377,6 @@ class GroupBy:
             raise
         except Exception:
             # It needs the rows of the group. If it fails for these too, that error is shown.
-            from ._group_functions import apply_groups
-
             return apply_groups(self, func, args, kwargs, meta)
 
     def _expression(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -420,7 +416,7 @@ class GroupBy:
         for label, value in values.items():
             if not isinstance(value, Scalar):
                 raise NotImplementedError(_NO_FUNCTION)
-            if value._rows.identity is not rows.identity:
+            if value._rows.identity is not rows.identity or not value._rows.is_group:
                 raise NotImplementedError(
                     "apply() does not support filtering the rows of a group; use where() on the column"
                 )
@@ -428,7 +424,7 @@ class GroupBy:
                 raise NotImplementedError(
                     "apply() does not support functions that depend on the row order; use groupby(...).cumsum() or similar"
                 )
-            rows = rows.combine(value._rows)
+            rows = rows.combine(value._rows.with_changes(client=rows.client))
             cells.append((label, Column(value._expr)))
         made = copy.copy(self)
         made._frame = self._frame._like(self._frame._columns, rows)
@@ -445,28 +441,22 @@ def _key_of_grouper(grouper: pd.Grouper) -> Any:
     return grouper.key
 
 
-class GroupSquare(FrameInput):
-    """The lazy covariance or correlation matrix of each group."""
-
-    def __init__(self, groups: GroupBy, function: str) -> None:
-        labels = groups._numbers()
-        double = {label: cast(groups._frame._columns[label].expr, pa.float64()) for label in labels}
-        cells = [((a, b), Column(aggregated(function, double[a], double[b]))) for a in labels for b in labels]
-        self._labels = labels
-        self._made = groups._made(cells)
-
-    @trim_traceback
-    def compute(self, **arguments: Any) -> pd.DataFrame:
-        """Run the plan on the cluster and return a pandas frame, with one row per group and column."""
-        frame = self._made.compute(**arguments)
-        count, keys = len(self._labels), frame.index
-        levels = [keys.get_level_values(at).repeat(count) for at in range(keys.nlevels)]
-        rows = pd.MultiIndex.from_arrays([*levels, self._labels * len(keys)], names=[*keys.names, None])
-        values = frame.to_numpy().reshape(len(keys) * count, count)
-        return pd.DataFrame(values, index=rows, columns=self._labels)
+def _labels_of(frame: DataFrame) -> Series:
+    """Return the labels of the index, which may be the numbers of the rows, as a column."""
+    if not frame._index and frame._rows.order:
+        return Series(frame._rows, place_of(frame._rows), None, ())
+    index = frame.index
+    return Series(frame._rows, index._expr, index.name, (), index._origin)
 
 
-_TRANSFORMS = ("sum", "mean", "min", "max", "count", "std", "var", "first", "last", "size")
+def _native_name(how: Any) -> str | None:
+    """Return the name of a reduction of the cluster; None if it is another function."""
+    if how is list:
+        return "list"
+    name = FUNCTION_NAMES.get(how) if isinstance(how, Hashable) and callable(how) else how
+    return name if isinstance(name, str) and name in (*GROUP_REDUCTIONS, "product") else None
+
+
 _NO_FUNCTION = "not an expression of reductions"
 
 
@@ -475,6 +465,8 @@ class _PlaceholderClient:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        #: The client of the frame, which no other client has.
+        self.of_group = client
 
     @property
     def _connection(self) -> Any:
@@ -495,16 +487,6 @@ class _PlaceholderClient:
             "apply() cannot compute values of a group or combine reductions with its rows; combine only reductions, "
             "or use transform for a column of them"
         )
-
-
-def _check_named(name: str, named: dict[str, Any]) -> dict[str, Any]:
-    columns = {
-        label: value
-        for label, value in named.items()
-        if isinstance(value, (str, tuple)) or callable(value) or hasattr(value, "aggfunc")
-    }
-    reject_unsupported(name, {label: value for label, value in named.items() if label not in columns})
-    return columns
 
 
 class SeriesGroupBy(GroupBy):
@@ -534,19 +516,29 @@ class SeriesGroupBy(GroupBy):
         made = super().apply(func, *args, **kwargs)
         return made.rename(self._size_name()) if isinstance(made, Series) else made
 
-    def agg(self, func: Any = None, **named: Any) -> Any:
-        """Apply reductions: a name, or a list of names."""
-        if func is None:
-            return super().agg(**{label: (self._selected[0], name) for label, name in named.items()})
+    def _cells_of(self, func: Any) -> list[Cell]:
+        if isinstance(func, dict):
+            raise TypeError("agg() of the groups of a column does not take a dict; use keywords such as new='sum'")
         if isinstance(func, (list, tuple)):
-            titles = [name if isinstance(name, str) else name.__name__ for name in func]
-            return self._made([(title, self._cell(title, self._selected[0])) for title in titles])
-        return super().agg(func)
+            return [Cell(title(one), self._selected[0], one) for one in func]
+        return [
+            Cell(self._size_name() if self._size_name() is not None else self._selected[0], self._selected[0], func)
+        ]
 
-    aggregate = agg
+    def _named_cells(self, named: dict[str, Any]) -> dict[str, Any]:
+        found = without_tuning(named)
+        if not found:
+            raise TypeError("agg() requires a reduction, or keywords such as new='sum'")
+        return found
 
-    def _windowed(self, function: Callable[[Series], Expr], same: bool = False) -> Any:
-        return self._one(super()._windowed(function, same))
+    def _named_cell(self, one: Any) -> tuple[Any, Any]:
+        return self._selected[0], one
+
+    def _windowed(self, function: Callable[[Series], Expr], same: bool = False, labels: Any = None) -> Any:
+        return self._one(super()._windowed(function, same, labels))
+
+    def _rows_where(self, condition: Expr) -> Any:
+        return self._one(super()._rows_where(condition))
 
     def describe(self, percentiles: Any = None) -> Any:
         """Return descriptive statistics of the values of each group."""
@@ -562,7 +554,7 @@ class SeriesGroupBy(GroupBy):
 
     def _ends(self, n: int, is_largest: bool) -> Series:
         if not self._is_sorted:
-            raise NotImplementedError("groupby(sort=False) does not support nlargest and nsmallest; use sort=True")
+            return call_method(self, "nlargest" if is_largest else "nsmallest", (n,))
         frame, label = self._frame, self._selected[0]
         column = frame._column(label)
         reject_categories("nlargest and nsmallest", column)
@@ -583,7 +575,7 @@ class SeriesGroupBy(GroupBy):
     def size(self, **arguments: Any) -> Series:
         """Return the number of rows of each group."""
         reject_unsupported("size", arguments)
-        made = self._made([("size", size_of(self._column()))])["size"]
+        made = self._made([("size", size_of(self._column()))], fills=[0])["size"]
         return made.rename(self._size_name())
 
     def unique(self) -> Series:
@@ -597,15 +589,14 @@ class SeriesGroupBy(GroupBy):
 
     def value_counts(self, **arguments: Any) -> Series:
         """Count the rows of each distinct value in each group."""
-        reject_unsupported("value_counts", arguments)
-        if not self._is_sorted:
-            raise NotImplementedError("groupby(sort=False) does not support value_counts; use sort=True")
+        given = without_tuning(arguments)
         label = self._selected[0]
         origin = self._column()._origin
-        if isinstance(origin, pd.CategoricalDtype):
-            raise NotImplementedError(
-                f"groupby.value_counts of a categorical column is not supported; convert column {label!r} with astype"
-            )
+        if not self._is_sorted:
+            raise NotImplementedError("groupby(sort=False) does not support value_counts; use sort=True")
+        if given or isinstance(origin, pd.CategoricalDtype):
+            return call_method(self, "value_counts", (), given)
+        reject_unobserved(self, "value_counts")
         inner = GroupBy(self._frame, [*self._given(), label], self._dropna, selected=[])
         made = inner._made([("count", Column(aggregated("count_rows")))])["count"]
         rows = made._rows
@@ -617,10 +608,40 @@ class SeriesGroupBy(GroupBy):
         return list(self._by) if isinstance(self._by, (list, tuple)) else [self._by]
 
 
+#: Arguments by position, other than ``numeric_only`` and ``min_count``.
+_POSITIONAL = {
+    **dict.fromkeys(("std", "var", "sem"), ("ddof",)),
+    **dict.fromkeys(("idxmin", "idxmax", "any", "all"), ("skipna",)),
+    "nunique": ("dropna",),
+    "mean": ("numeric_only", "skipna"),
+    "median": ("numeric_only", "skipna"),
+}
+
+
+def _all_of(numeric_only: bool = False) -> None:
+    """Stand for a reduction that pandas does not have."""
+
+
 def _reduction(name: str) -> Any:
-    def reduction(self: GroupBy, numeric_only: bool = False, **arguments: Any) -> Any:
-        how = {key: arguments.pop(key) for key in HOW.get(name, ()) if key in arguments}
-        reject_unsupported(name, arguments)
+    def reduction(self: GroupBy, *args: Any, **arguments: Any) -> Any:
+        given = dict(zip(_POSITIONAL.get(name, ("numeric_only", "min_count")), args))
+        given = {**given, **without_tuning(arguments)}
+        known = inspect.signature(
+            getattr(pd.core.groupby.DataFrameGroupBy, "prod" if name == "product" else name, _all_of)
+        )
+        reject_unsupported(name, {key: value for key, value in given.items() if key not in known.parameters})
+        numeric_only = bool(given.pop("numeric_only", False))
+        how = {key: given.pop(key) for key in HOW.get(name, ()) if key in given}
+        if given.get("skipna", False) is True:
+            del given["skipna"]
+        if given.get("dropna", False) is True:
+            del given["dropna"]
+        if name not in HOW and given.get("min_count", 1) <= 0:
+            del given["min_count"]
+        if given or (not numeric_only and self._needs_pandas(name)):
+            if numeric_only:
+                given["numeric_only"] = True
+            return call_method(self, "prod" if name == "product" else name, (), {**how, **given})
         return self._all(name, numeric_only, **how)
 
     reduction.__doc__ = f"Return the {name} of the values of each group, ignoring missing values."

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from .._client import current_client
 from .._errors import trim_traceback
-from ..plan.expr import SortKey
+from ..plan.expr import SortKey, aggregate
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, origin_of
+from ._columns import Column, column_origin, origin_of, regularity_of, sort_value
 from ._dialects import encode_request
 from ._frame import DataFrame
 from ._pandas_metadata import absolute, last_file
@@ -30,7 +30,7 @@ from ._partitions import (
     parse_bytes,
     time_divisions,
 )
-from ._rows import Rows, new_table_name, release_after, typed_relation
+from ._rows import Labels, Rows, new_table_name, release_after, typed_relation
 from ._sql import INDEX, ROW, is_plain_text, replace_nan
 
 if TYPE_CHECKING:
@@ -100,17 +100,21 @@ def from_pandas(
         raise ValueError("cannot upload a frame with duplicate column labels; rename the columns")
     if sort and not frame.index.is_monotonic_increasing:
         frame = frame.sort_index(kind="stable")
-    if chunksize is not None:
-        if chunksize < 1:
-            raise ValueError(f"chunksize must be at least 1, not {chunksize}")
-        bounds = [*range(0, len(frame), chunksize), len(frame)] if len(frame) else [0, 0]
-        made = _upload_frame(client, frame, bounds, replicas)
-        return made._column("v").rename(data.name) if is_series else made
+    if npartitions is not None and chunksize is not None:
+        raise ValueError("from_pandas() takes npartitions= or chunksize=, not both")
+    for given, argument in ((npartitions, "npartitions"), (chunksize, "chunksize")):
+        if given is not None and given < 1:
+            raise ValueError(f"{argument} must be at least 1, not {given}")
     if npartitions is None:
         npartitions = max(sum(client.nthreads().values()), 1)
-    if npartitions < 1:
-        raise ValueError(f"npartitions must be at least 1, not {npartitions}")
-    made = _upload_frame(client, frame, even_bounds(len(frame), npartitions), replicas)
+    if chunksize is None:
+        bounds = even_bounds(len(frame), npartitions)
+    else:
+        bounds = [*range(0, max(len(frame), 1), chunksize), len(frame)]
+    made = _upload_frame(client, frame, bounds, replicas)
+    is_ascending = frame.index.is_monotonic_increasing and not any(level.hasnans for level in _levels(frame))
+    levels = tuple(level.expr for level in made._index)
+    made._rows.labels = Labels(levels, frame.index.is_unique, is_ascending)
     return made._column("v").rename(data.name) if is_series else made
 
 
@@ -167,11 +171,12 @@ def _upload_tables(
     rows.persisted = name
     release_after(client, name, rows.identity)
     index = tuple(
-        Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype))
+        Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype), regularity_of(level))
         for at, (label, level) in enumerate(zip(like.index.names, _levels(like)))
     )
     cells = {
-        label: Column(table.column(f"c{at}"), origin_of(like.dtypes.iloc[at])) for at, label in enumerate(like.columns)
+        label: Column(table.column(f"c{at}"), column_origin(like.dtypes.iloc[at], schema.field(f"c{at}").type))
+        for at, label in enumerate(like.columns)
     }
     return DataFrame(rows, cells, index, like.columns[:0])
 
@@ -216,6 +221,9 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
         return frame._persist(parts)
     if not frame._index:
         raise ValueError("cannot repartition a frame without an index by divisions; use set_index first")
+    origin = frame._index[0].origin
+    if isinstance(origin, pd.CategoricalDtype):
+        return _repartition_categories(frame, divisions, origin)
     frame = frame if frame.known_divisions else frame.sort_index()
     first, last = index_bounds(frame)
     known = list(divisions) if freq is None else time_divisions(first, last, freq)
@@ -226,11 +234,35 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
     return made
 
 
+def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.CategoricalDtype) -> DataFrame:
+    """Persist a frame in partitions between categories of its index, which sort by their position."""
+    if divisions is None:
+        raise ValueError("repartition(freq=) requires an index of times, not of categories; use set_index first")
+    unknown = [label for label in divisions if label not in origin.categories]
+    if unknown:
+        raise ValueError(f"divisions: {unknown} are not categories of the index, which are {list(origin.categories)}")
+    places = [int(origin.categories.get_loc(label)) for label in divisions]
+    key = sort_value(frame._index[0].expr, origin)
+    if not frame._rows.order or frame._rows.order[0].expr is not key:
+        frame = frame.sort_index()
+    bounds = frame._rows.values([aggregate("min", key), aggregate("max", key)])
+    first, last = (column[0].as_py() for column in bounds.columns)
+    check_divisions(places, first, last)
+    made = frame._persist(splits=[format_split(place) for place in places[1:-1]])
+    made._rows.divisions = tuple(divisions)
+    return made
+
+
 def _column(values: pd.Series, label: Any) -> pa.Array:
     try:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise TypeError(f"cannot upload column {label!r}: {error}") from None
+    if isinstance(made.type, pa.BaseExtensionType):
+        raise TypeError(
+            f"cannot upload column {label!r}: values of the type {values.dtype} are not supported; convert them to times, "
+            "numbers or strings, for example periods with to_timestamp"
+        )
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()

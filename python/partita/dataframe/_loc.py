@@ -12,6 +12,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey
 from ..plan.relation import Join, Values
+from ._array_columns import column_of_array, is_array
 from ._rows import Rows
 from ._series import Series
 from ._sql import literal
@@ -28,34 +29,58 @@ PLACE = "__place"
 class Loc:
     """Selection of rows and columns by label."""
 
-    def __init__(self, frame: DataFrame, finish: Callable[[DataFrame], Any]) -> None:
+    def __init__(self, frame: DataFrame, finish: Callable[[DataFrame], Any], axes: int = 2) -> None:
         self._frame = frame
         self._finish = finish
+        self._axes = axes
 
     def __getitem__(self, key: Any) -> Any:
         frame = self._frame
         columns = None
         if isinstance(key, tuple):
-            key, columns = key
+            if len(key) > self._axes:
+                raise pd.errors.IndexingError("Too many indexers")
+            key, columns = key if len(key) == 2 else (key[0], None)
         if callable(key):
-            key = key(frame)
-        if isinstance(columns, slice):
-            labels = list(frame._columns)
-            places = pd.Index(labels).slice_indexer(columns.start, columns.stop, columns.step)
-            columns = labels[places]
+            key = key(self._finish(frame))
+        columns = self._column_labels(columns)
         if isinstance(key, Series):
+            if not pa.types.is_boolean(key._kind):
+                raise KeyError(
+                    "Cannot index with non-boolean dask Series. Try passing computed values instead (e.g. "
+                    "``ddf.loc[s.compute()]``)"
+                )
             frame = frame._filtered(key)
+        elif is_array(key) and key.dtype == bool:
+            frame = frame._filtered(column_of_array(frame, key))
         elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray)):
             frame = self._select_labels(list(key))
         elif key != slice(None):
             frame = frame._narrowed(self._where(key))
         return self._finish(frame if columns is None else frame[columns])
 
+    def _column_labels(self, columns: Any) -> Any:
+        """Return the label or the labels of columns that a user gave as such, as truth values, or as a function."""
+        labels = list(self._frame._columns)
+        if callable(columns):
+            columns = columns(self._frame)
+        if isinstance(columns, slice):
+            places = pd.Index(labels).slice_indexer(columns.start, columns.stop, columns.step)
+            return labels[places]
+        if isinstance(columns, (list, np.ndarray, pd.Series, pd.Index)) and len(columns):
+            if all(isinstance(one, (bool, np.bool_)) for one in columns):
+                if len(columns) != len(labels):
+                    raise IndexError(f"{len(columns)} truth values for {len(labels)} columns")
+                return [label for label, is_wanted in zip(labels, columns) if is_wanted]
+            return list(columns)
+        return columns
+
     def _select_labels(self, labels: list[Any]) -> DataFrame:
         """Select the rows of a list of labels, in the order of the list and as often as each label occurs in it."""
         frame, index = self._frame, self._frame.index
-        if any(isinstance(label, (bool, np.bool_)) for label in labels) and not pa.types.is_boolean(index._kind):
-            raise NotImplementedError("loc does not support a list of booleans; use a boolean column")
+        is_truth = labels and all(isinstance(label, (bool, np.bool_)) for label in labels)
+        if is_truth and not pa.types.is_boolean(index._kind):
+            return frame._filtered(column_of_array(frame, np.array(labels)))
         found = frame._narrowed(index.isin(labels)._expr)
         if not labels or (frame.known_divisions and _is_increasing(labels)):
             return found

@@ -1,4 +1,4 @@
-"""Joins and concatenation of frames."""
+"""Joins of frames."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
-from ..plan.expr import Expr, SortKey, call, case, cast, window
-from ..plan.relation import Filter, Join, Named, Projection, Relation, Union
+from ..plan.expr import Expr, SortKey, call, case, cast
+from ..plan.relation import Join, Named, Projection, Relation
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, derived_origin, renumbered
 from ._frame import DataFrame
-from ._replacement import MISSING
 from ._rows import Rows
 from ._series import Series
-from ._sql import INDEX, ORDER, is_text, sort_of, value_type
+from ._sql import INDEX, is_text, value_type
 
-__all__ = ["concat", "merge", "merge_asof"]
+__all__ = ["as_frame", "columns_by_label", "join", "labels_of", "merge"]
 
 #: Types of joins. Semi and anti joins return rows of the left frame with, or without, a match in the right frame.
 _JOINS = ("inner", "left", "right", "outer", "cross", "leftsemi", "leftanti")
 
 
-def _labels(value: Any) -> list[Any]:
+def labels_of(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
@@ -71,7 +70,8 @@ def merge(
         Type of the join. A semi join returns each row of the left frame with a match in the right frame once, an anti
         join those without a match.
     on, left_on, right_on : label or list of labels, optional
-        Key columns, or names of index levels. By default the columns that both frames have.
+        Key columns, or names of index levels. By default the columns that both frames have; if there are none, the
+        indexes, as in Dask. Levels of both indexes with one name are the index of the result.
     left_index, right_index : bool
         Whether to use the index as the key.
     suffixes : tuple of str
@@ -91,17 +91,24 @@ def merge(
     """
     arguments.pop("npartitions", None)
     reject_unsupported("merge", arguments)
-    left, right = (_as_frame(one, (left, right)) for one in (left, right))
+    left, right = (as_frame(one, (left, right)) for one in (left, right))
     if left._client is not right._client:
         raise ValueError("cannot merge frames of different clients")
     if how not in _JOINS:
         raise ValueError(f"how must be one of {', '.join(_JOINS)}, not {how!r}")
     if how != "cross" and on is None and left_on is None and right_on is None and not (left_index or right_index):
         on = [label for label in left._columns if label in right._columns]
-        if not on:
+        if not on and left._index and right._index:
+            on, left_index, right_index = None, True, True
+        elif not on:
             raise ValueError("cannot merge frames without common columns; use on=, left_on= and right_on=")
-    left_by = None if left_index else [] if how == "cross" else _labels(on if on is not None else left_on)
-    right_by = None if right_index else [] if how == "cross" else _labels(on if on is not None else right_on)
+    for given in (on, left_on, right_on):
+        if isinstance(given, (DataFrame, Series)):
+            raise NotImplementedError(
+                "merge() takes labels of columns as keys, not columns; assign the key as a column"
+            )
+    left_by = None if left_index else [] if how == "cross" else labels_of(on if on is not None else left_on)
+    right_by = None if right_index else [] if how == "cross" else labels_of(on if on is not None else right_on)
     left, right = _with_like_keys(left, right, left_by, right_by, how)
     marked = bool(indicator) or left_index != right_index
     a, b = _Side.of(left, "l", marked), _Side.of(right, "r", marked)
@@ -112,6 +119,7 @@ def merge(
             f"cannot merge {len(by_left)} keys with {len(by_right)} keys; use the same number on both sides"
         )
     is_filter = how in ("leftsemi", "leftanti")
+    restored: list[tuple[Any, Expr]] = []
     if is_filter and indicator:
         raise ValueError(f"merge() does not support indicator= with how={how!r}: all rows come from the left frame")
     joined = Join(a.relation, b.relation, how, list(zip(by_left, by_right)))
@@ -120,6 +128,10 @@ def merge(
         cells = [(label, left._columns[label]._replace(expr=expr)) for label, expr in a.cells.items()]
     else:
         cells = _named(left, right, a, b, by_left, by_right, suffixes, how, left_index or right_index)
+        if not (left_index or right_index):
+            cells, restored = _with_levels(
+                cells, a, b, list(zip(left_by or [], right_by or [], by_left, by_right)), how
+            )
         if left_index != right_index:
             named = right_by if left_index else left_by
             cells = _with_keys(cells, left, right, [*zip(named or [], by_left, by_right)], joined, how)
@@ -140,18 +152,21 @@ def merge(
         index = list(zip(right._index, b.levels))
     elif right_index:
         index = list(zip(left._index, a.levels))
+    else:
+        own = {level.name: level for level in left._index}
+        index = [(own[label], expr) for label, expr in restored]
     levels = [Named(f"{INDEX}{at}", expr) for at, (_, expr) in enumerate(index)]
     values = [Named(f"c{at}", cell.expr) for at, (_, cell) in enumerate(cells)]
     made = Projection(joined, [*levels, *values])
     by_index = left_index and right_index
     order = [SortKey(made.column(name)) for name, _ in levels] if by_index else []
     rows = Rows(left._client, made, order, keep=(left._rows, right._rows))
-    columns = renumbered(_by_label(cells), made)
+    columns = renumbered(columns_by_label(cells), made)
     found = tuple(level._replace(expr=made.column(name)) for (level, _), (name, _) in zip(index, levels))
     return DataFrame(rows, columns, found, _common_axis([left, right]))
 
 
-def _by_label(cells: Sequence[tuple[Any, Column]]) -> dict[Any, Column]:
+def columns_by_label(cells: Sequence[tuple[Any, Column]]) -> dict[Any, Column]:
     """Return the columns of a result by label.
 
     Raises
@@ -211,6 +226,41 @@ def _plain(frame: DataFrame, is_level: bool, at: Any) -> DataFrame:
     return frame._like({**frame._columns, at: Column(value)})
 
 
+def _with_levels(
+    cells: list[tuple[Any, Column]], a: _Side, b: _Side, keys: list[tuple[Any, Any, Expr, Expr]], how: str
+) -> tuple[list[tuple[Any, Column]], list[tuple[Any, Expr]]]:
+    """Return the columns of a join by names of which some are index levels, and the levels of the result.
+
+    A name that is a level of both frames is a level of the result; one that is a level of one frame is a column, which takes
+    the key of whichever frame has a row.
+
+    Parameters
+    ----------
+    cells : list of tuple
+        Columns of the result.
+    a, b : _Side
+        The sides of the join.
+    keys : list of tuple
+        The label of each key in the left and the right frame, and its expressions.
+    how : str
+        Type of the join.
+    """
+    restored = []
+    for at, (label, other, x, y) in enumerate(keys):
+        if label != other or (label in a.cells and label in b.cells):
+            continue
+        key = _key(x, y, how)
+        if label not in a.cells and label not in b.cells:
+            restored.append((label, key))
+        elif label in a.cells:
+            cells = [(one, cell._replace(expr=key) if cell.expr is x else cell) for one, cell in cells]
+        else:
+            origin = next(cell.origin for _, cell in cells if cell.expr is y)
+            cells = [(one, cell) for one, cell in cells if cell.expr is not y]
+            cells.insert(at, (label, Column(key, origin)))
+    return cells, restored
+
+
 def _with_keys(
     cells: list[tuple[Any, Column]],
     left: DataFrame,
@@ -255,7 +305,7 @@ def _with_keys(
 def _keys(frame: DataFrame, side: _Side, labels: Any) -> list[Expr]:
     """Return columns or index levels of a side."""
     found = []
-    for label in _labels(labels):
+    for label in labels_of(labels):
         own = [expr for level, expr in zip(frame._index, side.levels) if level.name is not None and level.name == label]
         found.append(own[0] if own and label not in side.cells else _key_of(side, label))
     return found
@@ -329,121 +379,26 @@ def _check_kinds(left: DataFrame, right: DataFrame, a: _Side, b: _Side, pairs: S
             raise ValueError(f"cannot merge a string key with a {y if is_text(x) else x} key; convert one with astype")
 
 
-def concat(
-    frames: Sequence[Any], axis: Any = 0, ignore_index: bool = False, join: str = "outer", **arguments: Any
-) -> Any:
-    """Concatenate frames or columns along the rows.
-
-    Parameters
-    ----------
-    frames : sequence of DataFrame or Series
-        What to concatenate. Some may be pandas objects, which are uploaded.
-    axis : {0, "index"}
-        Only concatenation of rows is supported.
-    ignore_index : bool
-        Whether the index of the result counts from 0.
-    join : {"outer", "inner"}
-        Whether the result has all columns, with missing values where a frame lacks one, or only the common columns.
-
-    Returns
-    -------
-    DataFrame or Series
-
-    Raises
-    ------
-    TypeError
-        If a column contains strings in one frame and numbers in another.
-    """
-    for name in ("interleave_partitions", "ignore_unknown_divisions", "ignore_order"):
-        arguments.pop(name, None)
-    reject_unsupported("concat", arguments)
-    frames = list(frames)
-    if axis not in (0, "index"):
-        raise NotImplementedError("concat(axis=1) is not supported; use merge or assign")
-    if not frames:
-        raise ValueError("cannot concatenate an empty list of frames")
-    if len(frames) == 1 and not ignore_index and isinstance(frames[0], (DataFrame, Series)):
-        return frames[0].copy()
-    alone = all(isinstance(one, Series) for one in frames)
-    parts = [_as_frame(one, frames, "v" if alone else None) for one in frames]
-    labels = list(dict.fromkeys(label for part in parts for label in part._columns))
-    if join == "inner":
-        labels = [label for label in labels if all(label in part._columns for part in parts)]
-    depth = len(parts[0]._index)
-    keeps = not ignore_index and all(len(part._index) == depth for part in parts)
-    parts = _with_like_columns(parts, labels, depth if keeps else 0)
-    ordered = all(part._rows.order for part in parts)
-    terms = max(len(part._rows.order) for part in parts) if ordered else 0
-    relations = []
-    for number, part in enumerate(parts):
-        named = part._levels() if keeps else []
-        for at, label in enumerate(labels):
-            has_column = label in part._columns
-            named.append(Named(f"c{at}", part._columns[label].expr if has_column else px.NULL))
-        if ordered:
-            # Number the rows, unless they are already sorted by an integer key.
-            key = part._rows.order[0]
-            is_counted = terms == 1 and part._rows.physical and pa.types.is_integer(part._rows.type(key.expr))
-            place = key.expr if is_counted else window("row_number", **part._rows.over())
-            named += [Named("__part", px.literal(number)), Named("__place", cast(place, pa.int64()))]
-        relations.append(part._rows.project(named))
-    union = relations[0] if len(relations) == 1 else Union(relations)
-    order = [SortKey(union.column(name)) for name in ("__part", "__place")] if ordered else []
-    known = [part._rows.partitions for part in parts]
-    partitions = sum(n for n in known if n is not None) if all(n is not None for n in known) else None
-    rows = Rows(parts[0]._client, union, order, partitions=partitions, keep=[part._rows for part in parts])
-    index: tuple[Level, ...] = ()
-    if keeps:
-        levels = [[part._index[at] for part in parts] for at in range(depth)]
-        index = tuple(
-            Level(
-                _one([one.name for one in level]),
-                union.column(f"{INDEX}{at}"),
-                _common_origin([one.origin for one in level]),
-            )
-            for at, level in enumerate(levels)
-        )
-    columns = {}
-    for at, label in enumerate(labels):
-        origin = _common_origin([part._columns[label].origin for part in parts if label in part._columns])
-        columns[label] = Column(union.column(f"c{at}"), origin)
-    frame = DataFrame(rows, columns, index, _common_axis(parts))
-    if alone:
-        names = {one.name for one in frames}
-        return frame["v"].rename(names.pop() if len(names) == 1 else None)
-    return frame
+def join(
+    left: DataFrame, other: Any, on: Any, how: str, lsuffix: str, rsuffix: str, npartitions: int | None = None
+) -> DataFrame:
+    """Join columns of a frame, or its index, with the index of another frame, or of each of several frames."""
+    if isinstance(other, (list, tuple)):
+        if on is not None:
+            raise ValueError("join() of several frames does not support on=: they are joined by their index")
+        if lsuffix or rsuffix:
+            raise ValueError("join() of several frames does not support suffixes; rename the columns")
+        if how not in ("left", "outer", "inner"):
+            raise ValueError(f"join() of several frames supports how='left', 'outer' and 'inner', not {how!r}")
+        found = left
+        for one in other:
+            found = merge(found, one, how, left_index=True, right_index=True, suffixes=("", ""))
+        return found
+    keys: dict[str, Any] = {"left_index": True} if on is None else {"left_on": on}
+    return merge(left, other, how, right_index=True, suffixes=(lsuffix, rsuffix), **keys)
 
 
-def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int) -> list[DataFrame]:
-    """Convert categorical columns whose categories differ between the frames to plain values.
-
-    Raises
-    ------
-    TypeError
-        If a column contains strings in one frame and numbers in another.
-    """
-    parts = list(parts)
-    for place in [*((False, label) for label in labels), *((True, at) for at in range(depth))]:
-        having = [at for at, part in enumerate(parts) if place[0] or place[1] in part._columns]
-        origins = [_key_origin(parts[at], *place) for at in having]
-        for at, origin in zip(having, origins):
-            if isinstance(origin, pd.CategoricalDtype) and any(one != origin for one in origins):
-                parts[at] = _plain(parts[at], *place)
-    for part in parts:
-        # Resolve the types of all columns with one request.
-        part._kinds()
-    for label in labels:
-        columns = [part._column(label) for part in parts if label in part._columns]
-        sorts = {sort_of(one._kind) for one in columns if one._expr is not MISSING and not pa.types.is_null(one._kind)}
-        if len(sorts) > 1:
-            found = " and ".join(sorted(sorts))
-            raise TypeError(
-                f"cannot concatenate column {label!r} of {found}; convert the columns to one type with astype"
-            )
-    return parts
-
-
-def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
+def as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
     """Convert a column to a frame. A pandas object is uploaded to the cluster of the others."""
     if isinstance(one, (pd.DataFrame, pd.Series)):
         from ._io import from_pandas
@@ -465,102 +420,6 @@ def _common_axis(frames: Sequence[DataFrame]) -> pd.Index | None:
     return axes[0] if all(one.dtype == axes[0].dtype and one.names == axes[0].names for one in axes) else None
 
 
-def _one(names: Sequence[Any]) -> Any:
-    return names[0] if all(name == names[0] for name in names) else None
-
-
 def _common_origin(origins: Sequence[Any]) -> Any:
     """Return the origin of concatenated columns."""
     return origins[0] if all(origin == origins[0] for origin in origins) else derived_origin(*origins)
-
-
-def merge_asof(
-    left: DataFrame,
-    right: DataFrame,
-    on: Any = None,
-    by: Any = None,
-    direction: str = "backward",
-    suffixes: tuple[str, str] = ("_x", "_y"),
-    **arguments: Any,
-) -> DataFrame:
-    """Join each row of the left frame with the nearest earlier row of the right frame.
-
-    Parameters
-    ----------
-    left, right : DataFrame
-        The frames.
-    on : label
-        Column of numbers or times that both frames have.
-    by : label or list of labels, optional
-        Columns that must be equal.
-    direction : {"backward", "forward"}
-        Whether to use the last row of the right frame that is not after the left row, or the first that is not before.
-    suffixes : tuple of str
-        Suffixes of columns that both frames have.
-
-    Returns
-    -------
-    DataFrame
-        The joined frame, sorted by `on`.
-    """
-    if arguments.pop("tolerance", None) is not None or not arguments.pop("allow_exact_matches", True):
-        raise NotImplementedError("merge_asof() does not support tolerance= and allow_exact_matches=False")
-    reject_unsupported("merge_asof", arguments)
-    if on is None:
-        raise ValueError("merge_asof() requires on=, a column of numbers or times")
-    if direction not in ("backward", "forward"):
-        raise NotImplementedError(f"merge_asof(direction={direction!r}) is not supported; use 'backward' or 'forward'")
-    keys = [] if by is None else _labels(by)
-    theirs = [label for label in right._columns if label != on and label not in keys]
-    return _merged_asof(left, right, on, keys, theirs, suffixes, direction == "backward")
-
-
-def _merged_asof(
-    left: DataFrame, right: DataFrame, on: Any, keys: list[Any], theirs: list[Any], suffixes: Any, is_backward: bool
-) -> DataFrame:
-    """Return each row of the left frame with the columns of the nearest row of the right frame.
-
-    The rows of both frames are sorted together; the match of a row is the last one of the right frame before it.
-    """
-    # An exact match counts: at equal keys, rows of the right frame sort before rows of the left frame.
-    mine = _asof_side(left, left, on, keys, is_backward, px.NULL)
-    # The match is a whole row as a struct, so that missing values in it are not skipped.
-    fields = [part for at, label in enumerate(theirs) for part in (px.literal(f"v{at}"), right._columns[label].expr)]
-    row = call("named_struct", *(fields or [px.literal("v"), px.literal(1)]))
-    union = Union([mine, _asof_side(left, right, on, keys, not is_backward, row)])
-    order = [SortKey(union.column("t"), not is_backward), SortKey(union.column("s"), not is_backward)]
-    partition = [union.column(f"k{at}") for at in range(len(keys))]
-    match = window(
-        "last_value", union.column("found"), partition=partition, order=order, frame=px.SO_FAR, skips_missing=True
-    )
-    cells = [
-        (f"{label}{suffixes[0]}" if label in theirs else label, Column(union.column(f"lc{at}"), column.origin))
-        for at, (label, column) in enumerate(left._columns.items())
-    ]
-    for at, label in enumerate(theirs):
-        column = right._columns[label]
-        value = call("element", match, f"v{at}", dtype=right._rows.known_type(column.expr))
-        cells.append((f"{label}{suffixes[1]}" if label in left._columns else label, Column(value, column.origin)))
-    named = [Named(f"c{at}", cell.expr) for at, (_, cell) in enumerate(cells)]
-    named += [Named(f"{ORDER}{at}", union.column(f"lo{at}")) for at in range(len(left._rows.order))]
-    named += [Named("__at", union.column("t")), Named("__mine", union.column("mine"))]
-    matched = Projection(union, named)
-    made = Filter(matched, [matched.column("__mine")])
-    ties = [SortKey(made.column(f"{ORDER}{at}"), *key.way) for at, key in enumerate(left._rows.order)]
-    rows = Rows(left._client, made, [SortKey(made.column("__at")), *ties], keep=(left._rows, right._rows))
-    return DataFrame(rows, renumbered(_by_label(cells), made), ())
-
-
-def _asof_side(left: DataFrame, frame: DataFrame, on: Any, keys: list[Any], is_second: bool, found: Expr) -> Relation:
-    """Return the rows of a frame for the union of both: the columns and the order of the left frame, and the match."""
-    is_mine = frame is left
-    own = [Named(f"lc{at}", column.expr) for at, column in enumerate(left._columns.values())]
-    own += [Named(f"lo{at}", key.expr) for at, key in enumerate(left._rows.order)]
-    named = own if is_mine else [Named(name, px.NULL) for name, _ in own]
-    values = {label: column.expr for label, column in frame._columns.items()}
-    for label in (on, *keys):
-        if label not in values:
-            raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, values))}")
-    by = [Named(f"k{at}", values[label]) for at, label in enumerate(keys)]
-    mark = [Named("s", px.literal(int(is_second))), Named("mine", px.literal(is_mine)), Named("found", found)]
-    return frame._rows.project([*named, Named("t", values[on]), *mark, *by])

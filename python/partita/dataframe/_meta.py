@@ -13,16 +13,16 @@ import pyarrow.compute as pc
 from pandas.api.types import is_object_dtype
 
 from ..utils import no_default
+from ._base import Plan
 from ._columns import ARROW, origin_of
 from ._io import _levels, _table
+from ._replacement import EXACT_MAX
 from ._sql import INDEX, ROW, is_plain_text, is_text
 
 __all__ = ["POSITION_BITS", "Meta", "as_pandas", "sample_table"]
 
 #: Rows of a partition are numbered with this number of bits; the number of the partition is above them.
 POSITION_BITS = 40
-#: Largest integer up to which floats represent all integers.
-EXACT_MAX = 2**53
 #: Maximum number of digits of a decimal.
 DECIMAL_DIGITS = 38
 #: Maximum number of columns that an error names.
@@ -103,7 +103,7 @@ class Meta:
         Parameters
         ----------
         given : DataFrame, Series, dict, list, tuple, dtype or Meta
-            As in Dask: a pandas object, a dict or list of pairs of name and type, a pair for a column, or a type.
+            As in Dask: a pandas object, a lazy one of the same columns, a dict or list of pairs of name and type, a pair for a column, or a type.
         index : pandas.Index, optional
             The index, if `given` does not describe it.
         objects : mapping, optional
@@ -111,6 +111,8 @@ class Meta:
         """
         if isinstance(given, cls):
             return given
+        if isinstance(given, Plan):
+            given = given._meta
         if isinstance(given, (pd.DataFrame, pd.Series)):
             if index is not None and not len(given) and _is_default_index(given.index):
                 given = given.set_axis(index[:0], axis=0)
@@ -238,6 +240,9 @@ def _fit(column: pa.ChunkedArray, kind: pa.DataType, dtype: Any, expected: Any) 
     if pa.types.is_decimal(found) and pa.types.is_decimal(kind) and origin_of(expected) is None:
         return column.cast(kind) if found.scale <= kind.scale else None
     if found == kind:
+        return column.cast(kind)
+    if pa.types.is_list(found) and pa.types.is_list(kind) and pa.types.is_null(found.value_type):
+        # All lists of the partition are empty.
         return column.cast(kind)
     if is_text(found) and is_text(kind):
         return column.cast(kind.value_type if pa.types.is_dictionary(kind) else kind).cast(kind)

@@ -158,7 +158,7 @@ def _moments(
     """Return rows with the deviations of columns from their means, and reductions of these."""
     for label, _, kind in columns:
         if not is_number(kind):
-            raise TypeError(f"cannot compute {name} of column {label!r} of {kind}; use numeric_only=True")
+            raise TypeError(f"column {label!r} of {kind} does not support {name}; use numeric_only=True")
     values = [cast(column.expr, _DOUBLE) for _, column, _ in columns]
     plain = Projection(rows.under(values), [Named(f"v{at}", value) for at, value in enumerate(values)])
     names = [f"v{at}" for at in range(len(values))]

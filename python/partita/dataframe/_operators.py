@@ -21,6 +21,10 @@ class Operators:
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
         """Raise an error if an operation along an axis is not one of each value with the operand in its row."""
 
+    def _matched(self: T, other: Any) -> tuple[T, Any]:
+        """Return this object and an operand over the same rows, which are matched by their labels."""
+        return self, other
+
     def _fill_both(self: T, other: Any, fill_value: Any) -> tuple[T, Any]:
         """Return this object and an operand, in which missing values are replaced where only one of the two is missing."""
         raise NotImplementedError
@@ -40,6 +44,7 @@ class Operators:
         if level is not None:
             raise NotImplementedError(f"{name}(level=) is not supported: use reset_index, and merge on the level")
         self._check_axis(name, other, axis)
+        self, other = self._matched(other)
         return (self, other) if fill_value is None else self._fill_both(other, fill_value)
 
     def _reduce(self, name: str, axis: Any, numeric_only: bool, arguments: dict[str, Any], **how: Any) -> Any:
@@ -58,11 +63,20 @@ class Operators:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **arguments: Any) -> Any:
         """Support NumPy functions such as ``numpy.log(column)``, which return plans."""
+        (out,) = arguments.pop("out", None) or (None,)
         if method != "__call__" or arguments:
             return NotImplemented
         from ._ufuncs import apply_ufunc
 
-        return apply_ufunc(self, ufunc.__name__, inputs)
+        made = apply_ufunc(self, ufunc.__name__, inputs)
+        if out is None or made is NotImplemented:
+            return made
+        if type(out) is not type(made):
+            raise TypeError(f"out= must be a {type(made).__name__}, not {type(out).__name__}")
+        if hasattr(out, "_columns") and len(out._columns) != len(made._columns):
+            raise ValueError(f"out= must have {len(made._columns)} columns, not {len(out._columns)}")
+        out._become(made)
+        return out
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         """Compute the values as a NumPy array."""
@@ -198,6 +212,22 @@ class Operators:
         self._check_axis("pow", other, None)
         made: T = self._operate("pow", other, True)
         return made
+
+    def divmod(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> tuple[T, T]:
+        """Return the floor of the quotient and the remainder: ``self // other, self % other``."""
+        options = {"axis": axis, "level": level, "fill_value": fill_value}
+        return self.floordiv(other, **options), self.mod(other, **options)
+
+    def __divmod__(self: T, other: Any) -> tuple[T, T]:
+        return self // other, self % other
+
+    def rdivmod(self: T, other: Any, *, axis: Any = None, level: Any = None, fill_value: Any = None) -> tuple[T, T]:
+        """Return the floor of the quotient and the remainder: ``other // self, other % self``."""
+        options = {"axis": axis, "level": level, "fill_value": fill_value}
+        return self.rfloordiv(other, **options), self.rmod(other, **options)
+
+    def __rdivmod__(self: T, other: Any) -> tuple[T, T]:
+        return other // self, other % self
 
     div = truediv
     divide = truediv

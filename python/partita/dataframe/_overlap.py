@@ -17,7 +17,7 @@ from ..utils import no_default
 from ._base import Plan
 from ._meta import Meta
 from ._partition_functions import given_meta, infer_meta
-from ._partition_inputs import shared_arguments
+from ._partition_inputs import Part, shared_arguments
 from ._partition_results import call_partitions
 from ._sql import is_time
 
@@ -53,7 +53,10 @@ def map_overlap(
         Number of rows before and after the partition, also of several partitions; or a duration, if the frame is sorted by
         an index of times.
     *args, **kwargs
-        Further arguments of the function.
+        Further arguments of the function. Of frames and columns in `args`, which must have as many partitions, it gets the
+        partition and the rows before and after it too.
+    align_dataframes : bool
+        Whether to repartition these to the divisions of `df`.
     meta : optional
         As for :func:`partita.dataframe.map_partitions`.
 
@@ -65,25 +68,50 @@ def map_overlap(
     >>> dd.map_overlap(lambda part: part.a.diff(), ddf, 1, 0).compute().tolist()[1:]
     [1.0, 2.0, 4.0]
     """
+    df, *given = [_plan(one) for one in (df, *args)]
     if not isinstance(df, Plan):
         raise TypeError(f"map_overlap() takes a frame or column, not {type(df).__name__}")
-    if align_dataframes or any(isinstance(one, Plan) for one in (*args, *kwargs.values())):
-        raise NotImplementedError("map_overlap() supports only one frame; assign the other columns to it")
+    if any(isinstance(one, Plan) for one in kwargs.values()):
+        raise NotImplementedError("map_overlap() does not support frames as keyword arguments; pass them by position")
+    if align_dataframes:
+        given = [_divided_like(df, one) if isinstance(one, Plan) else one for one in given]
     if not df._rows.order:
         raise NotImplementedError("the row order of this frame is undefined; use sort_values or set_index first")
     sizes = [_size(one, name, df) for one, name in ((before, "before"), (after, "after"))]
     name = str(kwargs.pop("token", None) or function_name(func))
     if meta is no_default or meta is None:
-        described = infer_meta(func, (df, *args), kwargs, False, name)
+        described = infer_meta(func, (df, *given), kwargs, False, name)
     else:
         described = given_meta(meta, df)
     call = _OverlapCall(func, described, sizes[0], sizes[1], name)
-    shared = shared_arguments(args, kwargs)
+    others = [one for one in given if isinstance(one, Plan)]
+    places = iter(range(len(others)))
+    shared = shared_arguments([Part(next(places)) if isinstance(one, Plan) else one for one in given], kwargs)
 
     def tasks(frames: list[Any], count: int) -> list[Any]:
         return [Task(call, (at, count, shared, *frames), None, name) for at in range(count)]
 
-    return call_partitions([df], described, tasks)
+    return call_partitions([df, *others], described, tasks)
+
+
+def _plan(value: Any) -> Any:
+    """Return an object of pandas as a frame or column, and other values as they are."""
+    if not isinstance(value, (pd.DataFrame, pd.Series)):
+        return value
+    from ._io import from_pandas
+
+    return from_pandas(value, npartitions=1)
+
+
+def _divided_like(frame: Any, other: Any) -> Any:
+    """Return a frame or column with the divisions of another one."""
+    if not (frame.known_divisions and other.known_divisions):
+        raise ValueError(
+            "map_overlap(align_dataframes=True) requires known divisions; use set_index or sort_index first"
+        )
+    wanted, own = list(frame.divisions), other.divisions
+    wanted[0], wanted[-1] = min(wanted[0], own[0]), max(wanted[-1], own[-1])
+    return other.repartition(divisions=wanted)
 
 
 def _size(given: Any, name: str, plan: Any) -> Any:
@@ -111,14 +139,14 @@ class _OverlapCall:
         self.after = after
         self.__name__ = name
 
-    def __call__(self, number: int, count: int, shared: Any, partitions: PersistedPartitions) -> Any:
+    def __call__(
+        self, number: int, count: int, shared: Any, partitions: PersistedPartitions, *others: PersistedPartitions
+    ) -> Any:
         args, kwargs = shared
-        own = partitions.read(number)
-        if not len(own):
+        whole, before, size = self._whole(partitions, number, count)
+        if not size:
             return self.meta.schema.empty_table()
-        earlier = self._rows(partitions, range(number - 1, -1, -1), self.before, own.index[0], True)
-        later = self._rows(partitions, range(number + 1, count), self.after, own.index[-1], False)
-        whole = pd.concat([*reversed(earlier), own, *later]) if earlier or later else own
+        args = [self._whole(others[value.at], number, count)[0] if type(value) is Part else value for value in args]
         result = self.function(whole, *args, **kwargs)
         length = len(result) if hasattr(result, "iloc") else -1
         if length < 0 or length % len(whole):
@@ -127,8 +155,18 @@ class _OverlapCall:
                 f"them, not {length if length >= 0 else type(result).__name__}"
             )
         times = length // len(whole)
-        first = sum(map(len, earlier)) * times
-        return self.meta.convert(result.iloc[first : first + len(own) * times], number)
+        first = before * times
+        return self.meta.convert(result.iloc[first : first + size * times], number)
+
+    def _whole(self, partitions: PersistedPartitions, number: int, count: int) -> tuple[Any, int, int]:
+        """Return a partition with rows of its neighbours, the number of rows before it, and its own number of rows."""
+        own = partitions.read(number)
+        if not len(own):
+            return own, 0, 0
+        earlier = self._rows(partitions, range(number - 1, -1, -1), self.before, own.index[0], True)
+        later = self._rows(partitions, range(number + 1, count), self.after, own.index[-1], False)
+        whole = pd.concat([*reversed(earlier), own, *later]) if earlier or later else own
+        return whole, sum(map(len, earlier)), len(own)
 
     @staticmethod
     def _rows(partitions: PersistedPartitions, numbers: range, size: Any, label: Any, is_before: bool) -> list[Any]:

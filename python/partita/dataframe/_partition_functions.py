@@ -309,7 +309,9 @@ def map_partitions(
     """Call a Python function with each partition of a frame, and return the frame of its results.
 
     The function gets pandas objects, and returns a pandas frame, a series, or a single value. It runs on the workers when
-    the result is first computed, once for each partition. The results stay there until no frame refers to them.
+    the result is first computed, once for each partition. The results stay there until no frame refers to them. If it
+    returns arrays of NumPy, the result is an array of :mod:`partita.array` with a chunk for each partition; the frames are
+    then persisted at once.
 
     Parameters
     ----------
@@ -321,7 +323,7 @@ def map_partitions(
         or one. Scalars and delayed values are computed first.
     meta : DataFrame, Series, dict, list, tuple or dtype, optional
         The columns and types of the result: a pandas object, which may have rows, pairs of name and type, or one pair for a
-        column. Without it, the function is called with two rows of made-up values. If it does not describe the index, this
+        column; or an array of NumPy for a function that returns arrays. Without it, the function is called with two rows of made-up values. If it does not describe the index, this
         is the index of the first frame.
     enforce_metadata, transform_divisions, clear_divisions, parent_meta, required_columns
         Accepted for compatibility with Dask; no effect: partitions are always checked, and the rows of the result are in
@@ -358,10 +360,13 @@ def map_partitions(
                 f"map_partitions() does not support a frame as the keyword argument {key!r}; pass it by position"
             )
     has_info = has_keyword(func, "partition_info") and "partition_info" not in kwargs
+    sample: Any = None
     if meta is no_default or meta is None:
-        described = infer_meta(func, args, kwargs, has_info, name)
+        sample = sample_result(func, args, kwargs, has_info, name)
+        described = None if isinstance(sample, np.ndarray) else Meta(as_pandas(sample, name))
     else:
-        described = given_meta(meta, plans[0])
+        sample = meta
+        described = None if isinstance(meta, np.ndarray) else given_meta(meta, plans[0])
     client = plans[0]._client
     inputs = Inputs(plans)
     places = iter(range(len(plans)))
@@ -376,8 +381,20 @@ def map_partitions(
         extras = [{"partition_info": {"number": at, "division": label}} for at, label in enumerate(labels)]
         return [Task(call, (at, (), extras[at] if extras else {}, shared, *frames), None, name) for at in range(count)]
 
+    if described is None:
+        return _array_of(make(), sample)
     counts = {plan._rows.partitions for plan in plans}
     return Results(client, new_table_name(), described).frame(make, counts.pop() if len(counts) == 1 else None)
+
+
+def _array_of(tasks: list[Any], sample: np.ndarray) -> Any:
+    """Return the array of the results of tasks, whose numbers of rows are unknown."""
+    from ..array._delayed import from_delayed as array_from_delayed
+    from ..array._joining import concatenate
+
+    shape = (np.nan, *sample.shape[1:])
+    blocks = [array_from_delayed(_make(task), shape, dtype=sample.dtype) for task in tasks]
+    return concatenate(blocks, allow_unknown_chunksizes=True)
 
 
 def given_meta(meta: Any, plan: Any) -> Meta:
@@ -389,6 +406,11 @@ def given_meta(meta: Any, plan: Any) -> Meta:
 
 def infer_meta(func: Callable[..., Any], args: Any, kwargs: dict[str, Any], has_info: bool, name: str) -> Meta:
     """Return the meta of the result of a function for made-up values."""
+    return Meta(as_pandas(sample_result(func, args, kwargs, has_info, name), name))
+
+
+def sample_result(func: Callable[..., Any], args: Any, kwargs: dict[str, Any], has_info: bool, name: str) -> Any:
+    """Return the result of a function for made-up values."""
 
     def sample(value: Any) -> Any:
         if isinstance(value, Plan):
@@ -399,10 +421,9 @@ def infer_meta(func: Callable[..., Any], args: Any, kwargs: dict[str, Any], has_
 
     extra = {"partition_info": {"number": 0, "division": None}} if has_info else {}
     try:
-        result = func(*map(sample, args), **{key: sample(one) for key, one in kwargs.items()}, **extra)
+        return func(*map(sample, args), **{key: sample(one) for key, one in kwargs.items()}, **extra)
     except Exception as error:
         raise ValueError(
             f"cannot infer the columns and types that {name} returns: it raised {type(error).__name__}: {error} for two "
             "rows of made-up values; give them with meta="
         ) from error
-    return Meta(as_pandas(result, name))

@@ -39,7 +39,7 @@ SMALL_MAX = 1000
 
 def outline_of(plan: Plan) -> tuple[Any, ...]:
     """Return how rows become the pandas object of a plan, in a form that can be pickled."""
-    levels = [(level.name, level.origin) for level in plan._index]
+    levels = [(level.name, level.origin, level.regularity) for level in plan._index]
     if isinstance(plan, DataFrame):
         cells = [(label, column.origin) for label, column in plan._columns.items()]
         return "frame", levels, cells, plan._axis
@@ -50,7 +50,7 @@ def outline_of(plan: Plan) -> tuple[Any, ...]:
 def plan_of_outline(outline: tuple[Any, ...]) -> Plan:
     """Return a plan that converts rows as the plan of an outline. It cannot be computed."""
     kind, levels, cells, axis = outline
-    index = tuple(Level(name, NULL, origin) for name, origin in levels)
+    index = tuple(Level(name, NULL, origin, regularity) for name, origin, regularity in levels)
     rows: Any = None
     if kind == "frame":
         return DataFrame(rows, {label: Column(NULL, origin) for label, origin in cells}, index, axis)
@@ -167,7 +167,7 @@ class Inputs:
         plan = self._persisted[0]._plan
         if not plan.known_divisions:
             return [None] * count
-        frame = plan if isinstance(plan, DataFrame) else plan.to_frame("v")
+        frame = plan if isinstance(plan, DataFrame) else plan._framed()
         labels = list(frame.divisions[:-1])
         return labels if len(labels) == count else [None] * count
 

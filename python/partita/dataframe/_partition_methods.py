@@ -22,6 +22,8 @@ __all__ = ["PartitionMethods"]
 
 #: Partial results that one call of the function combine= gets.
 COMBINED = 16
+#: The least number of them.
+LEAST_COMBINED = 2
 #: Largest deviation of the sum of the fractions of a random split from 1.
 FRACTIONS_TOLERANCE = 1e-8
 
@@ -65,10 +67,13 @@ class PartitionMethods:
         meta : optional
             The columns and types of the result, as for :func:`partita.dataframe.map_partitions`. By default they are those
             of the result for made-up rows.
-        token, split_every
+        split_every : int or False, optional
+            The number of results that one call of `combine` gets; `aggregate` combines them if there is no such function. By
+            default 16, and only `combine` does so. False combines all results in one call.
+        token
             Accepted for compatibility with Dask; no effect.
         chunk_kwargs, aggregate_kwargs, combine_kwargs : dict, optional
-            Arguments of the functions. `kwargs` are arguments of `chunk`.
+            Arguments of the functions. `kwargs` are arguments of all of them.
 
         Returns
         -------
@@ -89,13 +94,17 @@ class PartitionMethods:
         if combine is None and combine_kwargs:
             raise ValueError("reduction() got combine_kwargs= without combine=")
         first = _Chunk(chunk, {**kwargs, **(chunk_kwargs or {})})
-        last = _Combined(aggregate or chunk, aggregate_kwargs or {}, is_last=True)
+        last = _Combined(aggregate or chunk, {**kwargs, **(aggregate_kwargs or {})}, is_last=True)
         sample = _sample(self, first, last) if meta is no_default or meta is None else meta
         run = delayed(first, pure=False)
         parts: Sequence[Any] = [run(part) for part in self.to_delayed()]
-        while combine is not None and len(parts) > COMBINED:
-            join = delayed(_Combined(combine, combine_kwargs or {}, is_last=False), pure=False)
-            parts = [join(list(parts[at : at + COMBINED])) for at in range(0, len(parts), COMBINED)]
+        count = _count_of_combined(split_every, len(parts))
+        if combine is None and split_every:
+            # As in Dask, aggregate() also combines some of the results if their number is limited.
+            combine, combine_kwargs = aggregate or chunk, aggregate_kwargs
+        while combine is not None and len(parts) > count:
+            join = delayed(_Combined(combine, {**kwargs, **(combine_kwargs or {})}, is_last=False), pure=False)
+            parts = [join(list(parts[at : at + count])) for at in range(0, len(parts), count)]
         made = delayed(last, pure=False)(list(parts))
         if not isinstance(sample, (pd.DataFrame, pd.Series, dict, list, tuple)):
             return made
@@ -144,7 +153,7 @@ class PartitionMethods:
         if is_volatile(self._rows.relation):
             # Each query would return other rows.
             whole = whole.persist()
-        frame = whole.to_frame("v") if isinstance(whole, Series) else whole
+        frame = whole._framed() if isinstance(whole, Series) else whole
         keys = [key.expr for key in frame._rows.order] or [column.expr for column in frame._columns.values()]
         lot = sampling_hash(keys, int(seed))
         made = []
@@ -220,6 +229,17 @@ class _Combined:
         is_frame = isinstance(parts[0], pd.DataFrame)
         found = self.function(pd.concat(parts) if is_frame else pd.Series(parts), **self.arguments)
         return found if self.is_last else _row(found)
+
+
+def _count_of_combined(split_every: Any, count: int) -> int:
+    """Return how many results one call combines."""
+    if split_every is None:
+        return COMBINED
+    if split_every is False:
+        return count
+    if not isinstance(split_every, int) or split_every < LEAST_COMBINED:
+        raise ValueError(f"split_every must be an integer of at least {LEAST_COMBINED}, not {split_every!r}")
+    return split_every
 
 
 def _row(result: Any) -> Any:

@@ -21,16 +21,16 @@ from .._errors import PartitaError
 from .._frame_functions import upload_partition
 from .._tasks import Task
 from ..base import is_synchronous, persist_nodes, run_nodes
-from ..plan.expr import SortKey, cast
+from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Table, Values
 from ._base import Level
-from ._columns import Column, origin_of
+from ._columns import Column, column_origin, origin_of, regularity_of
 from ._frame import DataFrame
 from ._io import _levels, _order
 from ._meta import POSITION_BITS, Meta, as_pandas
 from ._partition_inputs import Inputs, argument_of
 from ._rows import Rows, new_table_name, release_after
-from ._sql import INDEX, ROW
+from ._sql import INDEX, ROW, any_value
 
 __all__ = [
     "Conversion",
@@ -98,11 +98,13 @@ class Results:
         connection.deferred.add(self.name, DeferredTable(self._stand_in(), create, first))
         release_after(client, self.name, rows.identity)
         index = tuple(
-            Level(label, rows.column(f"{INDEX}{at}"), origin_of(level.dtype))
+            Level(label, rows.column(f"{INDEX}{at}"), origin_of(level.dtype), regularity_of(level))
             for at, (label, level) in enumerate(zip(meta.empty.index.names, _levels(meta.empty)))
         )
         cells = {
-            label: Column(rows.column(f"c{at}"), origin_of(meta.empty.dtypes.iloc[at]))
+            label: Column(
+                rows.column(f"c{at}"), column_origin(meta.empty.dtypes.iloc[at], meta.schema.field(f"c{at}").type)
+            )
             for at, label in enumerate(meta.empty.columns)
         }
         frame = DataFrame(rows, cells, index, meta.empty.columns[:0])
@@ -111,7 +113,7 @@ class Results:
     def _stand_in(self) -> Relation:
         schema = self.meta.schema
         try:
-            cells = [Named(field.name, cast(None, field.type)) for field in schema]
+            cells = [Named(field.name, any_value(field.type)) for field in schema]
             return Projection(Values((), ()), cells)
         except NotImplementedError:
             # A table without rows.
@@ -350,7 +352,9 @@ def call_partitions(plans: Sequence[Any], meta: Meta, tasks: Callable[[list[Any]
     inputs = Inputs(plans)
 
     def make() -> list[Any]:
-        partitions, count, _ = inputs.persist()
+        partitions, count, singles = inputs.persist()
+        if singles:
+            raise ValueError(f"frames with one partition and frames with {count} cannot be combined; use repartition")
         return tasks([argument_of(one) for one in partitions], count)
 
     return Results(plans[0]._client, new_table_name(), meta).frame(make, plans[0]._rows.partitions)

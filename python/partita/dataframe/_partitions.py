@@ -57,7 +57,9 @@ class Partitions:
         if not frame._rows.order:
             # A random sort key assigns each row to a partition.
             frame = frame._reordered([SortKey(call("random"))])
-        persisted = frame if frame._rows.persisted else frame._persist()
+        # Rows in their order keep their partitions.
+        count = None if frame._rows.physical else frame._rows.partitions
+        persisted = frame if frame._rows.persisted else frame._persist(count)
         rows = persisted._rows
         self._frame = persisted
         self._key = rows.order[0]
@@ -85,6 +87,18 @@ class Partitions:
         found = self._frame._narrowed(px.disjunction(*conditions))
         found._rows.partitions = max(len(wanted), 1)
         return self._finish(found)
+
+    def one(self, number: int) -> Any:
+        """Return a partition by its number.
+
+        Raises
+        ------
+        ValueError
+            If there is no such partition.
+        """
+        if not 0 <= number < len(self):
+            raise ValueError(f"partition {number} does not exist: the frame has {len(self)} partitions")
+        return self[number]
 
     def _condition(self, at: int) -> Expr:
         """Return the condition that a row is in a partition. Rows with a missing key are in the first or last one."""
@@ -142,7 +156,9 @@ def index_bounds(frame: Any) -> tuple[Any, Any]:
 def time_divisions(first: Any, last: Any, freq: Any) -> list[Any]:
     """Return the divisions with one partition per time interval of an index."""
     if first is not None and not isinstance(first, pd.Timestamp):
-        raise ValueError(f"freq= requires an index of times, not of {type(first).__name__}; use set_index first")
+        raise TypeError(
+            f"freq= is for timeseries: the index has no times, but {type(first).__name__}; use set_index first"
+        )
     if first is None:
         return [None, None]
     offset = pd.tseries.frequencies.to_offset(freq)

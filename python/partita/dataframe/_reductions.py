@@ -83,7 +83,7 @@ def quantile(value: Expr, q: float, kind: pa.DataType) -> Expr:
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return cast(cast(quantile(cast(value, _WHOLE), q, _WHOLE), _WHOLE), kind)
     if not is_number(kind) or pa.types.is_boolean(kind):
-        raise TypeError(f"cannot compute a quantile of {kind}; select numeric columns or use numeric_only=True")
+        raise TypeError(f"quantiles of {kind} are not supported; select numeric columns or use numeric_only=True")
     double = cast(value, _DOUBLE)
     if q * 4 == int(q * 4):
         return replace_nan(aggregated("percentile_cont", double, float(q)), kind)
@@ -199,11 +199,11 @@ def _aggregate(name: str, value: Expr, kind: pa.DataType, ddof: int, over: Over)
     if name == "nunique":
         return _reduced("count", over, normalize_zero(value, kind), is_distinct=True)
     if name == "sum" and is_text(kind):
-        raise TypeError("cannot sum a string column; select numeric columns or use numeric_only=True")
+        raise TypeError("the sum of strings is not supported; select numeric columns or use numeric_only=True")
     if is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_date(kind):
-        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
+        raise TypeError(f"{name} is not supported for {kind}; select numeric columns or use numeric_only=True")
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
-        return _of_time(name, value, kind, over)
+        return _of_time(name, value, kind, ddof, over)
     number = cast(value, _WHOLE) if pa.types.is_boolean(kind) else value
     if name == "sum":
         total = _reduced("sum", over, number)
@@ -250,19 +250,21 @@ def _variance(double: Expr, ddof: int, over: Over) -> Expr:
     return case([(px.comparison("gt", count, ddof), _reduced("var_pop", over, double) * count / (count - ddof))])
 
 
-def _of_time(name: str, value: Expr, kind: pa.DataType, over: Over) -> Expr:
+def _of_time(name: str, value: Expr, kind: pa.DataType, ddof: int, over: Over) -> Expr:
     """Return a reduction of times or durations, computed on their integer values."""
     whole = cast(value, _WHOLE)
-    if pa.types.is_timestamp(kind) and name not in ("mean", "median"):
-        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
+    if pa.types.is_timestamp(kind) and name not in ("mean", "median", "std"):
+        raise TypeError(f"{name} is not supported for {kind}; select numeric columns or use numeric_only=True")
     if name in ("mean", "median"):
         made = _reduced("avg" if name == "mean" else "median", over, whole)
     elif name == "sum":
         made = call("coalesce", _reduced("sum", over, whole), 0)
     elif name == "std":
-        made = _reduced("stddev_samp", over, cast(whole, _DOUBLE))
+        # The deviation of times is a duration.
+        made = _root(_variance(cast(whole, _DOUBLE), ddof, over))
+        kind = pa.duration(kind.unit)
     else:
-        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
+        raise TypeError(f"{name} is not supported for {kind}; select numeric columns or use numeric_only=True")
     return cast(cast(made, _WHOLE), kind)
 
 
@@ -322,7 +324,8 @@ def row_reduction(
     if not values:
         return px.literal(0) if name == "sum" else cast(None, _DOUBLE)
     number = _WHOLE if all(map(is_whole, kinds)) else _DOUBLE
-    made = _across(name, values, number, there, ddof)
+    made = _of_times_across(values, kinds, there, ddof) if _are_times(name, kinds) else None
+    made = _across(name, values, number, there, ddof) if made is None else made
     if name not in ("min", "max") and any(map(pa.types.is_floating, kinds)):
         made = replace_nan(cast(made, _DOUBLE))
     if not skipna:
@@ -337,7 +340,7 @@ def _check_row(name: str, kinds: Sequence[pa.DataType]) -> None:
     if len(sorts) > 1 or (sorts == {"strings"} and name not in ("min", "max")):
         found = " and ".join(sorted(sorts))
         raise TypeError(f"cannot compute {name} of {found} in a row; select columns or use numeric_only=True")
-    if sorts - {"numbers"} and name not in ("min", "max"):
+    if sorts - {"numbers"} and name not in ("min", "max") and not (name == "std" and sorts <= {"times", "timedeltas"}):
         raise NotImplementedError(f"{name}(axis=1) of {sorts.pop()} is not supported; select numeric columns")
 
 
@@ -377,6 +380,18 @@ def _across(name: str, values: list[Expr], number: pa.DataType, there: Expr, ddo
     raise NotImplementedError(f"{name}(axis=1) is not supported; use compute() and pandas")
 
 
+def _are_times(name: str, kinds: Sequence[pa.DataType]) -> bool:
+    return name == "std" and all(pa.types.is_timestamp(kind) or pa.types.is_duration(kind) for kind in kinds)
+
+
+def _of_times_across(values: list[Expr], kinds: Sequence[pa.DataType], there: Expr, ddof: int) -> Expr:
+    """Return the deviation of the times of each row, which is a duration."""
+    unit = max((kind.unit for kind in kinds), key=("s", "ms", "us", "ns").index)
+    common = [pa.timestamp(unit, kind.tz) if pa.types.is_timestamp(kind) else pa.duration(unit) for kind in kinds]
+    numbers = [cast(cast(cast(value, kind), _WHOLE), _DOUBLE) for value, kind in zip(values, common)]
+    return cast(cast(_across("std", numbers, _DOUBLE, there, ddof), _WHOLE), pa.duration(unit))
+
+
 def _true(value: Expr, kind: pa.DataType) -> Expr:
     if pa.types.is_boolean(kind):
         return call("coalesce", value, False)
@@ -393,9 +408,22 @@ class _Cells(FrameInput):
 
     _rows: Rows
 
+    #: Small results have one partition.
+    npartitions = 1
+
     def _expressions(self) -> list[Expr]:
         """Return the expressions of the values."""
         raise NotImplementedError
+
+    def _labels(self) -> list[Any]:
+        """Return the index labels of the result."""
+        raise NotImplementedError
+
+    @property
+    def divisions(self) -> tuple[Any, Any]:
+        """The smallest and the largest index label."""
+        labels = self._labels()
+        return (min(labels), max(labels)) if labels else (None, None)
 
     @trim_traceback
     def explain(self) -> str:
@@ -416,6 +444,9 @@ class _Cells(FrameInput):
 class Reductions(_Cells):
     """One lazy value for each column, computed together."""
 
+    #: Whether the labels of the result are known before it is computed.
+    known_divisions = True
+
     def __init__(
         self,
         rows: Rows,
@@ -435,6 +466,9 @@ class Reductions(_Cells):
 
     def _expressions(self) -> list[Expr]:
         return list(self._cells.values())
+
+    def _labels(self) -> list[Any]:
+        return list(self._cells)
 
     @trim_traceback
     def compute(self, **arguments: Any) -> pd.Series:
@@ -501,6 +535,9 @@ class Table(_Cells):
 
     def _expressions(self) -> list[Expr]:
         return [expr for column in self._cells.values() for expr in column.values()]
+
+    def _labels(self) -> list[Any]:
+        return list(next(iter(self._cells.values()), {}))
 
     @trim_traceback
     def compute(self, **arguments: Any) -> pd.DataFrame:

@@ -6,13 +6,18 @@ import builtins
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from .._collection import Collection
 from ..plan import expr as px
 from ..plan.dtype import DType
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
+from ._alignment import REINDEX
+from ._columns import origin_of
+from ._matching import aligned, is_aligned, uploaded
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 
@@ -20,8 +25,10 @@ if TYPE_CHECKING:
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["MISSING", "ColumnReplacement", "is_missing"]
+__all__ = ["EXACT_MAX", "MISSING", "ColumnReplacement", "is_missing"]
 
+#: Largest integer up to which floats represent all integers.
+EXACT_MAX = 2**53
 #: A column without values.
 MISSING = px.cast(None, pa.float64())
 
@@ -42,6 +49,7 @@ class ColumnReplacement:
     _like: Callable[..., Series]
     _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
+    _spread: Callable[[Scalar], Any]
 
     def _check_condition(self) -> None:
         """Check that the column is boolean.
@@ -58,8 +66,11 @@ class ColumnReplacement:
         """Replace missing values with a value or with the values of another column."""
         if isinstance(value, Scalar):
             value = value.compute()
+        value = uploaded(value, self)
         if _is_column(value):
-            return self._filled(call("coalesce", self._compatible(value), value._expr), self._with(value))
+            own, value = aligned(self, value, REINDEX)
+            filled: Series = own._filled(call("coalesce", own._compatible(value), value._expr))
+            return filled
         if not self._takes(type_of(value), value) and self._expr is not MISSING:
             # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
             why = (
@@ -78,11 +89,11 @@ class ColumnReplacement:
         """Return whether each value is in `values`."""
         if _is_column(values):
             values = values.unique().compute()
-        values = list(values)
+        values = [one.compute() if isinstance(one, Collection) else one for one in values]
         # Values that the column cannot contain are left out.
         found = [literal(value, self._kind) for value in self._possible(values)]
         tests = [fill_condition(call("among", self._expr, *found))] if found else []
-        if any(pd.isna(value) for value in values):
+        if any(map(is_missing, values)):
             tests.append(px.is_null(self._expr))
         return self._like(px.disjunction(*tests))
 
@@ -90,7 +101,7 @@ class ColumnReplacement:
         """Yield the values that can be equal to a value of the column: strings never equal numbers or times."""
         own = sort_of(self._kind)
         for value in values:
-            if pd.isna(value):
+            if is_missing(value) or not pd.api.types.is_hashable(value):
                 continue
             theirs = sort_of(type_of(value))
             if {own, theirs} == {"booleans", "numbers"}:
@@ -99,11 +110,21 @@ class ColumnReplacement:
             elif own == theirs:
                 yield value
 
-    def _replace_where(self, condition: Series, other: Any, keep: bool) -> Series:
+    def _replace_where(self, condition: Any, other: Any, keep: bool) -> Series:
+        condition, other = (one(self) if callable(one) else one for one in (condition, other))
+        condition, other = uploaded(condition, self), uploaded(other, self)
+        if not _is_column(condition):
+            raise ValueError(
+                f"a condition must be a boolean column, not {type(condition).__name__}: rows can be aligned only by their index; "
+                "assign an array as a column first"
+            )
         condition._check_condition()
-        rows = self._with(condition)
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
+        if not is_aligned(self, condition) or (_is_column(other) and not is_aligned(self, other)):
+            return self._replace_where_aligned(condition, other, keep)
+        rows = self._with(condition)
+        other = self._held(other)
         origin = self._origin
         if _is_column(other):
             rows, value = rows.combine(other._rows), other._expr
@@ -116,6 +137,22 @@ class ColumnReplacement:
         test = condition._expr if keep else px.negation(condition._expr)
         made = case([(test, own)], value, dtype=self._kind_with(other))
         return self._like(made, rows, origin=origin)
+
+    def _held(self, value: Any) -> Any:
+        """Return a value as an integer if the column has integers and the value is one, as in pandas."""
+        if not isinstance(value, (float, np.floating)) or not pa.types.is_integer(self._kind):
+            return value
+        return int(value) if float(value).is_integer() and abs(value) <= EXACT_MAX else value
+
+    def _replace_where_aligned(self, condition: Series, other: Any, keep: bool) -> Series:
+        """Replace values by those of columns of other rows, which are matched by their labels."""
+        own, condition = aligned(self, condition, REINDEX)
+        if _is_column(other):
+            own, other = aligned(own, other, REINDEX)
+            # The condition is a column of the rows before.
+            own, condition = aligned(own, condition, REINDEX)
+        made: Series = own._replace_where(condition, other, keep)
+        return made
 
     def _kind_with(self, *values: Any) -> DType:
         """Return the type of a column of its own and these values if it is the own type; None if it is not known."""
@@ -169,12 +206,12 @@ class ColumnReplacement:
                 return False
         return sort_of(kind) == sort_of(self._kind)
 
-    def where(self, cond: Series, other: Any = None) -> Series:
-        """Keep the values where the condition is true, and replace the others."""
+    def where(self, cond: Any, other: Any = None) -> Series:
+        """Keep the values where the condition is true, and replace the others. Functions get this column."""
         return self._replace_where(cond, other, True)
 
-    def mask(self, cond: Series, other: Any = None) -> Series:
-        """Replace the values where the condition is true."""
+    def mask(self, cond: Any, other: Any = None) -> Series:
+        """Replace the values where the condition is true. Functions get this column."""
         return self._replace_where(cond, other, False)
 
     def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Series:
@@ -185,16 +222,18 @@ class ColumnReplacement:
 
         Parameters
         ----------
-        arg : dict, pandas.Series or callable
-            The mapping.
+        arg : dict, pandas.Series, Series or callable
+            The mapping. A lazy column is computed first.
         na_action : str, optional
             ``"ignore"`` keeps missing values, without a call of the function.
         meta : optional
             The type that a function returns, as for :func:`partita.dataframe.map_partitions`. By default it is that of its
             results for made-up values.
         """
+        if _is_column(arg):
+            arg = arg.compute()
         if isinstance(arg, pd.Series):
-            arg = arg.to_dict()
+            return self._mapped_by(arg, na_action)
         if na_action not in (None, "ignore"):
             raise ValueError(f"na_action must either be 'ignore' or None, {na_action!r} was passed")
         if callable(arg) and not hasattr(arg, "__missing__"):
@@ -217,6 +256,18 @@ class ColumnReplacement:
         if gone:
             mapped = case([(px.is_null(self._expr), literal(gone[0]))], mapped if found else None)
         return self._like(mapped, origin=None if gone else self._mapped_categories(arg))
+
+    def _mapped_by(self, arg: pd.Series, na_action: Any) -> Series:
+        """Map values by the labels of a series, whose type the result has."""
+        if not arg.index.is_unique:
+            raise ValueError("map() requires a column whose index labels are unique; use drop_duplicates first")
+        made = self.map(arg.to_dict(), na_action)
+        has_categories = isinstance(arg.dtype, pd.CategoricalDtype) or isinstance(self._origin, pd.CategoricalDtype)
+        if has_categories or pd.api.types.is_object_dtype(arg.dtype):
+            return made
+        kind = pa.array(arg.iloc[:0], from_pandas=True).type
+        found: Series = made._like(px.cast(made._expr, kind), origin=origin_of(arg.dtype))
+        return found
 
     def _mapped_categories(self, arg: dict[Any, Any]) -> Any:
         """Return the categories of a mapped categorical column, if the mapping is one-to-one."""

@@ -252,7 +252,7 @@ def get_dummies(
         raise NotImplementedError("get_dummies(sparse=True) is not supported: columns are dense")
     meta = data._meta
     if isinstance(data, Series):
-        frame, encoded, kept = data.to_frame("v"), ["v"], []
+        frame, encoded, kept = data._framed(), ["v"], []
         kinds = {"v": meta.dtype}
     else:
         frame, kinds = data, dict(meta.dtypes)
@@ -272,8 +272,9 @@ def get_dummies(
             f"get_dummies() requires known categories, and {where} has none: the labels of the result depend on them; "
             "use categorize(), or astype with a pd.CategoricalDtype"
         )
-    # pandas determines the labels, for a frame without rows.
-    expected = pd.get_dummies(meta, prefix, prefix_sep, dummy_na, columns, False, drop_first, dtype)
+    # pandas determines the labels, for made-up rows.
+    sample = data._meta_nonempty
+    expected = pd.get_dummies(sample, prefix, prefix_sep, dummy_na, columns, False, drop_first, dtype)
     cells = [frame._columns[label] for label in kept]
     for label in encoded:
         categories = [*kinds[label].categories, *([np.nan] if dummy_na else [])]
@@ -303,8 +304,8 @@ def _indicator(column: Any, category: Any, dtype: Any) -> Column:
 def pivot_table(df: Any, index: Any, columns: Any, values: Any, aggfunc: Any = "mean") -> DataFrame:
     """Return reductions of the rows by two keys, as a table with a row for each label and a column for each category.
 
-    As in pandas, rows without any value are left out, and a cell without rows is missing. As in Dask, there is a column
-    for each category, whether it occurs or not.
+    There is a column for each category, whether it occurs or not. As in pandas with ``observed=False``, the sum and the count
+    of a cell without rows are 0, and other reductions are missing; rows without any value are left out.
 
     Parameters
     ----------
@@ -332,38 +333,45 @@ def pivot_table(df: Any, index: Any, columns: Any, values: Any, aggfunc: Any = "
 
     frame = _frame_of("pivot_table", df)
     if not isinstance(aggfunc, str) or aggfunc not in _PIVOTED:
-        raise ValueError(f"pivot_table: aggfunc must be one of {', '.join(_PIVOTED)}, not {aggfunc!r}")
+        shown = ", ".join(map(repr, _PIVOTED))
+        raise ValueError(f"pivot_table: aggfunc must be either {shown}, not {aggfunc!r}")
     for name, label in (("index", index), ("columns", columns)):
-        if pd.api.types.is_list_like(label) and not isinstance(label, tuple):
-            raise NotImplementedError(f"pivot_table: {name} must be one label; use groupby with several keys")
+        if (pd.api.types.is_list_like(label) and not isinstance(label, tuple)) or label not in frame._columns:
+            raise ValueError(f"pivot_table: {name!r} must be the name of an existing column, not {label!r}")
     is_single = not isinstance(values, (list, pd.Index))
-    wanted = _labels(frame, values, "pivot_table")
+    wanted = [values] if is_single else list(values)
+    if not wanted or any(not pd.api.types.is_hashable(one) or one not in frame._columns for one in wanted):
+        raise ValueError(f"pivot_table: 'values' must refer to an existing column or columns, not {values!r}")
+    if not is_single:
+        # As in pandas, the labels of the result are sorted.
+        wanted = list(pd.Index(wanted).sort_values())
     key, by = frame._column(columns), frame._column(index)
-    if not isinstance(key._origin, pd.CategoricalDtype) or not len(key._origin.categories):
+    if not isinstance(key._origin, pd.CategoricalDtype):
         raise ValueError(
-            f"pivot_table requires that column {columns!r} is categorical with known categories: they are the labels of "
-            "the result; use categorize()"
+            f"pivot_table: 'columns' must be category dtype, and {columns!r} is not; its categories are the labels of the "
+            "result: use categorize()"
         )
-    if not wanted:
-        raise ValueError("pivot_table() requires values=, the columns that are reduced")
+    if not len(key._origin.categories):
+        raise ValueError(
+            f"pivot_table: 'columns' must have known categories, and {columns!r} has none; use categorize()"
+        )
     categories, inner = key._origin.categories, value_type(key._kind)
     tests = [px.comparison("eq", key._expr, literal(one, inner)) for one in categories]
     cells: dict[Any, Column] = {"__index": by._cell}
     for at, test in enumerate(tests):
-        cells[f"__mark_{at}"] = Column(case([(test, 1)]))
         for number, label in enumerate(wanted):
             cell = frame._columns[label]
             kind = frame._rows.type(cell.expr)
             cells[f"__value_{number}_{at}"] = cell._replace(expr=case([(test, cell.expr)], dtype=kind))
-    how = {label: "count" if label.startswith("__mark") else aggfunc for label in list(cells)[1:]}
+    how = dict.fromkeys(list(cells)[1:], aggfunc)
     grouped = DataFrame(frame._rows, cells, frame._index).groupby("__index").agg(how)
     made = {}
     for number in range(len(wanted)):
         for at in range(len(tests)):
-            column = grouped._column(f"__value_{number}_{at}")
-            # The sum and the count of no rows are missing.
-            made[number, at] = column.where(grouped._column(f"__mark_{at}") > 0)._cell
-    table = grouped._like(made).dropna(how="all")
+            made[number, at] = grouped._column(f"__value_{number}_{at}")._cell
+    table = grouped._like(made)
+    if aggfunc not in ("sum", "count"):
+        table = table.dropna(how="all")
     inside = pd.CategoricalIndex(categories, dtype=key._origin, name=columns)
     if is_single:
         table.columns = inside

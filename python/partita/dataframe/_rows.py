@@ -8,25 +8,36 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
 from ..plan import wire
 from ..plan.dtype import DType
-from ..plan.expr import Column, Expr, PythonCall, SortKey, Trait, postorder
+from ..plan.expr import Column, Expr, PythonCall, SortKey, Trait, cast, postorder, window
 from ..plan.relation import Grouping, Named, Projection, Relation, Sorting, Table
 from ..plan.rewrite import distinct_keys, is_volatile
+from ._sql import ROW
 
 if TYPE_CHECKING:
     from .._client import Client
     from ._column_functions import ColumnCall
 
-__all__ = ["Rows", "cells", "contains", "new_table_name", "release_after", "typed_relation"]
+__all__ = [
+    "Identity",
+    "Labels",
+    "Rows",
+    "cells",
+    "contains",
+    "new_table_name",
+    "place_of",
+    "release_after",
+    "typed_relation",
+]
 
 _numbers = itertools.count(1)
-#: Reductions in one query: the time that the cluster needs to plan a query grows with the square of their number.
-VALUES_MAX = 250
+#: Reductions in one query.
+VALUES_MAX = 1000
 
 
 def new_table_name() -> str:
@@ -44,12 +55,25 @@ def contains(expressions: Iterable[Expr], trait: int) -> bool:
     return any(one.traits & trait for one in expressions)
 
 
-class _Identity:
+class Identity:
     """Identifies a set of rows."""
+
+    #: The relation of the rows, if it gets columns as they are needed.
+    relation: Any = None
 
     def __init__(self) -> None:
         #: Tables of the rows with results of Python functions, by the relation and the function.
         self.tables: dict[Any, Table] = {}
+        #: The alignments in which these rows are on the left side.
+        self.alignments: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+
+
+class Labels(NamedTuple):
+    """What is known of the labels of an index: the expressions of its levels, and whether these have the properties."""
+
+    levels: tuple[Any, ...]
+    is_unique: bool
+    is_ascending: bool
 
 
 class Rows:
@@ -59,8 +83,8 @@ class Rows:
     ----------
     client : Client
         Client of the cluster.
-    relation : Relation
-        The relation.
+    relation : Relation, optional
+        The relation. By default that of the identity.
     order : sequence of SortKey
         Sort keys of the rows, most significant first. Empty if the order is undefined.
     physical : bool
@@ -85,15 +109,21 @@ class Rows:
     #: Set only at creation: derived relations have other rows, columns or another order.
     persisted: str | None = None
     divisions: tuple[Any, ...] | None = None
+    #: Whether the divisions count as unknown, as a user demanded.
+    is_undivided: bool = False
     #: For rows of files: the same relation over the last file only, whose rows are in the order of the file.
     last: Relation | None = None
+    #: What is known of the labels.
+    labels: Labels | None = None
+    #: Whether some rows were left out, so that the rows of a frame without an index have other numbers than in pandas.
+    is_selection = False
     #: For filtered rows: the unfiltered rows, the conditions, and the expressions of the columns over these rows.
     narrowed: tuple[Rows, tuple[Expr, ...], dict[str, Expr]] | None = None
 
     def __init__(
         self,
         client: Client,
-        relation: Relation,
+        relation: Relation | None,
         order: Sequence[SortKey] = (),
         physical: bool = False,
         partitions: int | None = None,
@@ -102,11 +132,13 @@ class Rows:
         calls: tuple[ColumnCall, ...] = (),
     ) -> None:
         self.client = client
-        self.relation = relation
+        self._relation = relation
         self.order = order
+        #: The order in which the rows of a frame without an index are numbered: labels follow rows that are sorted.
+        self.numbers = self.order
         self.physical = physical
         self.partitions = partitions
-        self.identity: Any = identity or _Identity()
+        self.identity: Any = identity or Identity()
         self.calls = calls
         self._keep = keep
         self._schema: pa.Schema | None = None
@@ -115,14 +147,29 @@ class Rows:
     def with_changes(self, **changes: Any) -> Rows:
         """Return the same rows with some attributes changed: order, calls, relation or client."""
         made = Rows(
-            self.client, self.relation, self.order, False, self.partitions, self.identity, self._keep, self.calls
+            self.client, self._relation, self.order, False, self.partitions, self.identity, self._keep, self.calls
         )
-        made.last = self.last
+        made.last, made.numbers, made.is_selection = self.last, self.numbers, self.is_selection
+        made.labels = self.labels
+        # Another order has divisions of its own.
+        made.is_undivided = self.is_undivided and "order" not in changes
         # Types that only the cluster knows are asked once.
-        made._schema, made._types = self._schema, self._types
+        made._schema, made._types = self._schema if self._relation is not None else None, self._types
         for name, value in changes.items():
             setattr(made, name, value)
+        if made.labels is not None and made.order != self.order:
+            made.labels = made.labels._replace(is_ascending=False)
         return made
+
+    @property
+    def relation(self) -> Relation:
+        """The relation."""
+        found: Relation = self.identity.relation if self._relation is None else self._relation
+        return found
+
+    @relation.setter
+    def relation(self, relation: Relation) -> None:
+        self._relation = relation
 
     @property
     def order(self) -> tuple[SortKey, ...]:
@@ -189,15 +236,30 @@ class Rows:
     def is_sorted_for(self, expressions: Iterable[Expr]) -> bool:
         """Whether a query of expressions returns the rows in their order without a sort.
 
-        Window functions repartition the rows.
+        Window functions repartition the rows, and the values of other rows are joined to them.
         """
-        return self.physical and not contains(expressions, Trait.WINDOW)
+        return self.physical and not contains(expressions, Trait.WINDOW | Trait.SUBQUERY)
 
     # Python functions and other rows.
 
     def with_call(self, call: ColumnCall) -> Rows:
         """Return the rows after another Python function was called with them."""
         return self.with_changes(calls=(*self.calls, call))
+
+    @property
+    def is_group(self) -> bool:
+        """Whether these stand for the rows of each group, in a function for each group."""
+        return getattr(self.client, "of_group", None) is not None
+
+    @property
+    def cluster(self) -> Client:
+        """The client that computes the rows."""
+        found: Client = getattr(self.client, "of_group", None) or self.client
+        return found
+
+    def is_same_as(self, other: Rows) -> bool:
+        """Whether these are the same rows: those of a group, in a function for each group, differ from those of the frame."""
+        return self.identity is other.identity and self.client is other.client
 
     def combine(self, other: Rows) -> Rows:
         """Return the rows for expressions over both.
@@ -207,12 +269,16 @@ class Rows:
         NotImplementedError
             If the rows are not the same.
         """
-        if self is other or (self.calls == other.calls and self.identity is other.identity):
-            return self
         if self.identity is not other.identity:
             raise NotImplementedError(
-                "cannot combine columns of different frames: rows are not matched by their index; use merge or join"
+                "this operation does not match the rows of different frames by their index; assign the column first, or use "
+                "merge or join"
             )
+        if other.is_group and not self.is_group:
+            # Columns of all rows are used for those of the group.
+            return other.combine(self)
+        if self is other or self.calls == other.calls:
+            return self
         calls = tuple(sorted({*self.calls, *other.calls}, key=lambda one: one.number))
         return self.with_changes(calls=calls, physical=self.physical and other.physical)
 
@@ -269,6 +335,13 @@ class Rows:
     def first(self, count: int) -> Relation:
         """Return the first rows of the relation."""
         return Sorting(self.relation, self.order, count)
+
+
+def place_of(rows: Rows) -> Expr:
+    """Return the place of each row in the order of the rows, from 0."""
+    if len(rows.order) == 1 and rows.order[0] == SortKey(Column(ROW, pa.int64())):
+        return rows.order[0].expr
+    return cast(window("row_number", **rows.over()), pa.int64()) - 1
 
 
 def typed_relation(client: Client, relation: type[Relation], argument: str) -> Relation:

@@ -14,6 +14,7 @@ from .._frame_inputs import FrameInput
 from .._progress import show_queries
 from ..plan import expr as px
 from ..plan.expr import Expr, call
+from ..plan.relation import Grouping, Named
 from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._columns import to_pandas
@@ -42,6 +43,9 @@ class Scalar(FrameInput):
     0.5
     """
 
+    #: A single value has no labels.
+    known_divisions = False
+
     def __init__(self, rows: Rows, expr: Expr, kind: Any = None, missing: Any = float("nan")) -> None:
         self._rows = rows
         self._expr = expr
@@ -68,6 +72,12 @@ class Scalar(FrameInput):
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
         """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
+
+    def to_series(self, index: Any = 0) -> Any:
+        """Return the value as a column of one row with an index label."""
+        from ._reductions import labelled_values
+
+        return labelled_values(self._rows, [(index, self._expr)], None, None)
 
     def persist(self, **arguments: Any) -> Scalar:
         """Return the scalar itself: single values are not persisted."""
@@ -111,12 +121,20 @@ class Scalar(FrameInput):
     def __repr__(self) -> str:
         return f"<Scalar: {self._expr}>"
 
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions, 0."""
+        return 0
+
     def _combined(self, name: str, other: Any, swapped: bool = False) -> Any:
+        if isinstance(other, FrameInput) and not isinstance(other, Scalar):
+            return NotImplemented
         rows, left = self._rows, (self._expr, self._type)
         if isinstance(other, Scalar):
-            if rows.identity is not other._rows.identity:
-                raise NotImplementedError("cannot combine values of different frames; use compute() first")
-            rows, right = rows.combine(other._rows), (other._expr, other._type)
+            rows, left, right = self._sides(other)
+        elif isinstance(other, FrameInput):
+            # A column or a frame handles the operator.
+            return NotImplemented
         else:
             try:
                 right = self._operand(name, other, swapped)
@@ -130,6 +148,36 @@ class Scalar(FrameInput):
         sides = (right, left) if swapped else (left, right)
         # Single values follow the rules of NumPy.
         return Scalar(rows, ex.arithmetic(name, *sides[0], *sides[1], "numpy"))
+
+    def _sides(self, other: Scalar) -> tuple[Rows, tuple[Expr, pa.DataType], tuple[Expr, pa.DataType]]:
+        """Return rows for expressions over both values, and both with their types."""
+        rows, left, right = self._rows, self._expr, other._expr
+        if rows.is_same_as(other._rows):
+            rows = rows.combine(other._rows)
+        elif other._rows.is_group:
+            rows, left = other._rows, self._over(other._rows)
+        else:
+            right = other._over(rows)
+        return rows, (left, self._type), (right, other._type)
+
+    def _over(self, rows: Rows) -> Expr:
+        """Return the value as an expression over other rows, which is computed together with them.
+
+        Raises
+        ------
+        ValueError
+            If the rows are of another client.
+        NotImplementedError
+            If this is a value of each group.
+        """
+        if self._rows.is_group:
+            raise NotImplementedError(
+                "apply() cannot combine reductions with the rows of a group; combine only reductions, "
+                "or use transform for a column of them"
+            )
+        if rows.cluster is not self._rows.cluster:
+            raise ValueError("cannot combine values of different clients; use compute() first")
+        return px.Subquery(Grouping(self._rows.under([self._expr]), (), [Named("value", self._expr)]), self._rows)
 
     @property
     def _type(self) -> pa.DataType:

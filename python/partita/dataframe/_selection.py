@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,16 +13,17 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey, window
-from ..plan.relation import Filter, Join, Named, Projection, Sorting, Values
+from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
 from ..plan.rewrite import distinct_keys
+from ..utils import no_default
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, label_index, sort_value
+from ._columns import RANGE, Column, label_index, sort_value
 from ._heads import compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
 from ._reductions import row_reduction
-from ._rows import Rows
+from ._rows import Rows, place_of
 from ._series import _NO_ORDER, Index, Series, _compute_file_tail, reject_categories
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ __all__ = ["FrameRows"]
 FRAC_MAX = 100
 #: Probability at which the tail of the Poisson distribution is cut off.
 POISSON_TAIL_MAX = 1e-12
+
+
+def level_of(column: Series, name: Any) -> Level:
+    """Return a column as a level of an index. As in pandas, integers with one step become a range."""
+    is_whole = column._rows.known_type(column._expr) == pa.int64() and column._origin is None
+    return Level(name, column._expr, column._origin, RANGE if is_whole else None)
 
 
 class FrameRows:
@@ -52,6 +60,7 @@ class FrameRows:
     _ordered_parts: Callable[[Rows], list[Named]]
     _order_over: Callable[..., list[SortKey]]
     _derived: Callable[..., DataFrame]
+    npartitions: int
 
     def query(self, expr: str, **arguments: Any) -> DataFrame:
         """Select the rows for which a condition is true, such as ``a > 1 and b == 'x' and c < @limit``.
@@ -69,18 +78,21 @@ class FrameRows:
         reject_unsupported("query", arguments)
         return self._filtered(parse_condition(cast("DataFrame", self), expr, names))
 
-    def dropna(self, how: str | None = None, subset: Any = None, thresh: int | None = None) -> DataFrame:
+    def dropna(self, how: Any = no_default, subset: Any = None, thresh: Any = no_default) -> DataFrame:
         """Drop rows with any missing value, with only missing values, or with fewer than `thresh` other values."""
         labels = [subset] if subset is not None and not isinstance(subset, (list, tuple, pd.Index)) else subset
         labels = list(self._columns if labels is None else labels)
         tests = [self._column(label).notna()._expr for label in labels]
-        if thresh is not None:
-            if how is not None:
+        if thresh is not no_default:
+            if how is not no_default:
                 raise TypeError("You cannot set both the how and thresh arguments at the same time.")
+            if thresh is None:
+                # As in pandas, no number is at least this.
+                return self._narrowed(px.literal(False))
             kinds = self._kinds()
             count = row_reduction("count", [self._columns[label] for label in labels], [kinds[one] for one in labels])
             return self._narrowed(px.comparison("ge", count, thresh))
-        how = how or "any"
+        how = "any" if how is no_default else how
         if how not in ("any", "all"):
             raise ValueError(f"dropna: how must be 'any' or 'all', not {how!r}")
         every = px.conjunction(*tests) if how == "any" or not tests else px.disjunction(*tests)
@@ -93,7 +105,19 @@ class FrameRows:
 
     @trim_traceback
     def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
-        """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows."""
+        """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        npartitions : int
+            Accepted for compatibility with Dask, up to the number of partitions; -1 are all.
+        compute : bool
+            Whether to return a pandas frame.
+        """
+        if npartitions > 1 and npartitions > self.npartitions:
+            raise ValueError(f"head: the frame has {self.npartitions} partitions, not {npartitions}")
         if compute:
             return compute_head(self, n)
         return self._first(n)
@@ -137,7 +161,8 @@ class FrameRows:
         random_state : int, optional
             Seed. The sample of a frame is then reproducible and independent of its partitions, but differs from that of
             pandas. If the row order is undefined, the hash of all values identifies a row, so equal rows are drawn
-            together. Without a seed, each computation draws other rows.
+            together. Without a seed one is chosen at random, unless the row order is undefined: then each computation draws
+            other rows.
 
         Examples
         --------
@@ -154,6 +179,8 @@ class FrameRows:
         if not 0 <= frac <= most:
             more = "" if replace else "; a larger fraction requires replace=True"
             raise ValueError(f"frac must be between 0 and {most}, not {frac!r}{more}")
+        if random_state is None and self._rows.order:
+            random_state = random.getrandbits(31)
         if random_state is None:
             lot = px.call("random")
         else:
@@ -177,12 +204,28 @@ class FrameRows:
         is_drawn = px.comparison("lt", drawn.column("__lot"), draws.column("__share"))
         found = Filter(joined, [is_drawn])
         made = self._derived(Projection(found, [Named(name, found.column(name)) for name, _ in parts]), rows)
-        made._rows.physical = False
+        made._rows.physical, made._rows.labels = False, None
         return made
 
     def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **arguments: Any) -> DataFrame:
-        """Sort by columns. The sort is stable."""
-        for name, value in (("kind", None), ("ignore_index", False), ("key", None), ("sort_function", None)):
+        """Sort by columns. The sort is stable.
+
+        Parameters
+        ----------
+        by : label or list of labels
+            Columns, or names of index levels.
+        ascending : bool or list of bool
+            Whether to sort in ascending order.
+        na_position : {"last", "first"}
+            Where missing values are.
+        sort_function : callable, optional
+            A function that sorts the rows of each partition, which are divided by the first column. It gets a pandas frame
+            and the arguments of this method, and of `sort_function_kwargs`.
+        """
+        if na_position not in ("first", "last"):
+            raise ValueError(f"na_position must be either 'first' or 'last', not {na_position!r}")
+        function, options = arguments.pop("sort_function", None), arguments.pop("sort_function_kwargs", None)
+        for name, value in (("kind", None), ("ignore_index", False), ("key", None)):
             given = arguments.pop(name, value)
             if given != value and name != "kind":
                 raise NotImplementedError(f"sort_values() does not support {name}=")
@@ -191,12 +234,17 @@ class FrameRows:
         labels = list(by) if isinstance(by, (list, tuple)) else [by]
         ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(labels)
         if len(ways) != len(labels):
-            raise ValueError(f"sort_values: ascending has {len(ways)} values for {len(labels)} columns")
+            raise ValueError(f"sort_values: ascending must have the length of by=, {len(labels)}, not {len(ways)}")
         order = []
         for label, way in zip(labels, ways):
             column = self._key(label)
             order.append(SortKey(sort_value(column._expr, column._origin), not way, na_position != "last"))
-        return self._reordered((*order, *self._rows.order))
+        made = self._reordered((*order, *self._rows.order))
+        if function is None:
+            return made
+        given = {"by": by, "ascending": ascending, "na_position": na_position, **(options or {})}
+        found: DataFrame = made.map_partitions(function, meta=made._meta, **given)
+        return found
 
     def set_index(
         self,
@@ -220,12 +268,16 @@ class FrameRows:
             Whether the rows are already sorted by the column.
         npartitions, divisions : optional
             Partitions of the result, which is then persisted immediately; see :meth:`repartition`.
+        append : bool
+            Whether to keep the levels of the index before the column, which requires ``sort=False``.
         sort : bool
             Whether to sort the rows.
         """
-        if append or arguments.pop("inplace", False):
-            raise NotImplementedError("set_index() does not support append= and inplace=, as in Dask")
+        if arguments.pop("inplace", False):
+            raise NotImplementedError("set_index() does not support inplace=, as in Dask")
         is_sorting = arguments.pop("sort", True)
+        if append and is_sorting:
+            raise NotImplementedError("set_index(append=True) requires sort=False, as in Dask")
         arguments.pop("partition_size", None)
         reject_unsupported("set_index", arguments)
         if (
@@ -234,11 +286,19 @@ class FrameRows:
             and divisions is npartitions is None
         ):
             return cast("DataFrame", self)
+        from ._frame import DataFrame
+
+        if isinstance(other, DataFrame):
+            raise NotImplementedError("set_index() does not yet support a frame; it takes one column")
         label = other.name if isinstance(other, Series) else other
         if isinstance(label, list):
             if len(label) != 1:
-                raise NotImplementedError("set_index() supports only one column")
+                raise NotImplementedError("set_index() does not yet support multi-indexes; it takes one column")
             label = other = label[0]
+        is_label = not isinstance(other, Series) and label not in self._columns
+        if is_label and [level.name for level in self._index] == [label]:
+            # As in Dask, the frame has this index already.
+            return cast("DataFrame", self)
         column = other if isinstance(other, Series) else self._column(label)
         gone = drop and not isinstance(other, Series)
         columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
@@ -247,7 +307,12 @@ class FrameRows:
         made = rows.with_changes(order=order, physical=sorted and rows.physical) if is_sorting else rows
         from ._frame import DataFrame
 
-        frame = DataFrame(made, columns, (Level(label, column._expr, column._origin),), self._axis)
+        levels: tuple[Level, ...] = (level_of(column, label),)
+        if append:
+            levels = (*(self._index or (Level(None, place_of(rows)),)), *levels)
+            # Divisions are those of an index of one level.
+            made = made.with_changes(is_undivided=True)
+        frame = DataFrame(made, columns, levels, self._axis)
         if divisions is not None or isinstance(npartitions, int):
             return frame.repartition(divisions, npartitions if divisions is None else None)
         return frame
@@ -266,7 +331,8 @@ class FrameRows:
         from ._frame import DataFrame
 
         columns.update(self._columns)
-        return DataFrame(self._rows, columns, (), label_index(list(columns), self._axis)[:0] if columns else self._axis)
+        rows = self._rows.with_changes(physical=self._rows.physical, numbers=self._rows.order, is_selection=False)
+        return DataFrame(rows, columns, (), label_index(list(columns), self._axis)[:0] if columns else self._axis)
 
     def sort_index(self, ascending: bool = True) -> DataFrame:
         """Sort by the index."""
@@ -282,6 +348,10 @@ class FrameRows:
             raise ValueError(f"drop_duplicates: keep must be 'first', 'last' or False, not {keep!r}")
         labels = subset if isinstance(subset, (list, tuple, pd.Index)) else [subset]
         by = [self._column(label)._expr for label in (self._columns if subset is None else labels)]
+        is_whole = {column.expr for column in self._columns.values()} <= set(by)
+        if keep is not False and by and is_whole and not self._rows.order and not self._index:
+            # Equal rows differ in nothing, so that no window has to choose one of them.
+            return self._derived(Distinct(self._rows.project(self._ordered_parts(self._rows))), self._rows)
         if keep is False:
             number = window("count_rows", partition=by)
         else:
@@ -312,6 +382,7 @@ class FrameRows:
         first = Sorting(every, [key.reverse for key in order] if backwards else order, max(n, 0))
         frame = self._derived(first, rows)
         frame._rows.physical = False
+        frame._rows.partitions = 1
         return frame
 
     def repartition(
@@ -320,6 +391,7 @@ class FrameRows:
         npartitions: int | None = None,
         partition_size: Any = None,
         freq: Any = None,
+        force: bool = False,
     ) -> DataFrame:
         """Persist the frame in other partitions, with the rows in the same order.
 
@@ -336,6 +408,8 @@ class FrameRows:
             Approximate size of a partition in memory: bytes, or a string such as ``"100MB"`` or ``"64MiB"``.
         freq : str or Timedelta, optional
             Time interval of the index for each partition, such as ``"1D"``.
+        force : bool
+            Accepted for compatibility with Dask; no effect: divisions may always be wider than the labels.
 
         Examples
         --------

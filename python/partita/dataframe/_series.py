@@ -13,21 +13,36 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ..plan import expr as px
 from ..plan import wire
-from ..plan.expr import Expr, SortKey, aggregate, call, case, window
+from ..plan.expr import Expr, SortKey, Trait, aggregate, call, case, window
 from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
 from . import _expressions as ex
+from ._alignment import IDENTICAL
 from ._arguments import reject_unsupported
+from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
+from ._categories import CategoryMethods
 from ._column_methods import ColumnMethods
-from ._columns import ARROW, Column, derived_origin, is_masked, require_order, sort_value, to_pandas
+from ._columns import (
+    ARROW,
+    Column,
+    derived_origin,
+    is_masked,
+    regular_index,
+    require_order,
+    sort_value,
+    to_pandas,
+)
 from ._heads import compute_head
+from ._index_methods import IndexMethods
+from ._matching import aligned, is_aligned, uploaded
 from ._moments import ColumnMoments
 from ._operators import Operators
+from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
-from ._rows import Rows
+from ._rows import Labels, Rows, contains
 from ._scalar import Scalar
-from ._sql import INDEX, is_number, is_text, is_time, literal, sort_of, type_of
+from ._sql import INDEX, fill_condition, is_number, is_text, is_time, literal, sort_of, type_of
 from ._summary import ColumnSummary, truth
 from ._text import check_integers, text_of
 from ._window_methods import ColumnWindows
@@ -38,7 +53,7 @@ if TYPE_CHECKING:
 #: The integer of a missing time.
 NAT = literal(-(2**63))
 
-__all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
+__all__ = ["Index", "Series", "check_label_slice", "reject_categories", "with_index"]
 
 
 class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnReplacement, Operators, Plan):
@@ -88,6 +103,15 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         """The index."""
         return _index_of(self)
 
+    @index.setter
+    def index(self, labels: Any) -> None:
+        self._rows, self._index = with_index(self, labels)
+
+    @property
+    def cat(self) -> CategoryMethods:
+        """Methods of categorical columns."""
+        return CategoryMethods(self)
+
     @property
     def ndim(self) -> int:
         """The number of dimensions, 1."""
@@ -105,6 +129,20 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
 
     def __repr__(self) -> str:
         return _display.text(self.to_frame(), type(self).__name__, as_series=True)
+
+    def __dir__(self) -> list[builtins.str]:
+        # Accessors that the type does not have are not shown, as far as the type is known.
+        kind = self._rows.known_type(self._expr)
+        names = list(super().__dir__())
+        if kind is None:
+            return names
+        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        hidden = {"str"} if not is_text(kind) and not is_list else set()
+        if not (is_time(kind) or pa.types.is_duration(kind)):
+            hidden.add("dt")
+        if not isinstance(self._origin, pd.CategoricalDtype):
+            hidden.add("cat")
+        return [name for name in names if name not in hidden]
 
     def _selected_labels(self) -> list[Any]:
         return [self.name]
@@ -140,15 +178,42 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         label = name if name is not None else (self.name if self.name is not None else 0)
         return DataFrame(self._rows, {label: self._cell}, self._index)
 
-    def _from_frame(self, frame: DataFrame) -> Series:
-        """Return the column of a frame derived from ``to_frame("v")``, with its original name."""
-        return frame._column("v").rename(self.name)
+    def _framed(self) -> DataFrame:
+        """Return a frame with the same rows and index, and this column under the label ``"v"``."""
+        from ._frame import DataFrame
 
-    def rename(self, index: Any = None) -> Series:
-        """Rename the column."""
+        return DataFrame(self._rows, {"v": self._cell}, self._index)
+
+    def _from_frame(self, frame: DataFrame) -> Series:
+        """Return the column of a frame derived from :meth:`_framed`, with its original name."""
+        return frame._column("v")._named(self.name)
+
+    def _named(self, name: Any) -> Series:
+        return self._like(self._expr, name=name, origin=self._origin)
+
+    def rename(self, index: Any = None, sorted_index: bool = False) -> Series:
+        """Rename the column, or its index labels.
+
+        Parameters
+        ----------
+        index : label, dict, Series or callable
+            The name, or new labels by old ones. A lazy column is computed first.
+        sorted_index : bool
+            Whether the new labels are sorted like the old ones, which is checked at once.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> a = dd.from_pandas(pd.Series([5, 6], name="a"), npartitions=2)
+        >>> a.rename({0: 10}).compute().index.tolist()
+        [10, 1]
+        """
         if isinstance(index, (dict, Series, pd.Series)) or callable(index):
-            raise NotImplementedError("Series.rename() supports only a new name, not a mapping of index labels")
-        return self._like(self._expr, name=index, origin=self._origin)
+            from ._labels import relabelled
+
+            return relabelled(self, index, sorted_index)
+        return self._named(index)
 
     def copy(self, deep: bool = False) -> Series:
         """Return a column of the same plan."""
@@ -188,20 +253,40 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     @trim_traceback
     def head(self, n: int = 5, compute: bool = True) -> Any:
         """Return the first rows."""
-        return compute_head(self, n) if compute else self._from_frame(self.to_frame("v").head(n, compute=False))
+        return compute_head(self, n) if compute else self._from_frame(self._framed().head(n, compute=False))
 
     def reset_index(self, drop: bool = False, name: Any = None) -> Any:
         """Convert the index to columns, or drop it. The new index counts from 0."""
         if name is not None and not drop:
-            return self.rename(name).reset_index()
+            return self._named(name).reset_index()
         if drop:
-            return Series(self._rows, self._expr, self.name, (), self._origin)
+            return self._from_frame(self.to_frame("v").reset_index(drop=True))
         return self.to_frame().reset_index()
 
     # Operators.
 
     def _with(self, other: Series) -> Rows:
         return self._rows.combine(other._rows)
+
+    def _become(self, other: Series) -> None:
+        """Take the rows, values, index and name of another column."""
+        self._rows, self._expr, self._index = other._rows, other._expr, other._index
+        self.name, self._origin = other.name, other._origin
+
+    def _matched(self, other: Any) -> tuple[Series, Any]:
+        """Return this column and an operand, with the rows of two columns matched by their labels."""
+        other = uploaded(other, self) if isinstance(other, pd.Series) else other
+        if not isinstance(other, Series) or is_aligned(self, other):
+            return self, other
+        return aligned(self, other)
+
+    def _spread(self, value: Scalar) -> Any:
+        """Return a column of a lazy value for each row, or the value where it takes the type of the column."""
+        own, kind = self._kind, value._type
+        is_like = own == kind or (_is_wide(own) and _is_wide(kind))
+        if self._origin is not None or not is_like:
+            return value.compute()
+        return Series(self._rows, value._over(self._rows), self.name, self._index)
 
     def _name_with(self, other: Any) -> Any:
         return self.name if not isinstance(other, Series) or other.name == self.name else None
@@ -220,10 +305,17 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return (self, fill_value) if is_missing(other) else (self.fillna(fill_value), other)
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
+        if is_array(other):
+            other = column_of_array(self, other)._named(self.name)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
+        if isinstance(other, Series) and not is_aligned(self, other):
+            own, theirs = aligned(self, other)
+            return own._operate(name, theirs, swapped)
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
         if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
             repeated: Series = self.str.repeat(int(other))
             return repeated
@@ -234,7 +326,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         style = ex.style_of(None if swapped else self._origin, origin)
         if isinstance(other, Series):
             rows, origin = self._with(other), derived_origin(self._origin, other._origin)
-            style = ex.style_of(self._origin, other._origin)
+            style = self._style_with(name, other)
             right = (other._expr, other._kind)
         elif swapped:
             right = ex.operand(other, like)
@@ -244,11 +336,29 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         made = ex.arithmetic(name, *sides[0], *sides[1], style, ex.is_bounded(other))
         return self._like(made, rows, self._name_with(other), origin)
 
+    def _style_with(self, name: str, other: Series) -> str:
+        """Return whose integer arithmetic applies to two columns."""
+        if name in ("add", "sub", "mul") and getattr(self._rows.identity, "adds_missing", False):
+            if name != "sub" and pa.types.is_boolean(self._kind) and pa.types.is_boolean(other._kind):
+                raise NotImplementedError(
+                    f"{name} of boolean columns of different frames is not supported; use & and |, or astype(int)"
+                )
+            # Where labels are missing, pandas converts integers to floats, which do not wrap around.
+            return "arrow"
+        return ex.style_of(self._origin, other._origin)
+
     def _compare(self, name: str, other: Any) -> Any:
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
+        if is_array(other):
+            other = column_of_array(self, other)._named(self.name)
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
+        if isinstance(other, Series) and not is_aligned(self, other):
+            own, theirs = aligned(self, other, IDENTICAL)
+            return own._compare(name, theirs)
         if isinstance(other, Scalar):
-            other = other.compute()
+            other = self._spread(other)
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
             return self._compare_categories(name, other, self._origin)
         if isinstance(other, Series):
@@ -301,11 +411,17 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         return apply_to_column(self, name, inputs)
 
     def _logical(self, operator: str, other: Any) -> Any:
+        if isinstance(other, pd.Series):
+            other = uploaded(other, self)
         is_whole = pa.types.is_integer(self._kind)
         if not is_whole and not pa.types.is_boolean(self._kind):
             raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
         # Bitwise operators of integers.
         function = {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator] if is_whole else operator
+        if isinstance(other, Series) and not is_aligned(self, other):
+            return self._logical_of_others(operator, other)
+        if isinstance(other, Scalar):
+            other = self._spread(other)
         if isinstance(other, Series):
             made = _logical_call(function, self._expr, other._expr)
             origin = derived_origin(self._origin, other._origin)
@@ -313,6 +429,23 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if is_whole and isinstance(other, numbers.Integral):
             return self._like(call(function, self._expr, ex.operand(int(other), self._kind)[0]))
         return self._like(_logical_call(function, self._expr, literal(other)))
+
+    def _logical_of_others(self, operator: str, other: Series) -> Any:
+        """Apply a logical operator to columns of different rows.
+
+        As in pandas, the result is false where this column has no row, and the other one is false where it has none.
+        """
+        if pa.types.is_integer(self._kind) or pa.types.is_integer(other._kind):
+            # As bits of integers, missing values have no meaning.
+            own, theirs = aligned(self, other, IDENTICAL)
+            return own._logical(operator, theirs)
+        own, theirs = aligned(self, other)
+        if not is_masked(derived_origin(own._origin, theirs._origin)):
+            theirs = theirs._like(fill_condition(theirs._expr))
+        made = own._logical(operator, theirs)
+        if is_masked(made._origin):
+            return made
+        return made._with_values(px.conjunction(px.not_null(own._expr), made._expr))
 
     def __and__(self, other: Any) -> Series:
         return self._logical("and", other)
@@ -328,6 +461,8 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
     def __invert__(self) -> Series:
         if pa.types.is_boolean(self._kind):
             return self._like(px.negation(self._expr))
+        if not pa.types.is_integer(self._kind):
+            raise TypeError(f"bad operand type for unary ~: a column of {self._kind}; use a comparison")
         ones = 2**self._kind.bit_width - 1 if pa.types.is_unsigned_integer(self._kind) else -1
         return self._like(call("subtract", literal(ones, self._kind), self._expr, dtype=self._kind))
 
@@ -338,6 +473,9 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
 
     def __neg__(self) -> Series:
         self._check_number("-")
+        if pa.types.is_boolean(self._kind):
+            # As in pandas.
+            return ~self
         if pa.types.is_duration(self._kind):
             return self * -1
         if pa.types.is_unsigned_integer(self._kind):
@@ -437,8 +575,14 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         high = {"both": self <= right, "right": self <= right, "left": self < right, "neither": self < right}
         return low[inclusive] & high[inclusive]
 
-    def clip(self, lower: Any = None, upper: Any = None) -> Series:
-        """Limit the values to the range from `lower` to `upper`."""
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None) -> Series:
+        """Limit the values to the range from `lower` to `upper`, which may be columns of the same rows."""
+        if axis not in (None, 0, "index"):
+            raise ValueError(f"No axis named {axis} for Series; use 0")
+        if isinstance(lower, Series) or isinstance(upper, Series):
+            return self._clip_by_row(lower, upper)
+        lower, upper = (limit.compute() if isinstance(limit, Scalar) else limit for limit in (lower, upper))
+        lower, upper = self._held(lower), self._held(upper)
         if lower is not None and upper is not None and not (is_missing(lower) or is_missing(upper)):
             # As in pandas, the limits may be in either order.
             lower, upper = min(lower, upper), max(lower, upper)
@@ -452,6 +596,14 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if not cases:
             return self
         return self._like(case(cases, self._expr, dtype=self._kind_with(lower, upper)))
+
+    def _clip_by_row(self, lower: Any, upper: Any) -> Series:
+        """Limit the values by columns; a missing limit does not limit."""
+        made = self
+        for name, limit in (("lt", lower), ("gt", upper)):
+            if limit is not None:
+                made = made.mask(made._compare(name, limit), limit)
+        return made
 
     def _clip_categories(self, lower: Any, upper: Any, origin: pd.CategoricalDtype) -> Series:
         require_order("clip", origin)
@@ -469,9 +621,13 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             return self
         return self._like(case(cases, self._expr), origin=origin)
 
-    def nunique_approx(self) -> Scalar:
+    def nunique_approx(self, split_every: Any = None) -> Scalar:
         """Return the approximate number of distinct values."""
-        return self._reduced(aggregate("approx_distinct", self._expr), int)
+        value, kind = normalize_zero(self._expr, self._kind), self._kind
+        if not (pa.types.is_integer(kind) or is_text(kind)):
+            # Only integers and strings have approximate counts.
+            value = px.cast(value, pa.string())
+        return self._reduced(aggregate("approx_distinct", value), int)
 
     @property
     def str(self) -> Any:
@@ -496,73 +652,99 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         if isinstance(key, slice) and key.step is None and (key.start is not None or key.stop is not None):
             found: Series = self.loc[check_label_slice(key)]
             return found
+        if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
+            key = uploaded(key, self)
         if isinstance(key, Series):
-            return self._from_frame(self.to_frame("v")[key])
-        raise NotImplementedError("a column supports only conditions in brackets; use .loc for labels")
+            return self._from_frame(self._framed()[key])
+        if isinstance(key, slice):
+            raise NotImplementedError("a column does not support slices with a step in brackets; use .loc for labels")
+        labelled: Series = self.loc[key]
+        return labelled
+
+    def __contains__(self, label: Any) -> bool:
+        raise NotImplementedError(
+            "Using 'in' to test for membership is not supported: in pandas it looks for an index label; use isin(..).any() "
+            "for values, or .index"
+        )
 
     @property
     def loc(self) -> Any:
         """Selection by index labels."""
         from ._loc import Loc
 
-        return Loc(self.to_frame("v"), self._from_frame)
+        return Loc(self._framed(), self._from_frame, 1)
 
     def sample(
         self, n: None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
     ) -> Series:
         """Sample a fraction of the rows; see :meth:`DataFrame.sample`."""
-        return self._from_frame(self.to_frame("v").sample(n, frac, replace, random_state))
+        return self._from_frame(self._framed().sample(n, frac, replace, random_state))
 
     @property
     def partitions(self) -> Any:
         """The partitions, which can be selected as columns."""
         from ._partitions import Partitions
 
-        return Partitions(self.to_frame("v"), self._from_frame)
+        return Partitions(self._framed(), self._from_frame)
 
     def get_partition(self, n: int) -> Series:
-        """Return a partition by number."""
-        made: Series = self.partitions[n]
+        """Return a partition by number, from 0."""
+        made: Series = self.partitions.one(n)
         return made
 
-    def repartition(self, **partitions: Any) -> Series:
+    def repartition(self, divisions: Any = None, **partitions: Any) -> Series:
         """Persist the column in other partitions; see :meth:`DataFrame.repartition`."""
-        return self._from_frame(self.to_frame("v").repartition(**partitions))
+        return self._from_frame(self._framed().repartition(divisions, **partitions))
 
     @trim_traceback
     def tail(self, n: int = 5, compute: bool = True) -> Any:
         """Return the last rows; see :meth:`DataFrame.tail`."""
         if compute and not self._rows.order:
             return _compute_file_tail(self, n)
-        column = self._from_frame(self.to_frame("v").tail(n, compute=False))
+        column = self._from_frame(self._framed().tail(n, compute=False))
         return column.compute() if compute else column
 
     def sort_values(self, ascending: bool = True, na_position: builtins.str = "last", **arguments: Any) -> Series:
         """Sort by the values, by default with missing values last."""
-        frame = self.to_frame("v").sort_values("v", ascending=ascending, na_position=na_position, **arguments)
+        frame = self._framed().sort_values("v", ascending=ascending, na_position=na_position, **arguments)
         return self._from_frame(frame)
 
     def _reordered(self, order: tuple[SortKey, ...]) -> Series:
-        return self._from_frame(self.to_frame("v")._reordered(order))
+        return self._from_frame(self._framed()._reordered(order))
 
     def sort_index(self, ascending: bool = True) -> Series:
         """Sort by the index."""
-        return self._from_frame(self.to_frame("v").sort_index(ascending))
+        return self._from_frame(self._framed().sort_index(ascending))
 
-    def unique(self) -> Series:
-        """Return the distinct values, in undefined order."""
-        distinct = Distinct(self._projected("v"))
+    def unique(self, **arguments: Any) -> Series:
+        """Return the distinct values.
+
+        They are in the order of their first rows if a single sort key numbers the rows, as for uploaded frames; otherwise
+        their order is undefined.
+        """
+        reject_unsupported("unique", arguments)
+        order = self._rows.order
         made = Index if isinstance(self, Index) else Series
-        return made(Rows(self._client, distinct, keep=self._rows), distinct.column("v"), self.name, (), self._origin)
+        if len(order) != 1 or order[0].is_descending or contains([self._expr, order[0].expr], Trait.WINDOW):
+            distinct: Relation = Distinct(self._projected("v"))
+            rows = Rows(self._client, distinct, keep=self._rows)
+        else:
+            every = self._rows.project([Named("v", self._expr), Named("o", order[0].expr)])
+            first = Named("first", aggregate("min", every.column("o")))
+            distinct = Grouping(every, [Named("v", every.column("v"))], [first])
+            rows = Rows(self._client, distinct, [SortKey(distinct.column("first"))], keep=self._rows)
+        return made(rows, distinct.column("v"), self.name, (), self._origin)
 
     def _projected(self, name: builtins.str, dropna: bool = False) -> Relation:
         """Return the relation of the values, under a name, with or without missing ones."""
         found = self._rows.project([Named(name, self._expr)])
         return Filter(found, [px.not_null(found.column(name))]) if dropna else found
 
-    def drop_duplicates(self, keep: builtins.str = "first", **arguments: Any) -> Series:
+    def drop_duplicates(
+        self, keep: Any = "first", ignore_index: bool = False, split_every: Any = None, split_out: Any = None
+    ) -> Series:
         """Drop all but the first occurrence of each value."""
-        return self._from_frame(self.to_frame("v").drop_duplicates(keep=keep, **arguments))
+        return self._from_frame(self._framed().drop_duplicates(keep=keep, ignore_index=ignore_index))
 
     def value_counts(
         self, normalize: bool = False, sort: bool = True, ascending: bool = False, dropna: bool = True, **arguments: Any
@@ -582,6 +764,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         order = (SortKey(made.column("v"), not ascending), ties) if sort else unsorted
         level = Level(self.name, made.column(value), self._origin)
         rows = Rows(self._client, made, order, keep=self._rows)
+        rows.labels = Labels((level.expr,), True, False)
         name = "proportion" if normalize else "count"
         return Series(rows, made.column("v"), name, (level,), derived_origin(self._origin))
 
@@ -598,17 +781,15 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         total = px.cast(aggregate("sum", every.column("n")), pa.int64())
         return Grouping(every, [Named(value, every.column(value))], [Named("n", total)])
 
-    def nlargest(self, n: int = 5, **arguments: Any) -> Series:
+    def nlargest(self, n: int = 5, split_every: Any = None) -> Series:
         """Return the largest values."""
-        reject_unsupported("nlargest", arguments)
         reject_categories("nlargest", self)
-        return self._from_frame(self.to_frame("v").nlargest(n, "v"))
+        return self._from_frame(self._framed().nlargest(n, "v"))
 
-    def nsmallest(self, n: int = 5, **arguments: Any) -> Series:
+    def nsmallest(self, n: int = 5, split_every: Any = None) -> Series:
         """Return the smallest values."""
-        reject_unsupported("nsmallest", arguments)
         reject_categories("nsmallest", self)
-        return self._from_frame(self.to_frame("v").nsmallest(n, "v"))
+        return self._from_frame(self._framed().nsmallest(n, "v"))
 
     def groupby(self, by: Any, **arguments: Any) -> Any:
         """Group the rows by columns of the same rows; see :meth:`DataFrame.groupby`."""
@@ -619,14 +800,31 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
         self.to_frame()._publish(client, name, override)
 
 
-class Index(Series):
+#: Reductions of columns that an index of pandas lacks. One of times has some of them.
+_NOT_OF_INDEXES = frozenset(("idxmax", "idxmin", "mean", "median", "prod", "product", "std", "sum", "var"))
+
+
+class Index(IndexMethods, Series):  # type: ignore[misc, override]
     """A lazy index."""
 
     def __getattr__(self, name: builtins.str) -> Any:
         # In pandas, the attributes of times belong to the index itself.
         if not name.startswith("_") and is_time(self._kind) and hasattr(pd.DatetimeIndex, name):
             return getattr(self.dt, name)
+        if (
+            isinstance(self._origin, pd.CategoricalDtype)
+            and not name.startswith("_")
+            and hasattr(pd.CategoricalIndex, name)
+        ):
+            found = getattr(CategoryMethods, name, None)
+            if found is not None:
+                return getattr(self.cat, name)
         return super().__getattr__(name)
+
+    def __getattribute__(self, name: builtins.str) -> Any:
+        if name in _NOT_OF_INDEXES and not is_time(object.__getattribute__(self, "_kind")):
+            raise AttributeError(f"'Index' object has no attribute {name!r}")
+        return super().__getattribute__(name)
 
     def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
         made = super()._like(expr, rows, name, origin)
@@ -634,27 +832,17 @@ class Index(Series):
         label = None if expr.dtype == pa.bool_() else made.name
         return Index(made._rows, made._expr, label, (), made._origin)
 
-    def to_series(self, index: Any = None, name: Any = ...) -> Series:
-        """Return the labels as a column with themselves as the index.
-
-        Parameters
-        ----------
-        index
-            Not supported.
-        name : optional
-            The name of the column; that of the index by default.
-        """
-        if index is not None:
-            raise NotImplementedError("to_series(index=) is not supported; use reset_index and set_index of the frame")
-        level = Level(self.name, self._expr, self._origin)
-        return Series(self._rows, self._expr, self.name if name is ... else name, (level,), self._origin)
-
-    def _is_index_of(self, plan: Plan) -> bool:
-        """Whether this is the index of a plan."""
-        return [level.expr for level in plan._index] == [self._expr] and self._rows.identity is plan._rows.identity
-
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
-        return pd.Index(frame.iloc[:, 0].array, name=self.name)
+        return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name), self._regularity)
+
+
+def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:
+    """Return the rows and the index of a plan whose index is set to a column of the same rows."""
+    if not isinstance(labels, Series):
+        raise TypeError(
+            f"the index can be set to a column of the same rows, not to an object of type {type(labels).__name__}"
+        )
+    return plan._rows.combine(labels._rows), (Level(labels.name, labels._expr, labels._origin),)
 
 
 def _index_of(plan: Plan) -> Index:
@@ -668,11 +856,18 @@ def _index_of(plan: Plan) -> Index:
             f"this operation requires an index of one level, not {len(plan._index)}; use set_index first"
         )
     level = plan._index[0]
-    return Index(plan._rows, level.expr, level.name, (), level.origin)
+    made = Index(plan._rows, level.expr, level.name, (), level.origin)
+    made._regularity = level.regularity
+    return made
 
 
 #: Pairs of types that SQL would convert for a comparison, but whose values are never equal in pandas.
 _UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
+
+
+def _is_wide(kind: pa.DataType) -> bool:
+    """Whether operations of these types have the same type for a single value as for a column."""
+    return kind in (pa.int64(), pa.float64()) or pa.types.is_decimal(kind)
 
 
 def reject_categories(name: str, column: Series) -> None:

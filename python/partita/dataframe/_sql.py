@@ -29,6 +29,7 @@ __all__ = [
     "INDEX",
     "ORDER",
     "ROW",
+    "any_value",
     "arrow_name",
     "checked",
     "fill_condition",
@@ -78,6 +79,17 @@ def checked(test: Expr, why: str, value: Expr) -> Expr:
     """Return an expression that fails when the plan runs if a test is true."""
     number = cast(case([(test, CHECK + why)], "0"), pa.int64())
     return case([(comparison("eq", number, 0), value)])
+
+
+def any_value(kind: pa.DataType) -> Expr:
+    """Return an expression of a type, for a relation of which only the types matter.
+
+    Raises
+    ------
+    NotImplementedError
+        If no expression has this type.
+    """
+    return call("make_array", any_value(kind.value_type)) if pa.types.is_list(kind) else cast(None, kind)
 
 
 def type_of(value: Any) -> pa.DataType:

@@ -16,9 +16,11 @@ from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named, Projection, Relation
 from ..plan.rewrite import distinct_keys
+from ._alignment import INNER
 from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
+from ._matching import aligned
 from ._reductions import (
     REDUCTIONS,
     Reductions,
@@ -55,6 +57,7 @@ class ColumnSummary:
     _with: Callable[..., Rows]
     _projected: Callable[..., Relation]
     to_frame: Callable[..., DataFrame]
+    _framed: Callable[[], DataFrame]
 
     def _reduce(
         self, name: builtins.str, axis: Any, numeric_only: bool, arguments: dict[builtins.str, Any], **how: Any
@@ -62,7 +65,8 @@ class ColumnSummary:
         reject_unsupported(name, arguments)
         if is_columns_axis(name, axis):
             raise ValueError(f"{name}: axis must be 0 for a column, not {axis!r}")
-        if numeric_only and not is_number(self._kind):
+        # Times compute it without numbers, as in pandas.
+        if numeric_only and not (is_number(self._kind) or pa.types.is_temporal(self._kind)):
             raise TypeError(f"cannot compute {name} of a column of {self._kind} with numeric_only=True")
         return self._reduced(aggregate(name, self._expr, self._kind, origin=self._origin, **how))
 
@@ -126,30 +130,37 @@ class ColumnSummary:
         rows = Rows(self._client, found, (SortKey(sort_value(found.column("v"), self._origin)),), keep=self._rows)
         return Series(rows, found.column("v"), self.name, (), self._origin)
 
-    def _label(self, function: builtins.str) -> Scalar:
+    def _label(self, function: builtins.str, skipna: bool) -> Scalar:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
         key = SortKey(sort_value(self._expr, self._origin), function == "max")
         order = distinct_keys((key, *self._rows.order))
         found = aggregated("first_value", self._index[0].expr, order=order, where=px.not_null(self._expr))
         is_empty = px.comparison("eq", aggregated("count", self._expr), 0)
-        return self._reduced(checked(is_empty, f"idx{function}: all values are missing", found))
+        made = checked(is_empty, f"idx{function}: all values are missing", found)
+        if not skipna:
+            made = checked(self._has_missing(), f"idx{function}(skipna=False): a value is missing", made)
+        return self._reduced(made)
 
-    def idxmin(self) -> Scalar:
+    def idxmin(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return the label of the first smallest value."""
-        return self._label("min")
+        reject_unsupported("idxmin", arguments)
+        return self._label("min", skipna)
 
-    def idxmax(self) -> Scalar:
+    def idxmax(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return the label of the first largest value."""
-        return self._label("max")
+        reject_unsupported("idxmax", arguments)
+        return self._label("max", skipna)
 
     def cov(self, other: Series) -> Scalar:
         """Return the covariance with another column."""
-        return Scalar(self._with(other), aggregated("covar_samp", self._expr, other._expr))
+        own, theirs = aligned(self, other, INNER)
+        return Scalar(own._rows, aggregated("covar_samp", own._expr, theirs._expr))
 
     def corr(self, other: Series) -> Scalar:
         """Return the correlation with another column."""
-        return Scalar(self._with(other), aggregated("corr", self._expr, other._expr))
+        own, theirs = aligned(self, other, INNER)
+        return Scalar(own._rows, aggregated("corr", own._expr, theirs._expr))
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, or several for a list of names."""
@@ -174,13 +185,14 @@ class ColumnSummary:
         For numbers and times: count, mean, standard deviation, minimum, quartiles and maximum. For other types: count,
         number of distinct values, the most frequent value and its frequency.
         """
+        _check_percentiles_method(arguments)
         reject_unsupported("describe", arguments)
         if is_described(self._kind):
             cells = describe_numbers(self._expr, self._kind, percentiles)
             return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
         from ._description import Description
 
-        return Description(self.to_frame("v"), ["v"], percentiles, self.name)
+        return Description(self._framed(), ["v"], percentiles, self.name)
 
 
 class FrameSummary:
@@ -209,6 +221,8 @@ class FrameSummary:
         kinds = self._kinds()
         labels = [label for label, kind in kinds.items() if not numeric_only or is_number(kind)]
         if is_columns_axis(name, axis):
+            if name == "median":
+                return self._by_row(name, numeric_only, **how)
             return self._across(name, labels, **how)
         cells = {}
         for label in labels:
@@ -282,9 +296,11 @@ class FrameSummary:
 
     def quantile(self, q: Any = 0.5, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return a quantile of each column, or a table of quantiles for a list."""
-        if is_columns_axis("quantile", axis):
-            raise NotImplementedError("quantile(axis=1) is not supported; use compute() and pandas")
         _check_quantile_method(arguments)
+        if is_columns_axis("quantile", axis):
+            if pd.api.types.is_list_like(q):
+                raise ValueError("quantile(axis=1) takes one quantile, not a list")
+            return self._by_row("quantile", numeric_only, q=q)
         kinds = self._kinds()
         labels = [label for label, kind in kinds.items() if is_number(kind) or not numeric_only]
         if pd.api.types.is_list_like(q):
@@ -295,10 +311,11 @@ class FrameSummary:
             )
         return self._reduced(lambda column: column.quantile(q), q, labels)
 
-    def nunique(self, axis: Any = 0, dropna: bool = True) -> Reductions:
-        """Return the number of distinct values of each column."""
+    def nunique(self, axis: Any = 0, dropna: bool = True, **arguments: Any) -> Any:
+        """Return the number of distinct values of each column, or of each row."""
+        reject_unsupported("nunique", arguments)
         if is_columns_axis("nunique", axis):
-            raise NotImplementedError("nunique(axis=1) is not supported; use compute() and pandas")
+            return self._by_row("nunique", dropna=dropna)
         return self._reduced(lambda column: column.nunique(dropna))
 
     def any(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
@@ -319,21 +336,31 @@ class FrameSummary:
             return self._across("all", list(self._columns))
         return self._reduced(lambda column: column.all(skipna), empty="bool")
 
-    def idxmin(self, axis: Any = 0, **arguments: Any) -> Reductions:
-        """Return the label of the first smallest value of each column."""
-        return self._labels(lambda column: column.idxmin(), axis, arguments)
+    def idxmin(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
+        """Return the index label of the first smallest value of each column, or the label of the column for each row."""
+        return self._label_of("idxmin", axis, skipna, numeric_only, arguments)
 
-    def idxmax(self, axis: Any = 0, **arguments: Any) -> Reductions:
-        """Return the label of the first largest value of each column."""
-        return self._labels(lambda column: column.idxmax(), axis, arguments)
+    def idxmax(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
+        """Return the index label of the first largest value of each column, or the label of the column for each row."""
+        return self._label_of("idxmax", axis, skipna, numeric_only, arguments)
 
-    def _labels(self, function: Callable[[Series], Scalar], axis: Any, arguments: dict[str, Any]) -> Reductions:
-        numeric_only = arguments.pop("numeric_only", False)
-        reject_unsupported("idxmin or idxmax", arguments)
-        if is_columns_axis("idxmin or idxmax", axis):
-            raise NotImplementedError("idxmin(axis=1) and idxmax(axis=1) are not supported; use compute() and pandas")
+    def _by_row(self, name: str, numeric_only: bool = False, **arguments: Any) -> Series:
+        """Return a reduction of each row, which workers call pandas for."""
+        from ._row_methods import PandasMethod, call_method
+
+        kinds = self._kinds()
+        frame: Any = self
+        if numeric_only:
+            frame = frame[[label for label, kind in kinds.items() if is_number(kind)]]
+        made: Series = call_method(frame, PandasMethod(name, (), {"axis": 1, **arguments}), name)
+        return made
+
+    def _label_of(self, name: str, axis: Any, skipna: bool, numeric_only: bool, arguments: dict[str, Any]) -> Any:
+        reject_unsupported(name, arguments)
+        if is_columns_axis(name, axis):
+            return self._by_row(name, numeric_only, skipna=skipna)
         labels = [label for label, kind in self._kinds().items() if not numeric_only or is_number(kind)]
-        return self._reduced(function, None, labels)
+        return self._reduced(lambda column: getattr(column, name)(skipna=skipna), None, labels)
 
     def _square(self, function: str, numeric_only: bool, arguments: dict[str, Any]) -> Table:
         least = arguments.pop("min_periods", None) or 1
@@ -375,6 +402,7 @@ class FrameSummary:
         """
         from ._description import describe_frame
 
+        _check_percentiles_method(arguments)
         reject_unsupported("describe", arguments)
         return describe_frame(typed("DataFrame", self), percentiles, include, exclude)
 
@@ -412,6 +440,14 @@ def _check_quantile_method(arguments: dict[str, Any]) -> None:
     if arguments.pop("method", "default") not in ("default", "dask", "tdigest"):
         raise ValueError("quantile: method must be 'default', 'dask' or 'tdigest'; quantiles are always exact")
     reject_unsupported("quantile", arguments)
+
+
+def _check_percentiles_method(arguments: dict[str, Any]) -> None:
+    """Check the method of the quantiles of a description, which are always exact."""
+    if arguments.pop("percentiles_method", "default") not in ("default", "dask", "tdigest"):
+        raise ValueError(
+            "describe: percentiles_method must be 'default', 'dask' or 'tdigest'; quantiles are always exact"
+        )
 
 
 def _require_skipna(name: str, skipna: bool) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, call
+from ._expressions import rounded
+from ._matching import aligned, is_aligned, uploaded
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -41,8 +45,6 @@ _METHODS = {
     "invert": "__invert__",
     "negative": "__neg__",
     "absolute": "abs",
-    "fabs": "abs",
-    "rint": "round",
     "isnan": "isna",
 }
 _TURNED = {
@@ -80,6 +82,10 @@ def _log1p(x: Expr) -> Expr:
     return px.case([(_equal(more, 1), x)], call("ln", more) * x / (more - 1))
 
 
+def _rint(x: Expr) -> Expr:
+    return rounded(x, pa.float64(), 0)
+
+
 def _equal(a: Expr, b: int) -> Expr:
     return px.comparison("eq", a, b)
 
@@ -88,6 +94,8 @@ def _equal(a: Expr, b: int) -> Expr:
 _FORMS: dict[str, Callable[..., Expr]] = {
     "sqrt": lambda x: px.case([(px.comparison("ge", x, 0), call("sqrt", x))]),
     "square": lambda x: x * x,
+    "fabs": lambda x: call("abs", x),
+    "rint": _rint,
     "exp2": lambda x: call("power", 2.0, x),
     # W. Kahan's formulas, which are accurate for small arguments.
     "expm1": _expm1,
@@ -118,8 +126,9 @@ _KEEP = frozenset(("square", "floor", "ceil", "trunc", "sign", "maximum", "minim
 
 def apply_ufunc(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
     """Evaluate a NumPy function with a column or a frame among its arguments."""
+    inputs = tuple(value if value is of else _value(value, of) for value in inputs)
     first, *others = inputs
-    method = _METHODS.get(name)
+    method = None if _is_of_truth(name, of, others) else _METHODS.get(name)
     if method is not None and first is of:
         return getattr(of, method)(*others)
     if method is not None and method in _TURNED:
@@ -127,11 +136,37 @@ def apply_ufunc(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
     if method is not None:
         reflected = f"__r{method.strip('_')}__"
         return getattr(of, reflected)(first) if hasattr(type(of), reflected) else NotImplemented
-    if name not in _FORMS:
-        raise NotImplementedError(
-            f"numpy.{name} is not supported; supported: {', '.join(sorted([*_METHODS, *_FORMS]))}"
-        )
+    ufunc = getattr(np, name, None)
+    if name not in _FORMS and (not isinstance(ufunc, np.ufunc) or ufunc.nout != 1):
+        raise NotImplementedError(f"numpy.{name} is not supported; use map_partitions")
     return of._apply_ufunc(name, inputs)
+
+
+def _is_of_truth(name: str, of: Any, others: Sequence[Any]) -> bool:
+    """Whether a function takes the truth of values that are not boolean, which operators do not."""
+    if not name.startswith("logical_"):
+        return False
+    kinds = [kind for value in (of, *others) for kind in _kinds_of(value)]
+    return not all(map(pa.types.is_boolean, kinds))
+
+
+def _kinds_of(value: Any) -> list[pa.DataType]:
+    if hasattr(value, "_kinds"):
+        return list(value._kinds().values())
+    return [value._kind] if _is_column(value) else [pa.bool_() if isinstance(value, (bool, np.bool_)) else pa.int64()]
+
+
+def _value(value: Any, like: Any) -> Any:
+    """Return an operand that is a single value as one of Python or NumPy, and uploads one of pandas."""
+    from ._scalar import Scalar
+
+    if isinstance(value, pd.DataFrame) or (isinstance(value, pd.Series) and not hasattr(like, "_columns")):
+        return uploaded(value, like)
+
+    if isinstance(value, Scalar):
+        return value.compute()
+    # NumPy passes its scalars as arrays without dimensions.
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def apply_to_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
@@ -139,9 +174,17 @@ def apply_to_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
     from . import _expressions as ex
 
     parts: list[Expr] = []
+    for value in inputs:
+        if _is_column(value) and not is_aligned(column, value):
+            own, theirs = aligned(column, value)
+            sides = {id(column): own, id(value): theirs}
+            return apply_to_column(own, name, tuple(sides.get(id(one), one) for one in inputs))
+    kinds = [value._kind for value in inputs if _is_column(value)]
+    if name not in _FORMS or isinstance(column, _index_class()) or (name == "reciprocal" and not ex.is_real(kinds[0])):
+        return _called(column, name, inputs)
     rows, label = column._rows, column.name
     for value in inputs:
-        if hasattr(value, "_expr") and hasattr(value, "_kind") and hasattr(value, "_index"):
+        if _is_column(value):
             rows, label = rows.combine(value._rows), column._name_with(value) if label is not None else None
             part, kind = value._expr, value._kind
         else:
@@ -155,3 +198,47 @@ def apply_to_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
         return column._like(made, rows, label)
     # NaN is a missing value, as in pandas.
     return column._like(call("nan_as_null", made), rows, label)
+
+
+def _called(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
+    """Call a NumPy function that the cluster lacks with the partitions, on the workers."""
+    from ._column_functions import call_rows
+
+    columns = [value for value in inputs if _is_column(value)]
+    label = column.name
+    rows = column._rows
+    for value in columns:
+        rows, label = rows.combine(value._rows), column._name_with(value) if label is not None else None
+    from ._frame import DataFrame
+
+    cells = {at: value._cell for at, value in enumerate(inputs) if _is_column(value)}
+    places = [at if _is_column(value) else None for at, value in enumerate(inputs)]
+    values = [None if _is_column(value) else value for value in inputs]
+    made = call_rows(DataFrame(rows, cells, column._index), _Call(name, places, values), None, name)
+    found: Series = column._like(made._expr, made._rows, label, made._origin)
+    return found
+
+
+class _Call:
+    """A NumPy function of columns and values."""
+
+    def __init__(self, name: str, places: list[Any], values: list[Any]) -> None:
+        self.name = name
+        self.places = places
+        self.values = values
+
+    def __call__(self, part: pd.DataFrame) -> pd.Series:
+        inputs = [value if at is None else part[at] for at, value in zip(self.places, self.values)]
+        with np.errstate(all="ignore"):
+            found: pd.Series = getattr(np, self.name)(*inputs)
+        return found
+
+
+def _is_column(value: Any) -> bool:
+    return hasattr(value, "_expr") and hasattr(value, "_kind") and hasattr(value, "_index")
+
+
+def _index_class() -> type[Any]:
+    from ._series import Index
+
+    return Index

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
+from ._alignment import IDENTICAL, UNIQUE
 from ._base import Plan
+from ._columns import Column, UnknownCategories
+from ._matching import aligned, uploaded
 from ._reductions import Reductions
-from ._replacement import is_missing
-from ._sql import is_number, is_text
+from ._replacement import MISSING, is_missing
+from ._sql import is_number, is_text, literal
 
 if TYPE_CHECKING:
-    from ._columns import Column
     from ._frame import DataFrame
     from ._series import Series
 
@@ -40,10 +42,10 @@ class FrameValues:
         Parameters
         ----------
         columns : label or list of labels, optional
-            The columns. By default those of strings.
+            The columns. By default those of strings, and those whose categories count as unknown.
         index : bool, optional
-            Not supported if true: use ``reset_index`` first.
-        split_every
+            Whether to convert the index; by default if it has strings.
+        split_every : int, optional
             Accepted for compatibility with Dask; no effect.
 
         Returns
@@ -59,13 +61,27 @@ class FrameValues:
         >>> list(frame.categorize().day.compute().cat.categories)
         ['Mo', 'Tu']
         """
-        if index:
-            raise NotImplementedError("categorize(index=True) is not supported; use reset_index first")
+        if (
+            split_every is not None
+            and split_every is not False
+            and (not isinstance(split_every, int) or split_every < 2)
+        ):
+            raise ValueError(f"split_every must be an integer of at least 2, not {split_every!r}")
+        frame = cast("DataFrame", self)
         if columns is None:
-            labels = [label for label, kind in self._kinds().items() if is_text(kind)]
+            labels = [label for label, kind in self._kinds().items() if _is_unknown(kind, self._columns[label].origin)]
         else:
             labels = list(columns) if isinstance(columns, (list, tuple, set, pd.Index)) else [columns]
-        return self._each(lambda column: column.astype("category"), labels)
+        labels = [label for label in labels if not _is_categorized(self._column(label)._origin)]
+        made = self._each(_categorized, labels) if labels else frame
+        if index is False or len(frame._index) != 1:
+            return made
+        level = frame.index
+        if _is_categorized(level._origin) or not (index or _is_unknown(level._kind, level._origin)):
+            return made
+        made = made.copy()
+        made.index = _categorized(level)
+        return made
 
     def fillna(self, value: Any) -> DataFrame:
         """Replace missing values with a value, or with values given as a dict by column."""
@@ -73,6 +89,9 @@ class FrameValues:
             known = value if not isinstance(value, Reductions) else value._all()
             labels = [label for label in dict(known) if label in self._columns]
             return self._each(lambda column: column.fillna(known[column.name]), labels)
+        if hasattr(value, "_each"):
+            labels = [label for label in value._columns if label in self._columns]
+            return self._each(lambda column: column.fillna(value._column(column.name)), labels)
         return self._each(lambda column: column.fillna(_operand_for(value, column)))
 
     def isna(self) -> DataFrame:
@@ -93,9 +112,25 @@ class FrameValues:
             return self._each(lambda column: column.isin(values.get(column.name, [])))
         return self._each(lambda column: column.isin(values))
 
-    def clip(self, lower: Any = None, upper: Any = None) -> DataFrame:
-        """Limit the values to the range from `lower` to `upper`."""
-        return self._each(lambda column: column.clip(lower, upper))
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None) -> DataFrame:
+        """Limit the values to the range from `lower` to `upper`.
+
+        Parameters
+        ----------
+        lower, upper : value, Series, DataFrame or pandas.Series
+            The limits: a value, a limit for each row (a lazy column), for each value (a lazy frame), or for each column (a
+            pandas series by labels of columns).
+        axis : optional
+            0 for limits by row, 1 for limits by column.
+        """
+        for limit in (lower, upper):
+            is_by_column = isinstance(limit, (pd.Series, Reductions))
+            is_wrong = _is_column(limit) if axis in (1, "columns") else is_by_column and axis in (0, "index")
+            if is_wrong:
+                raise TypeError(f"clip(axis={axis!r}) does not support limits of type {type(limit).__name__}")
+            if axis is None and (is_by_column or _is_column(limit)):
+                raise ValueError("Must specify axis=0 or 1")
+        return self._each(lambda column: column.clip(_operand_for(lower, column), _operand_for(upper, column)))
 
     def round(self, decimals: Any = 0) -> DataFrame:
         """Round numeric columns to a number of decimals, or to numbers given as a dict by column."""
@@ -118,12 +153,15 @@ class FrameValues:
         return self._each(lambda column: column.replace(to_replace, value), alike)
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
-        """Keep the values where the condition is true, and replace the others."""
-        return self._each(lambda column: column.where(_operand_for(cond, column), _operand_for(other, column)))
+        """Keep the values where the condition is true, and replace the others. Functions get this frame."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        return self._each(lambda column: column.where(_condition_for(cond, column), _value_for(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
-        """Replace the values where the condition is true."""
-        return self._each(lambda column: column.mask(_operand_for(cond, column), _operand_for(other, column)))
+        """Replace the values where the condition is true. Functions get this frame."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        # Where the condition has no column, all values are replaced.
+        return self._each(lambda column: column.mask(_condition_for(cond, column, True), _value_for(other, column)))
 
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
         if axis not in (None, 0, 1, "index", "columns"):
@@ -140,6 +178,22 @@ class FrameValues:
                 f"with this one use .{name}(column, axis=0)"
             )
 
+    def _matched(self, other: Any) -> tuple[Any, Any]:
+        """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
+        frame: Any = self
+        if isinstance(other, pd.DataFrame):
+            other = uploaded(other, self)
+        if _is_column(other):
+            # As in pandas, duplicate labels of a frame and a column are an error.
+            return aligned(frame, other, UNIQUE)
+        if not hasattr(other, "_each"):
+            return frame, other
+        frame, other = aligned(frame, other)
+        if list(frame._columns) == list(other._columns):
+            return frame, other
+        labels = frame.columns.join(other.columns, how="outer")
+        return _with_columns(frame, labels), _with_columns(other, labels)
+
     def _fill_both(self, other: Any, fill_value: Any) -> tuple[DataFrame, Any]:
         if _is_column(other) or isinstance(other, (pd.Series, dict, Reductions)):
             # As in pandas.
@@ -152,19 +206,48 @@ class FrameValues:
         return left, other._each(lambda column: column._fill_both(self._column(column.name), fill_value)[0])
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
-        return self._each(lambda column: column._operate(name, _operand_for(other, column), swapped))
+        frame, other = self._matched(other)
+
+        def operate(column: Any) -> Any:
+            operand = _operand_for(other, column)
+            if MISSING in (column._expr, getattr(operand, "_expr", None)):
+                # The column of one of the frames: its values have no counterpart.
+                return column._like(MISSING, origin=None)
+            return column._operate(name, operand, swapped)
+
+        made: DataFrame = frame._each(operate)
+        return made
 
     def _compare(self, name: str, other: Any) -> DataFrame:
-        return self._each(lambda column: column._compare(name, _operand_for(other, column)))
+        frame: Any = self
+        if isinstance(other, pd.DataFrame):
+            other = uploaded(other, self)
+        if hasattr(other, "_each"):
+            if list(frame._columns) != list(other._columns):
+                raise ValueError("can only compare identically-labeled (both index and columns) DataFrame objects")
+            frame, other = aligned(frame, other, IDENTICAL)
+        made: DataFrame = frame._each(lambda column: column._compare(name, _operand_for(other, column)))
+        return made
 
     def _logical(self, operator: str, other: Any) -> DataFrame:
-        return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
+        if not hasattr(other, "_each"):
+            return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
+        frame: Any = self
+        if list(frame._columns) != list(other._columns):
+            raise NotImplementedError("&, | and ^ of frames with different columns are not supported; use align first")
+        columns = {label: frame._column(label)._logical(operator, other._column(label)) for label in frame._columns}
+        return joined_columns(columns, frame)
 
     def __and__(self, other: Any) -> DataFrame:
         return self._logical("and", other)
 
     def __or__(self, other: Any) -> DataFrame:
         return self._logical("or", other)
+
+    def __xor__(self, other: Any) -> DataFrame:
+        return self._logical("ne", other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> DataFrame:
         return self._each(lambda column: ~column)
@@ -175,9 +258,68 @@ class FrameValues:
     __abs__ = abs
 
     def _apply_ufunc(self, name: str, inputs: tuple[Any, ...]) -> DataFrame:
-        return self._each(
-            lambda column: column._apply_ufunc(name, tuple(_operand_for(value, column) for value in inputs))
+        frame: Any = self
+        others = []
+        for value in inputs:
+            if hasattr(value, "_each") and value is not self:
+                frame, value = frame._matched(value)
+            others.append(frame if value is self else value)
+        made: DataFrame = frame._each(
+            lambda column: column._apply_ufunc(name, tuple(_operand_for(value, column) for value in others))
         )
+        return made
+
+
+def joined_columns(columns: dict[Any, Any], like: Any) -> DataFrame:
+    """Return a frame of columns that are over the same rows, with the column labels of another frame."""
+    rows = None
+    for column in columns.values():
+        rows = column._rows if rows is None else rows.combine(column._rows)
+    if rows is None:
+        made: DataFrame = like
+        return made
+    first = next(iter(columns.values()))
+    cells = {label: column._cell for label, column in columns.items()}
+    joined: DataFrame = type(like)(rows, cells, first._index, like._axis)
+    return joined
+
+
+def _with_columns(frame: Any, labels: pd.Index) -> Any:
+    """Return a frame with these columns, of which those that it lacks have no values."""
+    made = frame._like({label: frame._columns.get(label, Column(MISSING)) for label in labels})
+    made._axis = labels[:0]
+    return made
+
+
+def _condition_for(cond: Any, column: Series, is_kept: bool = False) -> Any:
+    """Return the condition for a column; for one that a frame of conditions lacks, a value."""
+    if hasattr(cond, "_each") and column.name not in cond._columns:
+        return column._like(literal(is_kept), origin=None)
+    return _operand_for(cond, column)
+
+
+def _value_for(other: Any, column: Series) -> Any:
+    """Return the replacement for a column; none for one that a frame lacks."""
+    if hasattr(other, "_each") and column.name not in other._columns:
+        return None
+    return _operand_for(other, column)
+
+
+def _is_categorized(origin: Any) -> bool:
+    """Whether a column has known categories."""
+    return isinstance(origin, pd.CategoricalDtype) and not isinstance(origin, UnknownCategories)
+
+
+def _is_unknown(kind: Any, origin: Any) -> bool:
+    """Whether a column is converted to categories by default: one of strings, or with unknown categories."""
+    return isinstance(origin, UnknownCategories) or (is_text(kind) and not isinstance(origin, pd.CategoricalDtype))
+
+
+def _categorized(column: Series) -> Series:
+    """Return a column, or an index, with known categories."""
+    if isinstance(column._origin, UnknownCategories):
+        return column.cat.as_known()
+    return column.astype("category")
 
 
 def _is_column(other: Any) -> bool:

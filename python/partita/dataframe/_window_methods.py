@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["ColumnWindows", "FrameWindows", "cumulative", "difference", "shifted"]
+__all__ = ["FILL_MAX", "ColumnWindows", "FrameWindows", "cumulative", "difference", "shifted"]
 
 #: Maximum of the argument limit= of ffill and bfill.
-_FILL_MAX = 16
+FILL_MAX = 16
 
 
 def cumulative(column: Any, function: str, over: dict[str, Any], skipna: bool = True) -> Expr:
@@ -139,10 +139,13 @@ class ColumnWindows:
         return self._running("min", skipna)
 
     def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> Series:
-        """Shift the values by `periods` rows."""
+        """Shift the values by `periods` rows, or the index labels by as many periods of a frequency."""
         _check_axis("shift", axis, {})
         if freq is not None:
-            raise NotImplementedError("shift() does not support freq=: it shifts values, not the index")
+            from ._labels import shifted_index
+
+            moved: Series = shifted_index(self, periods, freq)
+            return moved
         made = shifted(self, periods, self._rows.over())
         found: Series = self._like(made) if _becomes_float(self) else self._with_values(made)
         return found
@@ -177,12 +180,12 @@ class ColumnWindows:
         if limit is None:
             over = self._rows.over(backwards=backwards)
             made = window("last_value", self._expr, frame=SO_FAR, skips_missing=True, **over)
-        elif 1 <= limit <= _FILL_MAX:
+        elif 1 <= limit <= FILL_MAX:
             over = self._rows.over()
             others = [window(function, self._expr, at, **over) for at in range(1, limit + 1)]
             made = call("coalesce", self._expr, *others)
         else:
-            raise NotImplementedError(f"limit={limit!r} is not supported; use 1 to {_FILL_MAX}, or no limit")
+            raise NotImplementedError(f"limit={limit!r} is not supported; use 1 to {FILL_MAX}, or no limit")
         found: Series = self._with_values(made)
         return found
 
@@ -200,33 +203,47 @@ class FrameWindows:
 
     _each: Callable[..., Any]
 
-    def cumsum(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
-        """Return the cumulative sums."""
-        made: DataFrame = self._each(lambda column: column.cumsum(axis, skipna, **arguments))
+    def _cumulative(self, name: str, axis: Any, skipna: bool, arguments: dict[str, Any]) -> DataFrame:
+        if is_columns_axis(name, axis):
+            reject_unsupported(name, arguments)
+            return _by_row(self, name, skipna=skipna)
+        made: DataFrame = self._each(lambda column: getattr(column, name)(0, skipna, **arguments))
         return made
+
+    def cumsum(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
+        """Return the cumulative sums of each column, or of each row."""
+        return self._cumulative("cumsum", axis, skipna, arguments)
 
     def cumprod(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
         """Return the cumulative products."""
-        made: DataFrame = self._each(lambda column: column.cumprod(axis, skipna, **arguments))
-        return made
+        return self._cumulative("cumprod", axis, skipna, arguments)
 
     def cummax(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
         """Return the cumulative maximum."""
-        made: DataFrame = self._each(lambda column: column.cummax(axis, skipna, **arguments))
-        return made
+        return self._cumulative("cummax", axis, skipna, arguments)
 
     def cummin(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> DataFrame:
         """Return the cumulative minimum."""
-        made: DataFrame = self._each(lambda column: column.cummin(axis, skipna, **arguments))
-        return made
+        return self._cumulative("cummin", axis, skipna, arguments)
 
     def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> DataFrame:
-        """Shift the values by `periods` rows."""
+        """Shift the values by `periods` rows, or columns, or the index labels by as many periods of a frequency."""
+        if is_columns_axis("shift", axis):
+            if freq is not None:
+                raise ValueError("shift(axis=1) shifts values, not the index: it takes no freq=")
+            return _by_row(self, "shift", periods=periods)
+        if freq is not None:
+            from ._labels import shifted_index
+
+            moved: DataFrame = shifted_index(self, periods, freq)
+            return moved
         made: DataFrame = self._each(lambda column: column.shift(periods, freq, axis))
         return made
 
     def diff(self, periods: int = 1, axis: Any = 0) -> DataFrame:
-        """Return the differences from the values `periods` rows before."""
+        """Return the differences from the values `periods` rows, or columns, before."""
+        if is_columns_axis("diff", axis):
+            return _by_row(self, "diff", periods=periods)
         made: DataFrame = self._each(lambda column: column.diff(periods, axis))
         return made
 
@@ -254,24 +271,32 @@ class FrameWindows:
         return _resample(self, rule, arguments)
 
 
+def _by_row(frame: Any, name: str, **arguments: Any) -> DataFrame:
+    """Return a method of pandas along the columns of each row, which workers call."""
+    from ._row_methods import PandasMethod, call_method
+
+    made: DataFrame = call_method(frame, PandasMethod(name, (), {"axis": 1, **arguments}), name)
+    return made
+
+
 def _rolling(of: Any, window: Any, min_periods: int | None, center: bool, arguments: dict[str, Any]) -> Any:
-    from ._windows import Rolling
+    from ._rolling import Rolling
 
     _check_axis("rolling", arguments.pop("axis", 0), {})
-    if arguments.pop("win_type", None) is not None:
-        raise NotImplementedError("rolling() does not support win_type=; all rows of a window have the same weight")
-    closed = arguments.pop("closed", None)
+    win_type, closed = arguments.pop("win_type", None), arguments.pop("closed", None)
     if arguments.pop("on", None) is not None:
         raise NotImplementedError("rolling() does not support on=; use set_index first")
     reject_unsupported("rolling", arguments)
-    return Rolling(of, window, min_periods, center, closed)
+    return Rolling(of, window, min_periods, center, win_type, closed)
 
 
 def _resample(of: Any, rule: str, arguments: dict[str, Any]) -> Any:
     from ._windows import Resampler
 
-    closed, label, on = arguments.pop("closed", None), arguments.pop("label", None), arguments.pop("on", None)
-    reject_unsupported("resample", arguments)
+    names = ("closed", "label", "origin", "offset")
+    given = {name: arguments.pop(name) for name in names if arguments.get(name) is not None}
+    on = arguments.pop("on", None)
+    reject_unsupported("resample", {name: value for name, value in arguments.items() if name not in names})
     if on is not None:
         of = of.set_index(on)
-    return Resampler(of, rule, closed=closed, label=label)
+    return Resampler(of, rule, **given)

@@ -1,21 +1,22 @@
-"""Rolling windows and resampling."""
+"""Resampling: groups of rows by time intervals."""
 
 from __future__ import annotations
 
-import copy
-import numbers
+import contextlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
-from ..plan.expr import SO_FAR, Expr, Frame, SortKey, aggregate, call, case, cast, interval, window
+from ..plan.expr import Expr, SortKey, aggregate, call, cast, interval
 from ..plan.relation import Filter, Grouping, Join, Named, Projection
 from ..plan.rewrite import with_windows
-from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._base import Level, UnsupportedName
+from ._calendar_intervals import CalendarRule, calendar_rule
 from ._columns import Column, renumbered
 from ._frame import DataFrame
 from ._partitions import index_bounds
@@ -25,184 +26,10 @@ from ._series import Series
 from ._sql import INDEX, is_number, literal
 from ._text import positive_rest
 
-__all__ = ["Resampler", "Rolling"]
+__all__ = ["Resampler"]
 
-_FUNCTIONS = {
-    "sum": "sum",
-    "mean": "avg",
-    "min": "min",
-    "max": "max",
-    "std": "stddev_samp",
-    "var": "var_samp",
-    "count": "count",
-}
 #: Names of units in intervals.
 _UNIT_NAMES = {"s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS"}
-#: Whether a window includes its first and its last bound, by the argument closed=.
-_CLOSED = {"right": (False, True), "left": (True, False), "both": (True, True), "neither": (False, False)}
-
-
-class _RowsWindow:
-    """Windows of a number of rows."""
-
-    def __init__(self, window: int, center: bool, closed: str) -> None:
-        first, last = _CLOSED[closed]
-        # By default, a window of pandas includes its last row and excludes the row before its first.
-        self._before = (window // 2 if center else window - 1) + first
-        self._after = ((window - 1) // 2 if center else 0) - (not last)
-
-    def value(self, name: str, value: Expr, rows: Rows) -> Expr:
-        """Return an aggregate over each window."""
-        if self._before + self._after < 0:
-            return px.literal(0) if name == "count" else cast(None, pa.float64())
-        return window(_FUNCTIONS[name], value, frame=Frame(-self._before, self._after), **rows.over())
-
-
-class _TimeWindow:
-    """Windows of a time span that ends at each row."""
-
-    def __init__(self, of: Any, window: Any, closed: str) -> None:
-        self._index = of.index
-        kind = self._index._kind
-        if not pa.types.is_timestamp(kind):
-            raise ValueError(f"cannot use a time window with an index of {kind}; use set_index with a column of times")
-        span = pd.Timedelta(window).as_unit(kind.unit)._value
-        if span <= 0:
-            raise ValueError(f"window {window!r} is shorter than the unit of the index, {kind.unit}")
-        first, last = _CLOSED[closed]
-        # A row that is exactly the span before belongs to the window only if its first bound is closed.
-        self._oldest = span if first else span - 1
-        self._newest = 0 if last else 1
-
-    def value(self, name: str, value: Expr, rows: Rows) -> Expr:
-        """Return an aggregate over each window."""
-        if self._oldest < self._newest:
-            return px.literal(0) if name == "count" else cast(None, pa.float64())
-        if not rows.order:
-            rows = rows.with_changes(order=(SortKey(self._index._expr),))
-        args = (cast(value, pa.float64()), self._index._expr, self._oldest, self._newest)
-        return window(f"rolling_{name}", *args, frame=SO_FAR, **rows.over())
-
-
-class Rolling:
-    """Rolling windows of a number of rows, or of a time span that ends at each row.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from partita import dataframe as dd
-    >>> a = dd.from_pandas(pd.Series([1.0, 2.0, 3.0]), npartitions=2)
-    >>> a.rolling(2).sum().compute().tolist()
-    [nan, 3.0, 5.0]
-    """
-
-    def __init__(self, of: Any, window: Any, min_periods: int | None, center: bool, closed: str | None) -> None:
-        closed = "right" if closed is None else closed
-        if closed not in _CLOSED:
-            raise ValueError("closed must be 'right', 'left', 'both' or 'neither'")
-        if min_periods is not None and min_periods < 0:
-            raise ValueError("min_periods must be >= 0")
-        self._of = of
-        self._bounds: _RowsWindow | _TimeWindow
-        if isinstance(window, (numbers.Number, bool)):
-            if isinstance(window, bool) or not isinstance(window, numbers.Integral) or window < 0:
-                raise ValueError("window must be an integer 0 or greater")
-            if min_periods is not None and min_periods > window:
-                raise ValueError(f"min_periods {min_periods} must be <= window {window}")
-            if window == 0 and closed == "both":
-                raise NotImplementedError(
-                    "rolling(0, closed='both') is not supported; use a window of at least one row"
-                )
-            self._bounds = _RowsWindow(int(window), center, closed)
-            self._least = int(window) if min_periods is None else min_periods
-            return
-        if center:
-            raise NotImplementedError("rolling() does not support center=True for time windows; use a number of rows")
-        self._bounds = _TimeWindow(of, window, closed)
-        self._least = 1 if min_periods is None else min_periods
-
-    def _with_columns(self, of: Any) -> Rolling:
-        made = copy.copy(self)
-        made._of = of
-        return made
-
-    def __getitem__(self, key: Any) -> Rolling:
-        return self._with_columns(self._of[key])
-
-    def __getattr__(self, name: str) -> Any:
-        of = self.__dict__.get("_of")
-        if isinstance(of, DataFrame) and name in of._columns:
-            return self[name]
-        if hasattr(pd.core.window.rolling.Rolling, name):
-            raise UnsupportedName(f"rolling.{name} is not supported; supported: {', '.join(_FUNCTIONS)}")
-        raise AttributeError(f"'Rolling' object has no attribute {name!r}; supported: {', '.join(_FUNCTIONS)}, agg")
-
-    def _column(self, column: Series, name: str) -> Series:
-        rows, given = column._rows, column._expr
-        if name != "count":
-            # Always float64: for other types, sliding aggregates of DataFusion accumulate rounding errors.
-            given = ex.converted(given, column._kind, pa.float64())
-            if pa.types.is_floating(column._kind):
-                # Infinite values count as missing, as in pandas.
-                is_finite = px.comparison("lt", call("abs", given), float("inf"))
-                given = case([(is_finite, given)], dtype=pa.float64())
-        # For count, min_periods refers to all rows, including missing values.
-        seen = self._bounds.value("count", px.literal(1) if name == "count" else given, rows)
-        value = cast(self._bounds.value(name, given, rows), pa.float64())
-        if name == "sum" and self._least == 0:
-            value = call("coalesce", value, 0.0)
-        if self._least > 0:
-            value = case([(px.comparison("ge", seen, self._least), value)])
-        return column._like(value, origin=None)
-
-    def _all(self, name: str, numeric_only: bool = False) -> Any:
-        if isinstance(self._of, Series):
-            return self._column(self._of, name)
-        kinds = self._of._kinds()
-        numbers = [label for label, kind in kinds.items() if is_number(kind)]
-        others = [label for label in kinds if label not in numbers]
-        if others and not numeric_only:
-            raise pd.errors.DataError(f"cannot aggregate non-numeric type: column {others[0]!r}; use numeric_only=True")
-        return self._of[numbers]._each(lambda column: self._column(column, name))
-
-    def agg(self, func: Any) -> Any:
-        """Apply a reduction by name, a list of names to a column, or names given as a dict by column."""
-        if isinstance(func, dict):
-            return self._of[list(func)]._each(lambda column: self._column(column, func[column.name]))
-        if isinstance(func, list) and isinstance(self._of, Series):
-            made = [self._column(self._of, name) for name in func]
-            frame = made[0].to_frame(func[0])
-            return frame.assign(**dict(zip(func, made)))
-        if not isinstance(func, str) or func not in _FUNCTIONS:
-            raise NotImplementedError(f"rolling.agg({func!r}) is not supported; supported: {', '.join(_FUNCTIONS)}")
-        return self._all(func)
-
-
-def _rolling_method(name: str) -> Any:
-    def rolled(self: Rolling, numeric_only: bool = False, **arguments: Any) -> Any:
-        if name in ("std", "var") and arguments.pop("ddof", 1) != 1:
-            raise UnsupportedName(f"rolling.{name}() supports only ddof=1")
-        reject_unsupported(f"rolling.{name}", arguments)
-        return self._all(name, numeric_only)
-
-    rolled.__doc__ = f"Return the {name} of the values of each window, ignoring missing values."
-    rolled.__name__ = name
-    return rolled
-
-
-for _name in _FUNCTIONS:
-    setattr(Rolling, _name, _rolling_method(_name))
-
-#: Calendar intervals: SQL name, number of months, and whether the label is the last day.
-_CALENDAR = {
-    "MS": ("month", 1, False),
-    "ME": ("month", 1, True),
-    "QS": ("quarter", 3, False),
-    "QE": ("quarter", 3, True),
-    "YS": ("year", 12, False),
-    "YE": ("year", 12, True),
-}
-_DAY = 24 * 3600 * 10**9
 #: Reductions of intervals.
 _INTERVAL_REDUCTIONS = (*REDUCTIONS, "first", "last", "size", "quantile", "any", "all")
 
@@ -220,27 +47,36 @@ class Resampler:
     [3, 7]
     """
 
-    def __init__(self, of: Any, rule: Any, labels: Any = None, closed: Any = None, label: Any = None) -> None:
+    def __init__(
+        self,
+        of: Any,
+        rule: Any,
+        labels: Any = None,
+        closed: Any = None,
+        label: Any = None,
+        origin: Any = "start_day",
+        offset: Any = None,
+    ) -> None:
         self._of = of
         self._rule = rule
         self._labels = labels
         self._index = index = of.index
         if not pa.types.is_timestamp(index._kind):
             raise ValueError(f"cannot resample by an index of {index._kind}; use set_index with a column of times")
-        offset = self._offset = pd.tseries.frequencies.to_offset(rule)
-        name, kind = offset.rule_code.split("-")[0], index._kind
-        usual = "right" if name in ("W", "ME", "QE", "YE") else "left"
+        step = self._step = pd.tseries.frequencies.to_offset(rule)
+        self._origin, self._offset = origin, offset
+        calendar, zone = calendar_rule(step), index._kind.tz
+        usual = "right" if calendar is not None and calendar.is_last else "left"
         for side in (closed, label):
             if side not in (None, "left", "right"):
                 raise ValueError(f"resample: closed and label must be 'left' or 'right', not {side!r}")
         #: The end of an interval that it includes, and the end that is its label.
         self._closed, self._label = closed or usual, label or usual
-        if name in _CALENDAR and offset.n == 1 and offset.rule_code in (name, f"{name}-DEC", f"{name}-JAN"):
-            self._interval = self._month(*_CALENDAR[name])
-        elif isinstance(offset, pd.offsets.Week) and offset.n == 1 and offset.weekday is not None and not kind.tz:
-            self._interval = self._time(self._week(offset.weekday) * _DAY)
-        else:
-            self._interval = self._equal(rule, offset)
+        if isinstance(step, pd.offsets.Day) and (not zone or self._closed == "right"):
+            calendar = None
+        #: The zone of the labels, if those of the plan are local times.
+        self._zone = zone if calendar is not None else None
+        self._interval = self._equal(rule, step) if calendar is None else self._of_calendar(calendar)
 
     @property
     def _moment(self) -> Expr:
@@ -249,75 +85,71 @@ class Resampler:
             return self._index._expr
         return self._index._expr - interval(f"1 {_UNIT_NAMES[self._index._kind.unit]}")
 
-    def _whole(self) -> Expr:
-        return _nanoseconds(self._index._expr, None)
+    def _first(self, value: Expr) -> Expr:
+        """Return the least value of an expression, as the value of a query."""
+        first = aggregate("min", value)
+        return px.Subquery(Grouping(self._of._rows.under([first]), (), [Named("first", first)]))
 
-    def _time(self, number: Expr) -> Expr:
-        kind = self._index._kind
-        return cast(cast(number, pa.timestamp("ns", kind.tz)), kind)
-
-    def _week(self, weekday: int) -> Expr:
-        """Return the day that labels a week. A week that is closed on the right includes its whole last day."""
-        day = (self._whole() - positive_rest(self._whole(), _DAY)) / _DAY
-        if self._closed == "right":
-            last = day + (px.literal(weekday) - (day + 3) % 7 + 14) % 7
-            return last if self._label == "right" else last - 7
-        first = day - positive_rest(day + 3 - weekday, 7)
-        return first if self._label == "left" else first + 7
-
-    def _month(self, unit: str, months: int, last: bool) -> Expr:
-        if not last and self._closed == "right":
+    def _of_calendar(self, rule: CalendarRule) -> Expr:
+        """Return the label of intervals of the calendar, which is a local time."""
+        if not rule.is_last and self._closed == "right":
             raise NotImplementedError(
-                f"resample({self._rule!r}, closed='right') is not supported; use the rule {unit[0].upper()}E"
+                f"resample({self._rule!r}, closed='right') is not supported; use a rule of last days, such as ME"
             )
-        # A month that is closed on the right and labelled by its last day includes that whole day.
-        moment = self._index._expr + interval("1 day") if last and self._closed == "left" else self._index._expr
-        label = call("date_trunc", unit, moment)
-        if self._label == "right":
-            label = label + interval(f"{months} months")
-        if last:
-            label = label - interval("1 day")
-        return cast(label, self._index._kind)
+        if rule.days == 1 and (self._origin != "start_day" or self._offset is not None):
+            raise NotImplementedError(
+                f"resample({self._rule!r}, origin=, offset=) of times with a zone is not supported; use hours, such as '24h'"
+            )
+        kind, value = self._index._kind, self._index._expr
+        local = call("to_local_time", value) if kind.tz else value
+        return cast(rule.interval(local, self._closed, self._label, self._first), pa.timestamp(kind.unit))
 
-    def _equal(self, rule: Any, offset: Any) -> Expr:
+    def _equal(self, rule: Any, step: Any) -> Expr:
         """Return the label of intervals of a fixed length."""
         try:
-            step = pd.Timedelta(offset.n, "D") if isinstance(offset, pd.offsets.Day) else pd.Timedelta(offset)
+            length = pd.Timedelta(step.n, "D") if isinstance(step, pd.offsets.Day) else pd.Timedelta(step)
         except ValueError:
             raise NotImplementedError(
-                f"resample({rule!r}) is not supported; use a rule such as 15min, h, D, W, {', '.join(_CALENDAR)}"
+                f"resample({rule!r}) is not supported; use a rule such as 15min, h, D, W, MS, ME, QS, QE, YS, YE"
             ) from None
-        nanoseconds = step.as_unit("ns").value
-        zone = self._index._kind.tz
-        if isinstance(offset, pd.offsets.Day) and self._closed == "right":
+        if isinstance(step, pd.offsets.Day) and self._closed == "right":
             raise NotImplementedError(f"resample({rule!r}, closed='right') is not supported; use hours, such as '24h'")
-        if zone and isinstance(offset, pd.offsets.Day):
-            # Days of a time zone with daylight saving time have different lengths.
-            if offset.n != 1:
-                raise NotImplementedError(
-                    f"resample({rule!r}) of times with a zone is not supported; use '1D' or hours"
-                )
-            day = call("date_trunc", "day", self._index._expr)
-            return cast(day + interval("1 day") if self._label == "right" else day, self._index._kind)
-        origin = px.literal(0)
-        if zone or pd.Timedelta("1D") % step != pd.Timedelta(0):
-            # As in pandas, intervals start at the midnight before the first row.
-            origin = _nanoseconds(self._first_day(), zone)
-        since = _nanoseconds(self._moment, zone) - origin
+        nanoseconds, kind = length.as_unit("ns").value, self._index._kind
+        origin = self._beginning(length)
+        if self._offset is not None:
+            origin = origin + pd.Timedelta(self._offset).as_unit("ns").value
+        since = _nanoseconds(self._moment, kind.tz) - origin
         number = since - positive_rest(since, nanoseconds) + origin
-        return self._time(number + nanoseconds if self._label == "right" else number)
+        number = number + nanoseconds if self._label == "right" else number
+        return cast(cast(number, pa.timestamp("ns", kind.tz)), kind)
 
-    def _first_day(self) -> Expr:
-        """Return the midnight before the first row, as the value of a query."""
-        first = call("date_trunc", "day", aggregate("min", self._index._expr))
-        return px.Subquery(Grouping(self._of._rows.under([first]), (), [Named("first", first)]))
+    def _beginning(self, length: pd.Timedelta) -> Expr:
+        """Return the time at which an interval begins, in nanoseconds since the epoch."""
+        origin, zone = self._origin, self._index._kind.tz
+        if isinstance(origin, str) and origin == "start_day":
+            if zone or pd.Timedelta("1D") % length != pd.Timedelta(0):
+                # As in pandas, intervals start at the midnight before the first row.
+                return _nanoseconds(call("date_trunc", "day", self._first(self._index._expr)), zone)
+            return px.literal(0)
+        if isinstance(origin, str) and origin == "epoch":
+            return px.literal(int(pd.Timestamp("1970-01-01", tz=zone).as_unit("ns").value))
+        if isinstance(origin, str) and origin == "start":
+            return _nanoseconds(self._first(self._index._expr), zone)
+        if isinstance(origin, str) and origin in ("end", "end_day"):
+            raise NotImplementedError(
+                f"resample(origin={origin!r}) is not supported; use 'start', 'start_day' or a time"
+            )
+        moment = pd.Timestamp(origin)
+        if (moment.tz is None) != (zone is None):
+            raise ValueError("origin must have the same timezone as the index")
+        return px.literal(int(moment.as_unit("ns").value))
 
     def __getitem__(self, key: Any) -> Resampler:
         labels = key if isinstance(key, list) else [key]
         for label in labels:
             self._of._column(label)
         of = self._of if isinstance(key, list) else self._of[key]
-        return Resampler(of, self._rule, key, self._closed, self._label)
+        return Resampler(of, self._rule, key, self._closed, self._label, self._origin, self._offset)
 
     def __getattr__(self, name: str) -> Any:
         of = self.__dict__.get("_of")
@@ -345,7 +177,7 @@ class Resampler:
         columns = {label: Column(made.column(f"c{at}"), cell.column.origin) for at, (label, cell) in enumerate(cells)}
         fills = [cell.fill for _, cell in cells]
         grouped = Rows(rows.client, made, (SortKey(key),), keep=rows)
-        return _Intervals(grouped, columns, (Level(self._index.name, key),), self._offset, fills, axis)
+        return _Intervals(grouped, columns, (Level(self._index.name, key),), self._step, fills, axis, self._zone)
 
     def _cell(self, name: str, column: Series, **how: Any) -> _Cell:
         made = group_reduction(name, column, column._rows.order or (SortKey(self._index._expr),), **how)
@@ -365,8 +197,24 @@ class Resampler:
     def _one(self, cell: _Cell, label: Any) -> _IntervalColumn:
         return _IntervalColumn(self._made([("v", cell)]), label)
 
-    def agg(self, func: Any) -> Any:
-        """Apply a reduction by name, a list of names, or names given as a dict by column."""
+    def agg(self, func: Any, *args: Any, **arguments: Any) -> Any:
+        """Reduce the values of each interval.
+
+        Parameters
+        ----------
+        func : str, callable, list of str, or dict
+            The name of a reduction, a list of names, or names given as a dict by column; or a function of the values of a
+            column in an interval, which runs on the workers when the result is first computed.
+        *args, **arguments
+            Further arguments of a function. ``meta``: the columns and types of its result, as for
+            :func:`partita.dataframe.map_partitions`.
+        """
+        if callable(func):
+            return self._called(func, args, arguments)
+        if args or arguments:
+            if isinstance(func, str) and func in _INTERVAL_REDUCTIONS:
+                return getattr(self, func)(*args, **arguments)
+            raise NotImplementedError("resample.agg() supports further arguments only for a function or one reduction")
         if isinstance(func, dict):
             if any(isinstance(names, list) for names in func.values()):
                 pairs = [
@@ -380,11 +228,33 @@ class Resampler:
             return self._made([((c.name, name), self._cell(name, c)) for c in self._columns() for name in func])
         if not isinstance(func, str) or func not in _INTERVAL_REDUCTIONS:
             raise NotImplementedError(
-                f"resample.agg({func!r}) is not supported; supported: {', '.join(_INTERVAL_REDUCTIONS)}"
+                f"resample.agg({func!r}) is not supported; supported: {', '.join(_INTERVAL_REDUCTIONS)}, and functions"
             )
         return self._all(func)
 
     aggregate = agg
+
+    def apply(self, func: Any, *args: Any, **arguments: Any) -> Any:
+        """Reduce the values of each interval, as :meth:`agg`."""
+        return self.agg(func, *args, **arguments)
+
+    def _called(self, func: Callable[..., Any], args: tuple[Any, ...], arguments: dict[str, Any]) -> Any:
+        """Return the results of a function of the values of each interval, also of those without rows."""
+        of = self._of
+        is_series = isinstance(of, Series)
+        frame = of.to_frame("v") if is_series else of[[column.name for column in self._columns()]]
+        key = Series(of._rows, self._interval, self._index.name, of._index)
+        groups = frame.groupby(key)
+        made = (
+            groups["v"].agg(func, *args, **arguments).to_frame("v")
+            if is_series
+            else groups.agg(func, *args, **arguments)
+        )
+        arguments.pop("meta", None)
+        empty = frame._meta
+        fills = [_value_of_none(func, empty[label], args, arguments) for label in made._columns]
+        found = _Intervals(made._rows, made._columns, made._index, self._step, fills, made._axis, self._zone)
+        return _IntervalColumn(found, of.name) if is_series else found
 
     def quantile(self, q: float = 0.5) -> Any:
         """Return a quantile of the values of each interval, ignoring missing values."""
@@ -411,19 +281,43 @@ class _Cell(NamedTuple):
 _EMPTY = {"sum": 0, "count": 0, "size": 0, "nunique": 0, "prod": 1, "product": 1, "any": False, "all": True}
 
 
-def _complete(made: pd.DataFrame, step: Any, fills: list[Any]) -> pd.DataFrame:
-    """Add the intervals without rows."""
+def _value_of_none(func: Callable[..., Any], values: pd.Series, args: Any, arguments: dict[str, Any]) -> Any:
+    """Return the value of a function for an interval without rows; None if it is missing."""
+    try:
+        found = func(values, *args, **arguments)
+    except (ValueError, TypeError, IndexError, KeyError, ZeroDivisionError):
+        return None
+    return None if pd.api.types.is_scalar(found) and pd.isna(found) else found
+
+
+def _all_labels(
+    first: Any, last: Any, step: Any, zone: Any, name: Any = None
+) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+    """Return the labels of all intervals between two labels, and the same in the zone of the index."""
+    labels = pd.date_range(first, last, freq=step, name=name)
+    if zone is None:
+        return labels, labels
+    # As in pandas, a midnight that does not exist is the first moment after it.
+    is_summer = np.ones(len(labels), dtype=bool)
+    found = labels.tz_localize(zone, ambiguous=is_summer, nonexistent="shift_forward")
+    with contextlib.suppress(ValueError):
+        found.freq = step
+    return labels, found
+
+
+def _complete(made: pd.DataFrame, step: Any, fills: list[Any], zone: Any) -> pd.DataFrame:
+    """Add the intervals without rows, and the zone of the labels."""
     if len(made) == 0:
-        return made
-    index = pd.date_range(made.index[0], made.index[-1], freq=step, name=made.index.name)
+        return made if zone is None else made.set_axis(made.index.tz_localize(zone), axis=0)
+    labels, index = _all_labels(made.index[0], made.index[-1], step, zone, made.index.name)
     if len(index) == len(made):
         made.index = index
         return made
     columns = [
-        made.iloc[:, at].reindex(index) if fill is None else made.iloc[:, at].reindex(index, fill_value=fill)
+        made.iloc[:, at].reindex(labels) if fill is None else made.iloc[:, at].reindex(labels, fill_value=fill)
         for at, fill in enumerate(fills)
     ]
-    return pd.concat(columns, axis=1).set_axis(made.columns, axis=1)
+    return pd.concat(columns, axis=1).set_axis(made.columns, axis=1).set_axis(index, axis=0)
 
 
 class _Intervals(DataFrame):
@@ -441,7 +335,9 @@ class _Intervals(DataFrame):
         step: Any,
         fills: list[Any],
         axis: pd.Index | None = None,
+        zone: Any = None,
     ) -> None:
+        self._zone = zone
         self._found = DataFrame(rows, columns, index, axis)
         self._axis = axis
         self._whole: DataFrame | None = None
@@ -451,6 +347,8 @@ class _Intervals(DataFrame):
     def __getattr__(self, name: str) -> Any:
         if name in ("_rows", "_columns", "_index"):
             return getattr(self._completed(), name)
+        if not name.startswith("_") and name in self._found._columns:
+            return self[name]
         return super().__getattr__(name)
 
     def _like(self, columns: dict[Any, Column], rows: Rows | None = None) -> DataFrame:
@@ -458,7 +356,7 @@ class _Intervals(DataFrame):
 
     def compute(self, **arguments: Any) -> Any:
         """Run the plan on the cluster and return a pandas object."""
-        return _complete(self._found.compute(**arguments), self._step, self._fills)
+        return _complete(self._found.compute(**arguments), self._step, self._fills, self._zone)
 
     def _completed(self) -> DataFrame:
         if self._whole is None:
@@ -471,15 +369,20 @@ class _Intervals(DataFrame):
         found = self._found
         key = found._index[0]
         first, last = index_bounds(found)
-        labels = pd.DatetimeIndex([]) if first is None else pd.date_range(first, last, freq=self._step)
+        nothing = pd.DatetimeIndex([])
+        labels, shown = (nothing, nothing) if first is None else _all_labels(first, last, self._step, self._zone)
         if len(labels) > INTERVALS_MAX:
             raise ValueError(
                 f"cannot resample to {len(labels)} intervals, more than {INTERVALS_MAX}; use longer intervals"
             )
-        intervals = from_pandas(pd.DataFrame(index=labels.as_unit("ns")), npartitions=1, client=found._client)
+        pairs = pd.DataFrame({"shown": shown.as_unit("ns")}, index=labels.as_unit("ns"))
+        intervals = from_pandas(pairs, npartitions=1, client=found._client)
         kind = found._rows.type(key.expr)
         label = cast(intervals._rows.column(f"{INDEX}0"), kind)
-        all_labels = Projection(intervals._rows.relation, [Named("label", label)])
+        named = [Named("label", label)]
+        if self._zone is not None:
+            named.append(Named("shown", cast(intervals._rows.column("c0"), pa.timestamp(kind.unit, self._zone))))
+        all_labels = Projection(intervals._rows.relation, named)
         values = [Named(f"f{at}", column.expr) for at, column in enumerate(found._columns.values())]
         present = found._rows.project([Named("k", key.expr), *values])
         joined = Join(all_labels, present, "left", [(all_labels.column("label"), present.column("k"))])
@@ -488,7 +391,8 @@ class _Intervals(DataFrame):
             value: Expr = present.column(f"f{at}")
             value = value if fill is None else call("coalesce", value, literal(fill, value.dtype), dtype=value.dtype)
             cells.append(Named(f"c{at}", value))
-        made = Projection(joined, [Named(f"{INDEX}0", joined.column("label")), *cells])
+        shown_name = "label" if self._zone is None else "shown"
+        made = Projection(joined, [Named(f"{INDEX}0", joined.column(shown_name)), *cells])
         index = made.column(f"{INDEX}0")
         rows = Rows(found._client, made, (SortKey(index),), keep=(found._rows, intervals._rows))
         return DataFrame(rows, renumbered(found._columns, made), (key._replace(expr=index),), found._axis)

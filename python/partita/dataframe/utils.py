@@ -9,7 +9,7 @@ import pandas as pd
 
 from .._collection import is_collection
 
-__all__ = ["assert_eq"]
+__all__ = ["assert_eq", "make_meta"]
 
 #: The name of a level of an index that has none, while rows are sorted by it.
 _LEVEL = "__level_{}"
@@ -82,6 +82,37 @@ def assert_eq(
     else:
         assert _are_equal(left, right), f"{left!r} != {right!r}"
     return True
+
+
+def make_meta(x: Any, index: Any = None, parent_meta: Any = None) -> Any:
+    """Return an object of pandas without rows, which describes columns and types.
+
+    Parameters
+    ----------
+    x : object
+        An object of pandas or a lazy one, a dict of names and types, pairs of name and type, one pair for a column, a type,
+        or a single value, which is returned as it is.
+    index : pandas.Index, optional
+        The index, if `x` does not describe it.
+    parent_meta
+        Accepted for compatibility with Dask; no effect.
+
+    Examples
+    --------
+    >>> make_meta({"a": "int64"}).dtypes.to_dict()
+    {'a': dtype('int64')}
+    """
+    from ._base import Plan
+    from ._meta import Meta
+
+    if isinstance(x, Plan):
+        return x._meta
+    if isinstance(x, (pd.DataFrame, pd.Series, pd.Index)):
+        return x[:0]
+    if pd.api.types.is_scalar(x) and not isinstance(x, str):
+        return x
+    made = Meta.of(x, index)
+    return made.empty["v"].rename(made.name) if made.is_series else made.empty
 
 
 def _computed(value: Any, scheduler: Any) -> Any:

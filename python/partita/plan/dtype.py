@@ -45,6 +45,12 @@ _NAMES = {
     pa.large_string(): "LargeUtf8",
     pa.string_view(): "Utf8View",
     pa.date32(): "Date32",
+    pa.time32("s"): "Time32(Second)",
+    pa.time32("ms"): "Time32(Millisecond)",
+    pa.time64("us"): "Time64(Microsecond)",
+    pa.time64("ns"): "Time64(Nanosecond)",
+    pa.binary(): "Binary",
+    pa.large_binary(): "LargeBinary",
 }
 _UNITS = {"s": "Second", "ms": "Millisecond", "us": "Microsecond", "ns": "Nanosecond"}
 

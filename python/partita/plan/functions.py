@@ -390,6 +390,8 @@ _add(
     Function("string_to_array", _list_of(_text), (2, 2)),
     Function("make_array", _list_of(united_type), (1, None), missing=Missing.NEVER),
     Function("array_sort", _first, (1, 1)),
+    # Missing items are left out.
+    Function("array_to_string", _always(pa.string()), (2, 2)),
     # Of lists of lists, the number of all innermost items.
     Function("cardinality", _always(pa.uint64()), (1, 1)),
     Function("array_length", _always(pa.uint64()), (1, 1), missing=Missing.OWN),
@@ -403,6 +405,7 @@ _add(
 _add(
     Function("date_part", _always(pa.int32()), (2, 2)),
     Function("date_trunc", lambda kinds: _timestamp(kinds[1]), (2, 2)),
+    Function("make_date", _always(pa.date32()), (3, 3)),
     Function("to_char", _always(pa.string()), (2, 2)),
     Function("to_timestamp_micros", _always(pa.timestamp("us")), (2, 2)),
     Function("to_local_time", lambda kinds: _local(kinds[0]), (1, 1)),

@@ -10,20 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from .expr import Aggregate, Call, Case, Column, Expr, PythonCall, SortKey, Subquery, Trait, Window, postorder
-from .relation import (
-    Filter,
-    Grouping,
-    Named,
-    Projection,
-    Relation,
-    Sorting,
-    expressions_of,
-    with_inputs,
-)
+from .expr import Aggregate, Call, Case, Column, Expr, PythonCall, Trait, Window, postorder
+from .relation import Filter, Grouping, Named, Projection, Relation, with_inputs
+from .relation import postorder as relations_of
 from .rewrite import replaced
+from .values import with_joined_values
 
-__all__ = ["Layers", "layered", "layers_of", "with_subqueries"]
+__all__ = ["Layers", "layered", "layers_of"]
 
 #: Prefix of the columns of inner projections, followed by a number.
 SHARED = "__shared_"
@@ -115,43 +108,20 @@ def _copies(node: Expr) -> bool:
 def layered(root: Relation) -> list[Relation]:
     """Return relations that compute the same, each after its inputs, and the last one for `root`."""
     made: dict[Relation, Relation] = {}
-    for node in with_subqueries(root):
-        made[node] = _node(node, [made[one] for one in node.inputs], made)
-    return list(with_subqueries(made[root]))
+    whole = with_joined_values(root)
+    for node in relations_of([whole]):
+        made[node] = _node(node, [made[one] for one in node.inputs])
+    return list(relations_of([made[whole]]))
 
 
-def with_subqueries(root: Relation) -> Iterable[Relation]:
-    """Return a relation and those under it once each, after its inputs and the relations whose values its expressions use."""
-    seen: set[Relation] = set()
-    stack = [(root, False)]
-    while stack:
-        node, is_done = stack.pop()
-        if is_done:
-            yield node
-            continue
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.append((node, True))
-        values = [one.relation for one in _subqueries(node)]
-        stack.extend((one, False) for one in reversed([*node.inputs, *values]))
-
-
-def _node(node: Relation, inputs: list[Relation], made: Mapping[Relation, Relation]) -> Relation:
+def _node(node: Relation, inputs: list[Relation]) -> Relation:
     """Return a relation over other inputs, with inner projections for its shared and deep expressions."""
-    values: dict[Expr, Expr] = {
-        one: Subquery(made[one.relation]) for one in _subqueries(node) if made[one.relation] is not one.relation
-    }
-
-    def changed(roots: Sequence[Expr]) -> list[Expr]:
-        return replaced(roots, values) if values else list(roots)
-
     if isinstance(node, Projection):
-        rows, outputs = _layer(inputs[0], changed([expr for _, expr in node.columns]))
+        rows, outputs = _layer(inputs[0], [expr for _, expr in node.columns])
         return Projection(rows, [Named(name, expr) for (name, _), expr in zip(node.columns, outputs)])
     if isinstance(node, Filter):
         columns = [inputs[0].column(name) for name in inputs[0].schema or ()]
-        rows, conditions = _layer(inputs[0], changed(node.conditions), True, also=columns)
+        rows, conditions = _layer(inputs[0], node.conditions, node.conditions, also=columns)
         kept = Filter(rows, conditions)
         if rows is inputs[0]:
             return kept
@@ -159,26 +129,18 @@ def _node(node: Relation, inputs: list[Relation], made: Mapping[Relation, Relati
             raise TypeError("internal error: a filter with shared conditions needs the columns of its rows")
         return Projection(kept, [Named(one.name, one) for one in columns])
     if isinstance(node, Grouping):
-        keys = changed([expr for _, expr in node.keys])
-        rows, outputs = _layer(inputs[0], [*keys, *changed([expr for _, expr in node.cells])], True, len(keys))
+        keys = [expr for _, expr in node.keys]
+        cells = [expr for _, expr in node.cells]
+        rows, outputs = _layer(inputs[0], [*keys, *cells], keys)
         named = [Named(name, expr) for (name, _), expr in zip([*node.keys, *node.cells], outputs)]
         return Grouping(rows, named[: len(keys)], named[len(keys) :])
-    if isinstance(node, Sorting):
-        keys = changed([key.expr for key in node.order])
-        return Sorting(inputs[0], [SortKey(expr, *key.way) for expr, key in zip(keys, node.order)], node.limit)
     return with_inputs(node, inputs)
-
-
-def _subqueries(node: Relation) -> list[Subquery]:
-    nodes = postorder(expressions_of(node), lambda one: isinstance(one, PythonCall))
-    return [one for one in nodes if isinstance(one, Subquery)]
 
 
 def _layer(
     rows: Relation,
     outputs: Sequence[Expr],
-    is_plain: bool = False,
-    plain: int | None = None,
+    plain: Sequence[Expr] = (),
     also: Sequence[Expr] = (),
 ) -> tuple[Relation, list[Expr]]:
     """Return a relation with the shared and deep parts of expressions as columns, and the expressions over it.
@@ -189,14 +151,12 @@ def _layer(
         The relation.
     outputs : sequence of Expr
         The expressions.
-    is_plain : bool
-        Whether the expressions must not contain window functions.
-    plain : int, optional
-        How many of them, if not all.
+    plain : sequence of Expr
+        Those of them that must not contain window functions.
     also : sequence of Expr
         Columns that the relation keeps.
     """
-    layers = layers_of(outputs, outputs[:plain] if is_plain else ())
+    layers = layers_of(outputs, plain)
     if not layers.levels:
         return rows, list(outputs)
     columns = {node: Column(name, node.dtype) for node, name in layers.names.items()}

@@ -45,6 +45,7 @@ class Trait:
     AGGREGATE = 2
     PYTHON = 4
     VOLATILE = 8
+    SUBQUERY = 16
 
 
 class SortKey(NamedTuple):
@@ -225,18 +226,29 @@ class Literal(Expr):
 
 
 class Subquery(Expr):
-    """The value of a relation of one row and one column."""
+    """The value of a relation of one row and one column.
 
-    __slots__ = ("relation",)
+    Parameters
+    ----------
+    relation : Relation
+        The relation.
+    keep : object, optional
+        What must exist as long as the node, such as the owner of a table that the relation reads.
+    """
+
+    __slots__ = ("keep", "relation")
 
     relation: Any
+    keep: object
 
-    def __new__(cls, relation: Any) -> Subquery:
+    def __new__(cls, relation: Any, keep: object = None) -> Subquery:
         (dtype,) = relation.schema.values()
 
         def make(node: Subquery) -> None:
             _set(node, "relation", relation)
+            _set(node, "keep", keep)
             _set(node, "dtype", dtype)
+            _set(node, "traits", Trait.SUBQUERY)
 
         made: Subquery = _shared(cls, (id(relation), dtype), make)
         return made

@@ -28,7 +28,7 @@ __all__ = [
     "Values",
     "expressions_of",
     "postorder",
-    "substitute_tables",
+    "with_expressions",
     "with_inputs",
 ]
 
@@ -294,11 +294,26 @@ def with_inputs(node: Relation, inputs: Sequence[Relation]) -> Relation:
     return Distinct(inputs[0]) if isinstance(node, Distinct) else Union(inputs)
 
 
-def substitute_tables(root: Relation, replacement: Callable[[Table], Relation]) -> Relation:
-    """Return a relation that reads others instead of tables."""
-    made: dict[Relation, Relation] = {}
-    for node in postorder([root]):
-        made[node] = (
-            replacement(node) if isinstance(node, Table) else with_inputs(node, [made[one] for one in node.inputs])
-        )
-    return made[root]
+def with_expressions(node: Relation, change: Callable[[Sequence[Expr]], list[Expr]]) -> Relation:
+    """Return the same operation with changed expressions."""
+
+    def named(columns: Sequence[Named]) -> list[Named]:
+        return [Named(name, expr) for (name, _), expr in zip(columns, change([expr for _, expr in columns]))]
+
+    if isinstance(node, Projection):
+        return Projection(node.inputs[0], named(node.columns))
+    if isinstance(node, Filter):
+        return Filter(node.inputs[0], change(node.conditions))
+    if isinstance(node, Grouping):
+        return Grouping(node.inputs[0], named(node.keys), named(node.cells))
+    if isinstance(node, Sorting):
+        keys = change([key.expr for key in node.order])
+        order = [SortKey(expr, *key.way) for expr, key in zip(keys, node.order)]
+        return Sorting(node.inputs[0], order, node.limit)
+    if isinstance(node, Join):
+        sides = [change([pair[side] for pair in node.keys]) for side in (0, 1)]
+        left, right = node.inputs
+        return Join(left, right, node.how, list(zip(*sides)))
+    if isinstance(node, Values):
+        return Values(list(node.schema or ()), [change(row) for row in node.rows])
+    return node

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from .expr import Call, Column, Expr, Literal, PythonCall, SortKey, Trait, Window, postorder
-from .relation import Named, Projection, Query, Relation
-from .relation import postorder as relations_of
+from .expr import Call, Column, Expr, Literal, PythonCall, SortKey, Subquery, Trait, Window, postorder
+from .relation import Named, Projection, Query, Relation, Table, expressions_of, with_expressions, with_inputs
 
 __all__ = [
     "columns_of",
@@ -15,8 +14,12 @@ __all__ = [
     "plain_condition",
     "replaced",
     "split",
+    "subqueries_of",
     "substitute",
+    "substitute_tables",
     "transform",
+    "with_subqueries",
+    "with_values_of",
     "with_windows",
 ]
 
@@ -80,19 +83,55 @@ def columns_of(roots: Iterable[Expr]) -> dict[str, Expr]:
 
 def is_volatile(relation: Relation) -> bool:
     """Whether each query of a relation may return other rows, as for a random sample or a query of a user."""
-    nodes = list(relations_of([relation]))
+    nodes = list(with_subqueries(relation))
     if any(isinstance(node, Query) for node in nodes):
         return True
-    expressions = (
-        one
-        for node in nodes
-        for one in (
-            *(expr for _, expr in getattr(node, "columns", ())),
-            *(expr for _, expr in getattr(node, "cells", ())),
-            *getattr(node, "conditions", ()),
-        )
-    )
-    return any(one.traits & Trait.VOLATILE for one in expressions)
+    return any(one.traits & Trait.VOLATILE for node in nodes for one in expressions_of(node))
+
+
+def with_subqueries(root: Relation) -> Iterator[Relation]:
+    """Return a relation and those under it once each, after its inputs and the relations whose values its expressions use."""
+    seen: set[Relation] = set()
+    stack = [(root, False)]
+    while stack:
+        node, is_done = stack.pop()
+        if is_done:
+            yield node
+            continue
+        if node in seen:
+            continue
+        seen.add(node)
+        stack.append((node, True))
+        values = [one.relation for one in subqueries_of(node)]
+        stack.extend((one, False) for one in reversed([*node.inputs, *values]))
+
+
+def subqueries_of(node: Relation) -> list[Subquery]:
+    """Return the values of other relations that the expressions of a relation use."""
+    roots = [one for one in expressions_of(node) if one.traits & Trait.SUBQUERY]
+    nodes = postorder(roots, lambda one: isinstance(one, PythonCall))
+    return [one for one in nodes if isinstance(one, Subquery)]
+
+
+def with_values_of(node: Relation, made: Mapping[Relation, Relation]) -> Relation:
+    """Return a relation whose expressions use the values of other relations."""
+    values: dict[Expr, Expr] = {
+        one: Subquery(made[one.relation], one.keep)
+        for one in subqueries_of(node)
+        if made[one.relation] is not one.relation
+    }
+    return with_expressions(node, lambda roots: replaced(roots, values)) if values else node
+
+
+def substitute_tables(root: Relation, replacement: Callable[[Table], Relation]) -> Relation:
+    """Return a relation that reads others instead of tables."""
+    made: dict[Relation, Relation] = {}
+    for node in with_subqueries(root):
+        if isinstance(node, Table):
+            made[node] = replacement(node)
+        else:
+            made[node] = with_inputs(with_values_of(node, made), [made[one] for one in node.inputs])
+    return made[root]
 
 
 def with_windows(rows: Relation, roots: Sequence[Expr]) -> tuple[Relation, list[Expr]]:

@@ -1,4 +1,4 @@
-"""Text of expressions and relations for people, with the operators and functions of SQL. Nothing reads it back."""
+"""Text of expressions and relations for display, with the operators and functions of SQL. Nothing reads it back."""
 
 from __future__ import annotations
 

@@ -25,11 +25,10 @@ from .expr import (
     Literal,
     PythonCall,
     SortKey,
-    Subquery,
     Window,
     postorder,
 )
-from .layers import layered, with_subqueries
+from .layers import layered
 from .relation import (
     Distinct,
     Files,
@@ -46,6 +45,7 @@ from .relation import (
     Values,
     expressions_of,
 )
+from .rewrite import with_subqueries
 from .text import outline
 
 __all__ = ["Request", "create_table", "explain", "rows", "write"]
@@ -196,8 +196,6 @@ class _Encoder:
             return {"column": node.name}
         if isinstance(node, Literal):
             return {"literal": [self._type(node.dtype), _value(node.value, node.dtype)]}
-        if isinstance(node, Subquery):
-            return {"value": self._relations[node.relation]}
         inputs = self._ids(node.inputs)
         if isinstance(node, Call):
             return {"call": [_called(node), inputs]}

@@ -2,7 +2,6 @@ import os
 
 import numpy as np
 import pandas as pd
-
 from partita import dataframe as dd
 from partita.distributed import Client
 

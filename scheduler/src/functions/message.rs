@@ -48,8 +48,8 @@ pub(super) enum FromClient {
     Cancel { tasks: Vec<TaskRange>, reason: String },
     /// These calls shall be tried again.
     Retry(Vec<TaskRange>),
-    /// It wants these results too.
-    Want(Vec<TaskRange>),
+    /// It wants these results too. They may be the blocks of an array, in row-major order.
+    Want { tasks: Vec<TaskRange>, array: Option<NewArray> },
     /// It needs these results of other jobs.
     Adopt(Vec<Place>),
     /// It does not need these any more, once for each time that it needed them.
@@ -68,6 +68,15 @@ pub(super) struct PlaceValues {
     /// The names of the workers that may take them; empty for all.
     #[serde(default)]
     pub(super) workers: BTreeSet<String>,
+}
+
+/// An array that a client persisted.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct NewArray {
+    /// What computed it, in a word.
+    pub(super) name: String,
+    /// Blocks along each axis.
+    pub(super) grid: Vec<u32>,
 }
 
 /// The first message of a client.
@@ -125,6 +134,8 @@ struct Ranges {
     ranges: Vec<(u32, u32, u32)>,
     #[serde(default)]
     reason: String,
+    #[serde(default)]
+    array: Option<NewArray>,
 }
 
 #[derive(Deserialize)]
@@ -149,11 +160,14 @@ impl FromClient {
             kind::SUBMIT => submit(header(&text)?, parts, environment)?,
             kind::RELEASE => FromClient::Release(ranges(header::<Ranges>(&text)?.ranges)),
             kind::CANCEL => {
-                let Ranges { ranges: tasks, reason } = header(&text)?;
+                let Ranges { ranges: tasks, reason, .. } = header(&text)?;
                 FromClient::Cancel { tasks: ranges(tasks), reason }
             }
             kind::RETRY => FromClient::Retry(ranges(header::<Ranges>(&text)?.ranges)),
-            kind::WANT => FromClient::Want(ranges(header::<Ranges>(&text)?.ranges)),
+            kind::WANT => {
+                let Ranges { ranges: tasks, array, .. } = header(&text)?;
+                FromClient::Want { tasks: ranges(tasks), array }
+            }
             kind::ADOPT => FromClient::Adopt(header::<Foreign>(&text)?.futures),
             kind::DROP => FromClient::Drop(header::<Foreign>(&text)?.futures),
             kind::PLACE => FromClient::Place(header(&text)?),
@@ -276,6 +290,17 @@ mod tests {
         assert_eq!(group.arguments.as_ref().unwrap().of(1), b"bc");
         assert_eq!((group.edges[0].row(0), group.edges[0].row(1)), (&[][..], &[0][..]));
         assert_eq!(growth.wanted, [TaskRange { stage: 0, first: 1, count: 1 }]);
+    }
+
+    /// Wanted results may be told as the blocks of an array; most are not.
+    #[test]
+    fn arrays_are_read() {
+        let header = r#"{"ranges": [[2, 0, 6]], "array": {"name": "add", "grid": [2, 3]}}"#;
+        let Ok(FromClient::Want { tasks, array }) = sent(5, header, b"") else { panic!() };
+        assert_eq!(tasks, [TaskRange { stage: 2, first: 0, count: 6 }]);
+        assert_eq!(array, Some(NewArray { name: "add".to_string(), grid: vec![2, 3] }));
+        let plain = sent(5, r#"{"ranges": []}"#, b"");
+        assert!(matches!(plain, Ok(FromClient::Want { array: None, .. })));
     }
 
     /// Whatever is cut short or does not fit is refused.

@@ -2,14 +2,15 @@
 
 use crate::flight::DataStream;
 use crate::flight::exchange::{Messages, message};
-use crate::functions::message::{FromClient, PlaceValues, answer};
+use crate::functions::message::{FromClient, NewArray, PlaceValues, answer};
 use crate::functions::settled::{self, Mailbox};
 use crate::functions::sharing::{Place, Sharing};
 use crate::hub::{Hub, JobNotice};
 use crate::query::{RequestContext, workers_for};
 use arrow_flight::FlightData;
 use futures::stream::{self, StreamExt};
-use partita_core::{Event, Growth, JobSpec, Order, Requirement};
+use partita_core::{Event, Growth, JobSpec, Order, Requirement, TaskRange};
+use partita_observe::event::{ArrayFacts, Observation};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::JobId;
 use std::collections::HashMap;
@@ -178,7 +179,10 @@ impl Client {
                 let tasks = self.sharing.want(job, tasks, false);
                 Event::WantChanged { job, tasks, wanted: false }
             }
-            Ok(FromClient::Want(tasks)) => {
+            Ok(FromClient::Want { tasks, array }) => {
+                if let Some(array) = array {
+                    self.show_array(array, &tasks);
+                }
                 self.sharing.want(job, tasks.clone(), true);
                 Event::WantChanged { job, tasks, wanted: true }
             }
@@ -195,6 +199,16 @@ impl Client {
             }
         };
         self.hub.tell(event).await;
+    }
+
+    /// Tells the observer which tasks compute the blocks of an array.
+    fn show_array(&self, array: NewArray, tasks: &[TaskRange]) {
+        let NewArray { name, grid } = array;
+        let blocks = tasks.iter().map(|range| (range.stage, range.first, range.count)).collect();
+        let facts = ArrayFacts { job: self.job, name, grid, blocks };
+        if facts.is_valid() {
+            self.hub.show(Observation::Array(Box::new(facts)));
+        }
     }
 
     /// Pins results of other jobs for the client, and tells it of them.

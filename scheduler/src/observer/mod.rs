@@ -3,14 +3,14 @@
 //!
 //! The core's thread hands over what it saw and never waits: what does not fit into the backlog is
 //! dropped and counted. Pages talk to the observer through bounded queues; a slow one gets fewer and
-//! larger steps. The same thread serves a replay, where a journal takes the core's place.
+//! larger steps. In a replay a journal takes the core's place, and each page has a thread of its own.
 
 mod journal;
 mod pages;
 mod replay;
 
 pub use journal::{Entries, JournalError, read as read_journal};
-pub(crate) use replay::start as start_replay;
+pub(crate) use replay::Viewers;
 
 use crate::error::SchedulerError;
 use journal::Journal;
@@ -186,6 +186,8 @@ fn must_arrive(what: &Observation) -> bool {
         | Observation::JobEnded { .. }
         | Observation::Note(_)
         | Observation::Tables(_)
+        | Observation::Array(_)
+        | Observation::RunsAgain { .. }
         | Observation::Gap { .. } => true,
     }
 }

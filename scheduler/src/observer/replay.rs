@@ -6,17 +6,42 @@ use crate::observer::{Entries, Observer, TICK, Told, spawn};
 use partita_observe::frame::Source;
 use partita_observe::replay::Replay;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-/// Starts to show a journal from its end. Gives the way to it, and what it spans.
-pub(crate) fn start(entries: Entries) -> Result<(Observer, Source), SchedulerError> {
-    let (observer, inbox, _) = Observer::new();
-    let keep = observer.clone();
-    let replay = Replay::new(entries.seen);
-    let (from_ms, to_ms) = replay.span_ms();
-    spawn(move || run(replay, inbox, keep))?;
-    Ok((observer, Source::Replay { from_ms, to_ms }))
+/// A journal that is shown. Each page has a clock of its own: it seeks and plays without moving others.
+#[derive(Debug)]
+pub(crate) struct Viewers {
+    /// The end of the journal, from which each page begins.
+    end: Replay,
+    /// Pages that are connected, over all viewers.
+    pages: Arc<AtomicUsize>,
+}
+
+impl Viewers {
+    /// Reads a journal to its end.
+    pub(crate) fn new(entries: Entries) -> Self {
+        Viewers { end: Replay::new(entries.seen), pages: Arc::default() }
+    }
+
+    /// What the journal spans.
+    pub(crate) fn source(&self) -> Source {
+        let (from_ms, to_ms) = self.end.span_ms();
+        Source::Replay { from_ms, to_ms }
+    }
+
+    /// Starts an observer for one page. It ends when the page is gone.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub(crate) fn observer(&self) -> Result<Observer, SchedulerError> {
+        let (mut observer, inbox, _) = Observer::new();
+        observer.pages = self.pages.clone();
+        let (keep, replay) = (observer.clone(), self.end.clone());
+        spawn(move || run(replay, inbox, keep))?;
+        Ok(observer)
+    }
 }
 
 async fn run(mut replay: Replay, mut inbox: mpsc::Receiver<Told>, keep: Observer) {

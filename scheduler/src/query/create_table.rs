@@ -19,6 +19,7 @@ use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use partita_core::Event;
+use partita_observe::event::Observation;
 use partita_plan::depth;
 use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
@@ -58,7 +59,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// A layout of so many partitions, or with these values between them.
+    /// A layout of this number of partitions, or with these values between them.
     ///
     /// # Errors
     /// If there are too many or too few, or both are given.
@@ -292,10 +293,13 @@ impl Work {
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "retrying in low-memory mode");
             ending = match self.submit_with_low_memory().await {
-                Ok((job, notices)) => match self.follow(job, notices).await {
-                    Some(ending) => ending,
-                    None => return,
-                },
+                Ok((again, notices)) => {
+                    self.runner.hub.show(Observation::RunsAgain { job, again });
+                    match self.follow(again, notices).await {
+                        Some(ending) => ending,
+                        None => return,
+                    }
+                }
                 Err(error) => Err((error, None)),
             };
         }

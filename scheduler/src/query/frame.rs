@@ -161,7 +161,7 @@ async fn lowered(
         plans.insert(id, found);
     }
     if let Some(capacity) = learns {
-        let unsure = Sampled::of_all(known.values()).to_learn(session, capacity);
+        let unsure = Sampled::of_all(known.values()).scannable(session, capacity);
         if let Some(unsure) = unsure {
             return Ok(Planned::Unsure(unsure));
         }
@@ -196,7 +196,8 @@ async fn understood(
     };
     let plan = serving(&session, plan, purpose).map_err(|error| QueryError::plan(&error))?;
     let text = Text::Frame(text.chars().take(FRAME_TEXT_CHARS_MAX).collect());
-    prepare::understand(catalog, session, text, plan, Vec::new(), analyze, capacity, layout).await
+    let manner = prepare::Manner { parameters: Vec::new(), analyze, capacity, layout };
+    prepare::understand(catalog, session, text, plan, manner).await
 }
 
 /// The plan with the plans of its queries in the places of the tables that stand for them.

@@ -114,18 +114,28 @@ pub(super) async fn settled(
     Ok(Prepared { statement: Some(statement), ..prepared })
 }
 
-/// Understands a plan; one that makes a table or a view is carried out. `frame_layout` says how the rows of a table
-/// are spread, where no statement does.
+/// How a plan is to be understood.
+#[derive(Debug)]
+pub(super) struct Manner {
+    /// Parameters of the statement that have no value.
+    pub(super) parameters: Vec<FieldRef>,
+    /// Whether the answer is the plan with figures of each operator.
+    pub(super) analyze: bool,
+    /// The cluster as it is now.
+    pub(super) capacity: Capacity,
+    /// How the rows of a table are spread, where no statement says it.
+    pub(super) layout: create_table::Layout,
+}
+
+/// Understands a plan; one that makes a table or a view is carried out.
 pub(super) async fn understand(
     catalog: &Catalog,
     session: Arc<Session>,
     text: Text,
     plan: LogicalPlan,
-    parameters: Vec<FieldRef>,
-    analyze: bool,
-    capacity: Capacity,
-    frame_layout: create_table::Layout,
+    manner: Manner,
 ) -> Result<Prepared, QueryError> {
+    let Manner { parameters, analyze, capacity, layout: frame_layout } = manner;
     let wrong = |error: DataFusionError| text.wrong(&error);
     let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
         text: text.clone(),

@@ -27,6 +27,7 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use partita_core::{Event, JobSpec};
 use partita_net::peer::{FetchTicket, Part};
+use partita_observe::event::Observation;
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::{FailureKind, Holder};
@@ -251,8 +252,10 @@ impl Query {
     async fn retry_with_low_memory(&self, delivery: &mut Delivery, error: String) -> Ending {
         tracing::info!(job = %delivery.stage.job, cause = error, "retrying in low-memory mode");
         match self.submit_with_low_memory().await {
-            Ok((_, again)) => {
-                *delivery = again;
+            Ok((again, new)) => {
+                let job = delivery.stage.job;
+                self.runner.hub.show(Observation::RunsAgain { job, again });
+                *delivery = new;
                 self.deliver(delivery).await
             }
             Err(error) => Ending::Error(error),

@@ -93,11 +93,8 @@ async fn planned(
             let parameters = parameters(&text, &plan)?;
             let text = Text::Sql(text);
             let layout = create_table::Layout::default();
-            prepare::understand(
-                &catalog, session, text, plan, parameters, analyze, capacity, layout,
-            )
-            .await
-            .map(Planned::Done)
+            let manner = prepare::Manner { parameters, analyze, capacity, layout };
+            prepare::understand(&catalog, session, text, plan, manner).await.map(Planned::Done)
         };
         match runner.planner.run(request_context, statement, work).await? {
             Planned::Done(prepared) => return Ok(Prepared { values, ..prepared }),
@@ -148,7 +145,7 @@ async fn known(
         Err(error) => Err(error),
         Ok(plan) => {
             let unsure = match learns {
-                Learns::Types => Sampled::of(&plan).to_learn(session, capacity),
+                Learns::Types => Sampled::of(&plan).scannable(session, capacity),
                 Learns::Nothing | Learns::Columns => None,
             };
             Ok(unsure.map_or_else(|| Planned::Done(plan), Planned::Unsure))

@@ -65,7 +65,7 @@ impl Sampled {
     }
 
     /// Those that the cluster can scan in full beforehand. `None` if it can scan none of them.
-    pub(super) fn to_learn(self, session: &Session, capacity: Capacity) -> Option<Self> {
+    pub(super) fn scannable(self, session: &Session, capacity: Capacity) -> Option<Self> {
         self.of_which(session, capacity, |_| true)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The same door serves a live cluster and a replay.
 
-use crate::observer::Observer;
+use crate::observer::{Observer, Viewers};
 use crate::web::answers::Answers;
 use crate::web::auth::Token;
 use axum::Extension;
@@ -29,17 +29,42 @@ const REFUSALS_MAX: usize = 4;
 /// How long one message to a page may take.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What pages follow.
+#[derive(Debug)]
+pub(crate) enum Followed {
+    /// A live cluster: all pages follow one observer.
+    Live(Observer),
+    /// A journal: each page gets an observer of its own.
+    Journal(Box<Viewers>),
+}
+
+impl Followed {
+    /// The observer of one page; none if it cannot be started.
+    fn observer(&self) -> Option<Observer> {
+        match self {
+            Followed::Live(observer) => Some(observer.clone()),
+            Followed::Journal(viewers) => viewers.observer().ok(),
+        }
+    }
+
+    /// What is served.
+    fn source(&self) -> Source {
+        match self {
+            Followed::Live(_) => Source::Live,
+            Followed::Journal(viewers) => viewers.source(),
+        }
+    }
+}
+
 /// What a page may reach, and with which token.
 #[derive(Debug)]
 pub(crate) struct Door {
     /// Opens it.
     pub(crate) token: Token,
     /// What the page follows.
-    pub(crate) observer: Observer,
+    pub(crate) followed: Followed,
     /// Who answers its questions.
     pub(crate) answers: Answers,
-    /// What is served.
-    pub(crate) source: Source,
     /// Whether pages may cancel jobs and retire workers.
     pub(crate) may_act: bool,
     /// The cluster's name.
@@ -52,14 +77,13 @@ impl Door {
     /// A door.
     pub(crate) fn new(
         token: Token,
-        observer: Observer,
+        followed: Followed,
         answers: Answers,
-        source: Source,
         may_act: bool,
         cluster: String,
     ) -> Self {
         let refusals = Semaphore::new(REFUSALS_MAX);
-        Door { token, observer, answers, source, may_act, cluster, refusals }
+        Door { token, followed, answers, may_act, cluster, refusals }
     }
 }
 
@@ -111,14 +135,15 @@ async fn serve(door: Arc<Door>, caller: Option<Caller>, mut socket: WebSocket) -
     if let Some(caller) = caller {
         caller.mark_known();
     }
-    let Some(mut page) = door.observer.connect().await else {
+    let observer = door.followed.observer()?;
+    let Some(mut page) = observer.connect().await else {
         return close(socket, CLOSE_FULL, "too many pages are open; close some").await;
     };
     let hello = ToPage::Hello {
         protocol: PAGE_PROTOCOL,
         version: partita_shared::VERSION.to_string(),
         cluster: door.cluster.clone(),
-        source: door.source,
+        source: door.followed.source(),
         may_act: door.may_act,
     };
     send(&mut socket, wire::encode(&hello).ok()?).await?;
@@ -128,7 +153,7 @@ async fn serve(door: Arc<Door>, caller: Option<Caller>, mut socket: WebSocket) -
             message = socket.recv() => match message?.ok()? {
                 Message::Binary(bytes) => match wire::decode::<FromPage>(&bytes).ok()? {
                     FromPage::Ask(number, question) => {
-                        let answer = door.answers.answer(&door.observer, question).await;
+                        let answer = door.answers.answer(&observer, question).await;
                         let answer = ToPage::Answer(number, answer);
                         send(&mut socket, wire::encode(&answer).ok()?).await?;
                     }

@@ -23,7 +23,7 @@ use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::telemetry::Telemetry;
 use crate::web::answers::Answers;
-use crate::web::dashboard::Door;
+use crate::web::dashboard::{Door, Followed};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -31,7 +31,6 @@ use axum::routing::{any, get};
 use axum::serve::{Listener, ListenerExt, TapIo};
 use partita_net::connections::Caller;
 use partita_net::listen::{Encryption, Port, ServerStream};
-use partita_observe::frame::Source;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -72,7 +71,7 @@ fn door(hub: &Hub, auth: &Auth, telemetry: &Telemetry) -> Option<Arc<Door>> {
     let observer = telemetry.observer()?.clone();
     let answers = Answers::Live(hub.clone());
     let (may_act, cluster) = (auth.pages_may_act(), telemetry.cluster_name().to_string());
-    Some(Arc::new(Door::new(token, observer, answers, Source::Live, may_act, cluster)))
+    Some(Arc::new(Door::new(token, Followed::Live(observer), answers, may_act, cluster)))
 }
 
 /// What is served without the cluster's token, and to callers that do not use TLS: the page's own files, and its link,

@@ -1,10 +1,10 @@
 //! `partita dashboard --replay`: the pages of a journal.
 
 use crate::error::SchedulerError;
-use crate::observer::{Entries, start_replay};
+use crate::observer::{Entries, Viewers};
 use crate::web::answers::Answers;
 use crate::web::auth::Token;
-use crate::web::dashboard::Door;
+use crate::web::dashboard::{Door, Followed};
 use crate::web::{pages, port};
 use partita_net::connections::Caller;
 use partita_net::listen::Encryption;
@@ -26,7 +26,7 @@ impl Replay {
     /// Takes the port and begins to show the journal from its end.
     ///
     /// # Errors
-    /// If the port is taken or a thread cannot be started.
+    /// If the port is taken.
     pub async fn bind(entries: Entries, host: &str, port: u16) -> Result<Self, SchedulerError> {
         let address = format!("{host}:{port}");
         let failed = |source| SchedulerError::Listen { address: address.clone(), source };
@@ -36,14 +36,12 @@ impl Replay {
             Observation::Started(facts) => Some(facts.cluster.clone()),
             _ => None,
         });
-        let (observer, source) = start_replay(entries)?;
         let token = crate::new_token()?;
         let cluster = cluster.unwrap_or_else(|| "journal".to_string());
         let door = Door::new(
             Token(page_token(&token)),
-            observer,
+            Followed::Journal(Box::new(Viewers::new(entries))),
             Answers::Remembered,
-            source,
             false,
             cluster,
         );

@@ -10,6 +10,7 @@ use datafusion::prelude::{col, lit};
 use futures::StreamExt;
 use partita_net::dial::Dial;
 use partita_plan::logical::{self, FrameCommand, Purpose, RemoteTable};
+use partita_plan::nodes::TYPE_URL;
 use partita_plan::session::planning_context;
 use partita_tests::process::raw;
 use partita_tests::process::{Cluster, SOON, wait_for};
@@ -17,6 +18,7 @@ use prost::Message;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore, SeedableRng};
+use serde_json::json;
 use std::time::{Duration, Instant};
 use tonic::Request;
 use tonic::metadata::MetadataValue;
@@ -165,6 +167,43 @@ fn frame() -> Vec<u8> {
     FrameCommand { plan, purpose: Purpose::Rows }.to_bytes().expect("bytes")
 }
 
+/// A plan of nodes as the Python package sends it, whose numbers and names are drawn.
+fn nodes(random: &mut SmallRng) -> Vec<u8> {
+    let mut id = || random.random_range(0..9_u32);
+    let expressions = [
+        json!({"column": "a"}),
+        json!({"literal": [id() / 4, 1]}),
+        json!({"call": ["add", [id(), id()]]}),
+        json!({"cast": [id(), id() / 4, true]}),
+        json!({"case": {"operand": null, "branches": [[id(), id()]], "otherwise": id()}}),
+        json!({"aggregate": {"function": "sum", "arguments": [id()], "order": [], "condition": null, "distinct": false}}),
+        json!({"window": {"function": "lag", "arguments": [id(), id()], "partition": [id()], "order": [[id(), true, false]], "frame": [-1, null], "skips_missing": false}}),
+        json!({"value": id() / 3}),
+        json!({"call": ["unnest", [id()]]}),
+    ];
+    let relations = [
+        json!({"table": "t"}),
+        json!({"project": [id() / 4, [["a", id()], ["b", id()]]]}),
+        json!({"filter": [id() / 3, [id()]]}),
+        json!({"group": [id() / 3, [["a", id()]], [["s", id()]]]}),
+        json!({"join": [id() / 2, id() / 2, "outer", [[id(), id()]]]}),
+        json!({"union": [id() / 2, id() / 2]}),
+        json!({"sort": [id() / 2, [[id(), false, true]], id()]}),
+        json!({"distinct": id() / 2}),
+    ];
+    let count = random.random_range(1..=relations.len());
+    let plan = json!({
+        "text": "nodes",
+        "purpose": "rows",
+        "plan": {
+            "types": ["Int64", "Utf8", "Timestamp(Nanosecond, None)"],
+            "expressions": expressions,
+            "relations": relations[..count],
+        },
+    });
+    Any { type_url: TYPE_URL.to_string(), value: plan.to_string().into() }.encode_to_vec()
+}
+
 /// Someone who knows the token.
 struct Stranger {
     client: FlightServiceClient<Channel>,
@@ -232,6 +271,11 @@ async fn round(random: &mut SmallRng, stranger: &mut Stranger, cluster: &Cluster
         let statement = STATEMENTS.choose(random).copied().unwrap_or_default();
         let statement = changed(random, statement);
         stranger.ask(sql(statement)).await;
+    }
+    for _ in 0..40 {
+        let plan = nodes(random);
+        stranger.ask(damaged(random, &plan)).await;
+        stranger.ask(plan).await;
     }
     let times = *[40, 900, 2_000, 30_000].choose(random).unwrap_or(&40);
     let statement = deep(random, times);

@@ -103,37 +103,12 @@ fn totals(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Html {
         return Html::default();
     }
     let spilled = sum(|row| row.metrics.spilled_bytes);
-    let figure = |class: &'static str, term: &'static str, value: String| {
-        html! {
-            <div key={term}>
-                <dt>{ key_of(class) }{ term }</dt><dd>{ value }</dd>
-            </div>
-        }
-    };
     html! {
         <Panel id="data-all" title="Memory of all workers"
             note={format!("{}\u{202f}% of {}", memory.percent(), bytes(memory.limit))}>
             <div class="pad thick">{ memory.bar() }</div>
-            <dl class="facts">
-                { figure("stored", "partitions", bytes(memory.stored)) }
-                { figure("used", "operators", bytes(memory.operators())) }
-                { figure("resident", "not accounted for", bytes(memory.other())) }
-                { figure("", "free", bytes(memory.free())) }
-                { figure("spilled", "spilled to disk", bytes(spilled)) }
-            </dl>
+            <dl class="legend facts">{ memory.legend(spilled) }</dl>
         </Panel>
-    }
-}
-
-/// A sample of a part of a bar.
-fn key_of(class: &'static str) -> Html {
-    if class.is_empty() {
-        return Html::default();
-    }
-    html! {
-        <svg class="swatch bar-key" width="12" height="12" aria-hidden="true">
-            <rect {class} width="12" height="12" />
-        </svg>
     }
 }
 

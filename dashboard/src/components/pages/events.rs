@@ -61,10 +61,11 @@ struct Filter {
 
 impl Filter {
     fn takes(&self, row: &EventRow) -> bool {
-        let has_text = || row.text.to_lowercase().contains(&self.text.trim().to_lowercase());
+        let wanted = self.text.trim().to_ascii_lowercase();
+        let has_text = || row.text.to_ascii_lowercase().contains(&wanted);
         self.level.is_none_or(|level| row.level >= level)
             && self.kind.is_none_or(|kind| row.kind == kind)
-            && (self.text.trim().is_empty() || has_text())
+            && (wanted.is_empty() || has_text())
     }
 }
 

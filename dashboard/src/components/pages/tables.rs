@@ -204,14 +204,17 @@ fn holders(live: &Live, table: &TableView) -> Html {
     let most = table.holders.iter().map(|(_, _, bytes)| *bytes).max().unwrap_or(0);
     let status = Status::of(true, table.holders.is_empty(), "No worker holds a partition of it.");
     html! {
-        <Panel id="table-holders" title="Where it is" {status}>
+        <Panel id="table-holders" title="Where it is" note="workers, their partitions and bytes" {status}>
             <ul class="list">
                 { for table.holders.iter().map(|(worker, partitions, size)| {
                     let text = format!("{}, {}", counted((*partitions).into(), "partition", "partitions"),
                         bytes(*size));
                     html! {
                         <li key={worker.0} class="stage spent">
-                            <span class="name">{ worker_link(live, *worker) }</span>
+                            <span class="name">
+                                { worker_link(live, *worker) }
+                                <span class="hint">{ format!(" · {}", grouped((*partitions).into())) }</span>
+                            </span>
                             <Bar parts={vec![Part { class: "stored", size: *size }]} whole={most}
                                 label={text.clone()} />
                             <span class="number">{ bytes(*size) }</span>

@@ -3,16 +3,17 @@
 use crate::charts;
 use crate::components::parts::{Panel, Same, job_link};
 use crate::live::{Live, use_topics};
+use crate::order::sort_by_key;
 use crate::route::Route;
 use partita_observe::frame::Topic;
 use partita_observe::view::{TimelineView, TimelineWindow};
 use partita_shared::ids::JobId;
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlSelectElement;
 use yew::prelude::*;
 
-/// Jobs whose stages are named: those with bars in the window, the latest first.
+/// Jobs whose stages are named: those with bars in the window that took the most time.
 const JOBS_NAMED_MAX: usize = 8;
 /// Characters of a job's text in the choice of jobs.
 const JOB_TEXT_CHARS: usize = 48;
@@ -65,12 +66,21 @@ fn topics(window: Option<TimelineWindow>, jobs: &[JobId]) -> Vec<Topic> {
     window.into_iter().chain(jobs.iter().copied().map(Topic::Stages)).collect()
 }
 
-/// The jobs with bars in a view.
+/// The jobs whose stages are named.
 fn jobs_seen(view: &Option<Same<TimelineView>>) -> Vec<JobId> {
-    let lanes = view.iter().flat_map(|view| &view.lanes);
-    let jobs: BTreeSet<JobId> =
-        lanes.flat_map(|lane| &lane.bars).map(|bar| bar.task.stage.job).collect();
-    jobs.into_iter().rev().take(JOBS_NAMED_MAX).collect()
+    let busy = view.as_ref().map(|view| charts::busy_by_stage(view)).unwrap_or_default();
+    let mut stages: Vec<(u64, JobId)> =
+        busy.into_iter().map(|(stage, us)| (us, stage.job)).collect();
+    sort_by_key(&mut stages, |stage| Reverse(*stage));
+    let mut jobs = Vec::new();
+    for (_, job) in stages {
+        if jobs.len() < JOBS_NAMED_MAX && !jobs.contains(&job) {
+            jobs.push(job);
+        }
+    }
+    // In one order, however the times change.
+    sort_by_key(&mut jobs, |job| *job);
+    jobs
 }
 
 /// All jobs or one of them.

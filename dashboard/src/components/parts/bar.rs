@@ -1,6 +1,6 @@
 //! Bars of parts of a whole.
 
-use crate::format::grouped;
+use crate::format::{grouped, part_of};
 use partita_shared::model::TaskCounts;
 use yew::prelude::*;
 
@@ -35,10 +35,7 @@ pub struct Props {
 
 /// A part of the whole, in steps.
 fn steps_of(size: u64, whole: u64) -> u64 {
-    match whole {
-        0 => 0,
-        _ => (u128::from(size.min(whole)) * u128::from(STEPS) / u128::from(whole)) as u64,
-    }
+    part_of(size.min(whole), whole, STEPS)
 }
 
 /// Where each part begins and how wide it is, in steps. Ends are rounded, not widths, so that

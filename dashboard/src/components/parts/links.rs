@@ -8,8 +8,14 @@ use yew::prelude::*;
 
 /// To a worker's page: its name, or its identifier where workers are not followed.
 pub fn worker_link(live: &Live, id: WorkerId) -> Html {
-    let name = live.workers.get(&id).map_or_else(|| id.to_string(), |row| row.name.clone());
-    html! { <a href={Route::Worker(id).to_string()} title={id.to_string()}>{ name }</a> }
+    html! {
+        <a href={Route::Worker(id).to_string()} title={id.to_string()}>{ worker_name(live, id) }</a>
+    }
+}
+
+/// A worker's name, or its identifier where workers are not followed.
+pub fn worker_name(live: &Live, id: WorkerId) -> String {
+    live.workers.get(&id).map_or_else(|| id.to_string(), |row| row.name.clone())
 }
 
 /// To a job's page.

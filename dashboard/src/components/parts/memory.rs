@@ -2,7 +2,7 @@
 //! processes have, inside the limit.
 
 use super::bar::{Bar, Part};
-use crate::format::bytes;
+use crate::format::{bytes, part_of};
 use partita_observe::view::ClusterView;
 use partita_shared::model::WorkerRow;
 use yew::prelude::*;
@@ -56,8 +56,7 @@ impl MemoryUse {
 
     /// The processes' share of the limit, in percent: above 100 they have more than they may.
     pub fn percent(&self) -> u64 {
-        let share = u128::from(self.resident) * 100 / u128::from(self.limit.max(1));
-        u64::try_from(share).unwrap_or(u64::MAX)
+        part_of(self.resident, self.limit.max(1), 100)
     }
 
     /// Whether the process may be killed for its size.
@@ -103,6 +102,36 @@ impl MemoryUse {
         let whole = self.limit.max(self.resident).max(self.reserved);
         let limit = (whole > self.limit).then_some(self.limit);
         html! { <Bar {parts} {whole} {limit} label={self.in_words()} /> }
+    }
+
+    /// What the parts of the bar are, with their sizes, and what was spilled: for a list of terms.
+    pub fn legend(&self, spilled: u64) -> Html {
+        let entries = [
+            ("stored", "partitions", self.stored),
+            ("used", "operators", self.operators()),
+            ("resident", "not accounted for", self.other()),
+            ("free", "free", self.free()),
+            ("spilled", "spilled to disk", spilled),
+        ];
+        entries
+            .into_iter()
+            .map(|(class, name, size)| {
+                html! {
+                    <div key={name}>
+                        <dt>
+                            <svg aria-hidden="true">
+                                <rect {class} width="100%" height="100%" />
+                                if class == "spilled" {
+                                    <rect fill="url(#hatch-spilled)" width="100%" height="100%" />
+                                }
+                            </svg>
+                            { name }
+                        </dt>
+                        <dd>{ bytes(size) }</dd>
+                    </div>
+                }
+            })
+            .collect()
     }
 
     /// The bar and the share, for a row of a table.

@@ -27,7 +27,7 @@ pub use confirm::Confirm;
 pub use copy::CopyButton;
 pub use head::table_head;
 pub use icon::{icon, icon_path};
-pub use links::{job_link, place_link, stage_link, task_link, worker_link};
+pub use links::{job_link, place_link, stage_link, task_link, worker_link, worker_name};
 pub use memory::MemoryUse;
 pub use panel::{Panel, Place, Status};
 pub use patterns::Patterns;

@@ -1,6 +1,6 @@
 //! How a figure is spread over the tasks of a stage.
 
-use crate::format::{bytes, count, duration_us};
+use crate::format::{bytes, count, duration_us, part_of};
 use partita_observe::view::Quartiles;
 use yew::prelude::*;
 
@@ -39,10 +39,7 @@ pub struct Props {
 
 /// Where a value lies between 0 and the largest, as a share of the width.
 fn place(value: u64, max: u64) -> String {
-    let steps = match max {
-        0 => 0,
-        _ => (u128::from(value.min(max)) * u128::from(STEPS) / u128::from(max)) as u64,
-    };
+    let steps = part_of(value.min(max), max, STEPS);
     format!("{}.{}%", steps / 10, steps % 10)
 }
 

@@ -87,7 +87,8 @@ fn Drawing(props: &DrawingProps) -> Html {
             edges(text).iter().map(|(from, to, _)| (*from, *to)).collect();
         layout(text.stages.len(), &pairs, SIZES)
     });
-    let (width, height) = (drawn.width.ceil().to_string(), drawn.height.ceil().to_string());
+    let size = |length: f64| (length.ceil() as u32).to_string();
+    let (width, height) = (size(drawn.width), size(drawn.height));
     let edges = edges(&props.text);
     let is_named = edges.len() <= EDGES_NAMED_MAX;
     html! {
@@ -114,28 +115,26 @@ fn corner(drawn: &Layout, index: usize) -> (i32, i32) {
     ((x - SIZES.node_width / 2.0).round() as i32, (y - SIZES.node_height / 2.0).round() as i32)
 }
 
+/// A point of a path, in whole pixels.
+fn place((x, y): (f64, f64)) -> String {
+    format!("{} {}", x.round() as i32, y.round() as i32)
+}
+
 fn edge(ends: (usize, usize), exchange: &str, points: &[(f64, f64)], is_named: bool) -> Html {
     let [first, rest @ ..] = points else { return Html::default() };
-    let mut path = format!("M{:.0} {:.0}", first.0, first.1);
+    let mut path = format!("M{}", place(*first));
     let mut before = first;
     for point in rest {
         let bend = (point.1 - before.1) / 2.0;
-        path.push_str(&format!(
-            "C{:.0} {:.0} {:.0} {:.0} {:.0} {:.0}",
-            before.0,
-            before.1 + bend,
-            point.0,
-            point.1 - bend,
-            point.0,
-            point.1
-        ));
+        let (from, to) = ((before.0, before.1 + bend), (point.0, point.1 - bend));
+        path.push_str(&format!("C{} {} {}", place(from), place(to), place(*point)));
         before = point;
     }
     // In the middle of the first stretch, where edges from one node have parted.
     let label = rest.first().filter(|_| is_named).map(|next| {
         let (x, y) = ((first.0 + next.0) / 2.0, (first.1 + next.1) / 2.0 + 4.0);
         html! {
-            <text class="exchange" x={format!("{x:.0}")} y={format!("{y:.0}")}>
+            <text class="exchange" x={(x.round() as i32).to_string()} y={(y.round() as i32).to_string()}>
                 { exchange.to_string() }
             </text>
         }
@@ -211,8 +210,7 @@ fn Node(props: &NodeProps) -> Html {
                 <text class="figure" x={PAD.to_string()} y="38">{ progress }</text>
                 <text class="figure end" x={(width - PAD).to_string()} y="38">{ time }</text>
                 <rect class="track" x={PAD.to_string()} y="45" height="4" width={bar.to_string()} />
-                <rect class={class} x={PAD.to_string()} y="45" height="4"
-                    width={filled.to_string()} />
+                <rect class="done" x={PAD.to_string()} y="45" height="4" width={filled.to_string()} />
             </g>
         </a>
     }

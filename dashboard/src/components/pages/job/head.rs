@@ -3,7 +3,7 @@
 use crate::browser;
 use crate::components::pages::jobs::duration;
 use crate::components::pages::overview::job_left;
-use crate::components::parts::{Age, Confirm, State, StateBar, look};
+use crate::components::parts::{Age, Confirm, State, StateBar, job_link, look};
 use crate::format::{NONE, bytes, counted, grouped, percent, time_left};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
@@ -57,6 +57,7 @@ pub fn Head(props: &Props) -> Html {
                         path={format!("jobs/{}/cancel", id.0)} />
                 }
             </div>
+            { again(live, id) }
             { progress(live, job) }
             if !job.error.is_empty() {
                 <p class="error" role="status">{ whole_error(live, job) }</p>
@@ -64,6 +65,19 @@ pub fn Head(props: &Props) -> Html {
             { figures(job, live.now_ms) }
         </section>
     }
+}
+
+/// A statement that ran out of memory has two jobs, each of which leads to the other.
+fn again(live: &Live, id: JobId) -> Html {
+    let Some(text) = live.job_texts.get(&id).and_then(Option::as_ref) else {
+        return Html::default();
+    };
+    let (before, other, after) = match (text.again_for, text.again_as) {
+        (Some(first), _) => ("low-memory mode, after ", first, " ran out of memory"),
+        (_, Some(again)) => ("runs again as ", again, " in low-memory mode"),
+        _ => return Html::default(),
+    };
+    html! { <p class="pad remedy">{ before }{ job_link(other) }{ after }</p> }
 }
 
 /// The row's error may be cut, as its text may.

@@ -1,5 +1,6 @@
 //! One job: what was asked, how far it is, where its time goes, what failed.
 
+mod arrays;
 mod failures;
 mod graph;
 mod head;
@@ -12,6 +13,7 @@ mod stages;
 use crate::components::parts::{CopyButton, Panel, Status};
 use crate::live::Live;
 use crate::route::Route;
+use arrays::Arrays;
 use failures::Failures;
 use graph::Graph;
 use head::Head;
@@ -40,6 +42,15 @@ pub fn Job(props: &Props) -> Html {
     if is_unknown && !live.jobs.contains_key(&id) {
         return html! { <Unknown {id} /> };
     }
+    // A statement that could not be planned has nothing but its text and the error.
+    if live.jobs.get(&id).is_some_and(|row| row.state.is_final() && row.stages == 0) {
+        return html! {
+            <>
+                <Head live={live.clone()} {id} />
+                <Text live={live.clone()} {id} />
+            </>
+        };
+    }
     html! {
         <>
             <Head live={live.clone()} {id} />
@@ -47,6 +58,7 @@ pub fn Job(props: &Props) -> Html {
                 <Text live={live.clone()} {id} />
                 <Spent live={live.clone()} {id} />
             </div>
+            <Arrays live={live.clone()} {id} />
             <Profile live={live.clone()} {id} />
             <Graph live={live.clone()} {id} />
             <Stages live={live.clone()} {id} />

@@ -26,10 +26,12 @@ pub struct Props {
 pub fn Plan(props: &Props) -> Html {
     let (live, id) = (&props.live, props.id);
     let text = live.job_texts.get(&id).and_then(|text| text.as_ref());
-    let is_empty = text.is_none_or(|text| text.stages.is_empty());
+    let is_empty = text.is_none_or(|text| text.stages.iter().all(|stage| stage.plan.is_empty()));
     let status = Status::of(live.has(Topic::Job(id)), is_empty, "This job has no plan.");
     let has_figures = text.is_some_and(|text| text.operators.iter().any(|rows| !rows.is_empty()));
-    let note = if has_figures {
+    let note = if is_empty {
+        ""
+    } else if has_figures {
         "rows, processor time and spilled bytes of each operator, over all tasks"
     } else {
         "run it with EXPLAIN ANALYZE to see figures of each operator"

@@ -129,7 +129,7 @@ pub fn Spent(props: &Props) -> Html {
     let largest = times.first().map_or(0, |(_, time)| time.total_us());
     let has_come = live.has(Topic::Stages(id));
     let status = Status::of(has_come, times.is_empty(), "No task has finished yet.");
-    let note = format!("{} on slots so far", duration_us(all.total_us()));
+    let note = format!("{} on slots, by tasks that ended", duration_us(all.total_us()));
     let note = if times.is_empty() { String::new() } else { note };
     html! {
         <Panel title="Where the time goes" id="spent" {status} {note}>

@@ -69,6 +69,15 @@ fn a_failed_job_tells_why() {
     assert_hides(&html, &["Cancel…"]);
 }
 
+/// A statement that ran out of memory and its second run lead to each other.
+#[test]
+fn second_runs_are_linked() {
+    let html = draw_page("job-again", &busy(), &Route::Job(JobId(4)));
+    assert_shows(&html, &["runs again as job-7 in low-memory mode"]);
+    let html = draw_page("job-second", &busy(), &Route::Job(JobId(7)));
+    assert_shows(&html, &["low-memory mode, after job-4 ran out of memory"]);
+}
+
 /// A job that nobody remembers is told as such, and one that has not come yet is loading.
 #[test]
 fn unknown_and_loading_are_two_things() {

@@ -1,7 +1,6 @@
 //! How the memory of all workers is used.
 
 use crate::components::parts::{MemoryUse, Panel, Same, Status};
-use crate::format::bytes;
 use crate::live::Live;
 use partita_observe::view::ClusterView;
 use yew::prelude::*;
@@ -40,30 +39,7 @@ fn Split(props: &SplitProps) -> Html {
     html! {
         <div class="memory">
             { memory.bar() }
-            <dl class="legend">
-                { entry("stored", "partitions", memory.stored) }
-                { entry("used", "operators", memory.operators()) }
-                { entry("resident", "not accounted for", memory.other()) }
-                { entry("free", "free", memory.free()) }
-                { entry("spilled", "spilled to disk", props.cluster.row.spilled_bytes) }
-            </dl>
-        </div>
-    }
-}
-
-fn entry(class: &'static str, name: &'static str, size: u64) -> Html {
-    html! {
-        <div key={name}>
-            <dt>
-                <svg aria-hidden="true">
-                    <rect {class} width="100%" height="100%" />
-                    if class == "spilled" {
-                        <rect fill="url(#hatch-spilled)" width="100%" height="100%" />
-                    }
-                </svg>
-                { name }
-            </dt>
-            <dd>{ bytes(size) }</dd>
+            <dl class="legend">{ memory.legend(props.cluster.row.spilled_bytes) }</dl>
         </div>
     }
 }

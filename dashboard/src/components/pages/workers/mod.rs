@@ -38,7 +38,7 @@ fn has_text(row: &WorkerRow, text: &str) -> bool {
     let word = crate::components::parts::look::worker(row).word;
     [row.name.as_str(), &row.host, word, job, &row.cause, &row.id.to_string()]
         .iter()
-        .any(|field| field.to_lowercase().contains(text))
+        .any(|field| field.to_ascii_lowercase().contains(text))
 }
 
 /// All workers.
@@ -130,7 +130,7 @@ struct Found {
 }
 
 fn found(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>, text: &str) -> Found {
-    let text = text.trim().to_lowercase();
+    let text = text.trim().to_ascii_lowercase();
     let rows = workers.values().filter(|row| text.is_empty() || has_text(row, &text)).cloned();
     let (there, gone) = rows.partition(|row| is_there(row));
     Found { there, gone }

@@ -1,8 +1,8 @@
 //! Bytes in a second, from the sums that workers tell.
 
+use crate::order::sort_by_key;
 use partita_shared::ids::WorkerId;
 use partita_shared::model::WorkerRow;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What a worker told last.
@@ -17,7 +17,8 @@ struct Told {
 /// reports.
 #[derive(Clone, Debug, Default)]
 pub struct Rates {
-    told: HashMap<WorkerId, Told>,
+    /// In the order of the workers.
+    told: Vec<(WorkerId, Told)>,
 }
 
 impl Rates {
@@ -26,25 +27,30 @@ impl Rates {
         let before = std::mem::take(&mut self.told);
         for row in rows {
             let bytes = row.metrics.fetched_bytes.saturating_add(row.metrics.served_bytes);
-            let told = match before.get(&row.id).copied() {
+            let told = match find(&before, row.id) {
                 Some(told) if told.last_seen_ms < row.last_seen_ms => {
                     let gone_ms = row.last_seen_ms - told.last_seen_ms;
-                    let more = u128::from(bytes.saturating_sub(told.bytes));
-                    let per_s =
-                        u64::try_from(more * 1_000 / u128::from(gone_ms)).unwrap_or(u64::MAX);
+                    let more = bytes.saturating_sub(told.bytes);
+                    let per_s = more.saturating_mul(1_000) / gone_ms;
                     Told { last_seen_ms: row.last_seen_ms, bytes, per_s: Some(per_s) }
                 }
                 Some(told) => told,
                 None => Told { last_seen_ms: row.last_seen_ms, bytes, per_s: None },
             };
-            self.told.insert(row.id, told);
+            self.told.push((row.id, told));
         }
+        sort_by_key(&mut self.told, |(id, _)| *id);
     }
 
     /// Bytes in a second, once a worker has reported twice.
     pub fn of(&self, id: WorkerId) -> Option<u64> {
-        self.told.get(&id)?.per_s
+        find(&self.told, id)?.per_s
     }
+}
+
+fn find(told: &[(WorkerId, Told)], id: WorkerId) -> Option<Told> {
+    let at = told.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+    told.get(at).map(|(_, told)| *told)
 }
 
 #[cfg(test)]

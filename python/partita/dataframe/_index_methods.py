@@ -1,0 +1,111 @@
+"""Methods of indexes, where these are not columns."""
+
+from __future__ import annotations
+
+import numbers
+from typing import TYPE_CHECKING, Any
+
+from ..plan.expr import Expr
+from ._base import Level, Plan
+from ._columns import RANGE, Column
+from ._rows import Rows
+from ._scalar import Scalar
+
+if TYPE_CHECKING:
+    from ._frame import DataFrame
+    from ._series import Index, Series
+
+__all__ = ["IndexMethods"]
+
+
+class IndexMethods:
+    """Methods of indexes, before those of columns."""
+
+    name: Any
+    _rows: Rows
+    _expr: Expr
+    _origin: Any
+    _cell: Column
+    is_monotonic_increasing: Scalar
+    is_monotonic_decreasing: Scalar
+    #: What makes the labels regular; see :class:`Level`.
+    _regularity: Any = None
+
+    def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
+        made = super()._operate(name, other, swapped)  # type: ignore[misc]
+        if self._regularity == RANGE and name in ("add", "sub", "mul") and isinstance(other, numbers.Integral):
+            made._regularity = RANGE
+        return made
+
+    def __neg__(self) -> Any:
+        made = super().__neg__()  # type: ignore[misc]
+        if self._regularity == RANGE:
+            made._regularity = RANGE
+        return made
+
+    @property
+    def index(self) -> Any:
+        """An index has none."""
+        raise AttributeError("'Index' object has no attribute 'index'")
+
+    def _level(self) -> Level:
+        return Level(self.name, self._expr, self._origin, self._regularity)
+
+    def to_series(self, index: Any = None, name: Any = ...) -> Series:
+        """Return the labels as a column with themselves as the index.
+
+        Parameters
+        ----------
+        index
+            Not supported.
+        name : optional
+            The name of the column; that of the index by default.
+        """
+        from ._series import Series
+
+        if index is not None:
+            raise NotImplementedError("to_series(index=) is not supported; use reset_index and set_index of the frame")
+        label = self.name if name is ... else name
+        return Series(self._rows, self._expr, label, (self._level(),), self._origin)
+
+    def to_frame(self, index: bool = True, name: Any = ...) -> DataFrame:
+        """Convert to a frame with one column, by default with the labels as its index too.
+
+        Parameters
+        ----------
+        index : bool
+            Whether the labels are also the index of the frame.
+        name : optional
+            The label of the column; the name of the index by default, or 0.
+        """
+        from ._frame import DataFrame
+
+        label = (0 if self.name is None else self.name) if name is ... else name
+        return DataFrame(self._rows, {label: self._cell}, (self._level(),) if index else ())
+
+    def shift(self, periods: int = 1, freq: Any = None) -> Index:
+        """Shift the labels, which are times or durations, by periods of a frequency; by default their own."""
+        from ._labels import shifted_labels
+
+        made: Index
+        made, regularity = shifted_labels(self, periods, freq)
+        made._regularity = regularity
+        return made
+
+    def _from_frame(self, frame: DataFrame) -> Index:
+        from ._series import Index
+
+        column = frame._column("v")
+        made = Index(column._rows, column._expr, self.name, (), column._origin)
+        made._regularity = self._regularity
+        return made
+
+    def _sorted_like(self, plan: Plan) -> Scalar:
+        """Return whether the labels of another plan are in the order of these, computed lazily."""
+        if plan._rows.order[0].is_descending:
+            return self.is_monotonic_decreasing
+        return self.is_monotonic_increasing
+
+    def _is_index_of(self, plan: Plan) -> bool:
+        """Whether this is the index of a plan."""
+        return [level.expr for level in plan._index] == [self._expr] and self._rows.identity is plan._rows.identity
