@@ -126,6 +126,8 @@ def _size(given: Any, name: str, plan: Any) -> Any:
         if not is_sorted:
             raise TypeError(f"{name}={given!r} requires a frame that is sorted by an index of times; use set_index")
         return pd.Timedelta(given)
+    if isinstance(given, numbers.Number):
+        raise ValueError(f"{name} must be a whole number of rows, not {given!r}")
     raise TypeError(f"{name} must be a number of rows or a duration, not {type(given).__name__}")
 
 
