@@ -1,6 +1,6 @@
 //! The prompt of `partita sql`.
 
-use partita_shared::model::JobState;
+use partita_shared::model::{JobRow, JobState};
 use partita_tests::process::data::slow_group_by;
 use partita_tests::process::terminal::Terminal;
 use partita_tests::process::{Cluster, Place, SOON, wait_for};
@@ -63,7 +63,11 @@ fn an_interrupt_cancels_the_statement() {
     let cluster = Cluster::start(1, &[]);
     let mut terminal = prompt(&cluster.place, &["sql"]);
     terminal.press(&format!("{};\r", slow_group_by()));
-    let job = cluster.wait_running(1);
+    // The prompt itself asks for the names that it completes, which is a job that ends at once.
+    let job = wait_for("the statement to run", SOON, || {
+        let is_running = |row: &JobRow| row.state == JobState::Running && row.tasks.running > 0;
+        cluster.jobs().into_iter().find(is_running)
+    });
     terminal.press("\x03");
     terminal.wait_for("cancelled");
     wait_for("the end of the job", SOON, || {
