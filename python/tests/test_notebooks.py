@@ -239,7 +239,7 @@ def test_completion(ddf):
         ("partita", "Expr"),
         ("partita.dataframe", "from_graph"),
         ("partita.distributed", "Scheduler"),
-        ("partita.array", "argsort"),
+        ("partita.array", "lexsort"),
         ("partita.diagnostics", "ResourceProfiler"),
     ],
 )
