@@ -8,8 +8,8 @@ import { LONG, until } from './lib/wait.mjs';
 
 /** Tasks of a job. One that ends while somebody looks has short ones. */
 const MANY = 64;
-/** How long each of them takes then: a fraction of a second, so that a slow page too sees some moments. */
-const SHORT = { rounds: 4 };
+/** How long each of them takes then: long enough that a page sees some moments before the next task ends. */
+const SHORT = { rounds: 12 };
 
 const here = scene({ workers: 2 }, makeNumbers);
 
