@@ -283,12 +283,21 @@ fn steps(body: &ast::SetExpr) -> usize {
     most
 }
 
+/// The levels and operators of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanSize {
+    /// Operators on the longest way down.
+    pub levels: usize,
+    /// All operators.
+    pub operators: usize,
+}
+
 /// Refuses plans that are nested too deep, or too large, with the views and tables in it that are queries
-/// themselves. It does not call itself.
+/// themselves. Returns the size of others. It does not call itself.
 ///
 /// # Errors
 /// If the plan is too deep or too large; the error names the limit.
-pub fn check_plan(plan: &LogicalPlan) -> Result<()> {
+pub fn check_plan(plan: &LogicalPlan) -> Result<PlanSize> {
     let (mut level, mut depth, mut operators) = (vec![plan], 0, 0);
     while !level.is_empty() {
         operators += level.len();
@@ -300,7 +309,7 @@ pub fn check_plan(plan: &LogicalPlan) -> Result<()> {
         }
         level = level.into_iter().flat_map(LogicalPlan::inputs).collect();
     }
-    Ok(())
+    Ok(PlanSize { levels: depth, operators })
 }
 
 #[cfg(test)]

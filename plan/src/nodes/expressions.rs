@@ -3,15 +3,15 @@
 use super::literals::scalar;
 use super::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, Expression, Id, Key, Plan};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Column, DFSchema, ScalarValue, Spans};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{
     AggregateFunction, Cast, InList, NullTreatment, ScalarFunction, TryCast, WindowFunction,
 };
 use datafusion::logical_expr::{
-    AggregateUDF, Case, Expr, LogicalPlan, Operator, ScalarUDF, SortExpr, Subquery, WindowFrame,
-    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, binary_expr, lit,
+    AggregateUDF, Case, Expr, Operator, ScalarUDF, SortExpr, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, WindowFunctionDefinition, binary_expr, lit,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl Sizes {
 fn inputs(expression: &Expression) -> Vec<Id> {
     let keys = |keys: &[Key]| keys.iter().map(|key| key.0).collect::<Vec<_>>();
     match expression {
-        Expression::Column(_) | Expression::Literal(..) | Expression::Value(_) => Vec::new(),
+        Expression::Column(_) | Expression::Literal(..) => Vec::new(),
         Expression::Call(_, arguments) => arguments.clone(),
         Expression::Cast(value, ..) => vec![*value],
         Expression::Case { operand, branches, otherwise } => {
@@ -131,10 +131,10 @@ impl Expressions<'_> {
         self.types.get(id as usize).ok_or_else(|| malformed("no such type"))
     }
 
-    /// An expression over the columns of a relation. `plans` has the plans of earlier relations.
-    pub(super) fn expr(&self, id: Id, scope: &Scope, plans: &[Arc<LogicalPlan>]) -> Result<Expr> {
+    /// An expression over the columns of a relation.
+    pub(super) fn expr(&self, id: Id, scope: &Scope) -> Result<Expr> {
         let node = self.nodes.get(id as usize).ok_or_else(|| malformed("no such expression"))?;
-        let one = |id: Id| self.expr(id, scope, plans);
+        let one = |id: Id| self.expr(id, scope);
         let boxed = |id: Id| one(id).map(Box::new);
         let all = |ids: &[Id]| ids.iter().map(|id| one(*id)).collect::<Result<Vec<_>>>();
         match node {
@@ -154,18 +154,9 @@ impl Expressions<'_> {
                 let operand = operand.map(boxed).transpose()?;
                 Ok(Expr::Case(Case::new(operand, branches, otherwise.map(boxed).transpose()?)))
             }
-            Expression::Value(relation) => {
-                let plan = plans.get(*relation as usize);
-                let plan = plan.ok_or_else(|| malformed("a value of a later relation"))?;
-                Ok(Expr::ScalarSubquery(Subquery {
-                    subquery: Arc::clone(plan),
-                    outer_ref_columns: Vec::new(),
-                    spans: Spans::new(),
-                }))
-            }
             Expression::Aggregate { function, arguments, order, condition, distinct } => {
                 let (function, arguments) = self.aggregate(function, all(arguments)?)?;
-                let mut order = self.order(order, scope, plans)?;
+                let mut order = self.order(order, scope)?;
                 if function.supports_within_group_clause() {
                     // The value comes first, and is the order of the rows too.
                     order =
@@ -182,7 +173,7 @@ impl Expressions<'_> {
                 let is_constant = |one: &Expr| matches!(one, Expr::Literal(..));
                 made.params.partition_by = all(partition)?;
                 made.params.partition_by.retain(|one| !is_constant(one));
-                made.params.order_by = self.order(order, scope, plans)?;
+                made.params.order_by = self.order(order, scope)?;
                 made.params.window_frame = match frame {
                     Some(frame) => rows(*frame),
                     None => WindowFrame::new((!order.is_empty()).then_some(false)),
@@ -194,14 +185,9 @@ impl Expressions<'_> {
     }
 
     /// Sort keys over the columns of a relation.
-    pub(super) fn order(
-        &self,
-        keys: &[Key],
-        scope: &Scope,
-        plans: &[Arc<LogicalPlan>],
-    ) -> Result<Vec<SortExpr>> {
+    pub(super) fn order(&self, keys: &[Key], scope: &Scope) -> Result<Vec<SortExpr>> {
         let key = |Key(id, is_descending, nulls_first): &Key| {
-            Ok(self.expr(*id, scope, plans)?.sort(!is_descending, *nulls_first))
+            Ok(self.expr(*id, scope)?.sort(!is_descending, *nulls_first))
         };
         keys.iter().map(key).collect()
     }

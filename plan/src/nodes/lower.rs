@@ -4,7 +4,7 @@ use super::expressions::{Expressions, Scope, Sizes, malformed};
 use super::literals::data_type;
 use super::shared::{Readers, SharedTable, is_cheap};
 use super::{Expression, Id, JoinKind, Key, Plan, Relation};
-use crate::depth::{PLAN_LEVELS_MAX, PLAN_OPERATORS_MAX};
+use crate::depth::{self, PLAN_LEVELS_MAX, PLAN_OPERATORS_MAX};
 use crate::walk;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{
@@ -95,17 +95,13 @@ pub fn lower(
         let is_used_again = uses.get(id as usize).is_some_and(|count| *count > 1);
         let is_repeated = cost.is_cheap && cost.operators <= REPEATED_OPERATORS_MAX;
         let is_large = cost.joins >= JOINS_MAX || cost.expressions >= LEVELS_MAX;
-        let readers = match (is_used_again && !is_repeated, is_large && !is_last) {
-            (true, _) => Some(Readers::Several),
-            (false, true) if is_used_again => Some(Readers::Several),
-            (false, true) => Some(Readers::One),
-            (false, false) => None,
-        };
-        let (made, cost) = match readers {
-            Some(readers) => {
+        let is_apart = is_used_again && !is_repeated || is_large && !is_last;
+        let readers = if is_used_again { Readers::Several } else { Readers::One };
+        let (made, cost) = match is_apart {
+            true => {
                 (SharedTable::scan_of(Part::All.id(id), readers, made, state)?, cost.of_a_part())
             }
-            None => (made, cost),
+            false => (made, cost),
         };
         lowering.plans.push(Arc::new(made));
         lowering.costs.push(cost);
@@ -114,17 +110,10 @@ pub fn lower(
     Ok(Arc::unwrap_or_clone(root))
 }
 
-/// How many relations and expressions read each relation.
+/// How many relations read each relation.
 fn uses(plan: &Plan) -> Result<Vec<usize>> {
     let mut uses = vec![0_usize; plan.relations.len()];
-    let values = plan.expressions.iter().filter_map(|one| match one {
-        Expression::Value(relation) => Some(*relation),
-        _ => None,
-    });
-    // A value may be used by any number of expressions.
-    let values = values.flat_map(|relation| [relation, relation]);
-    let inputs = plan.relations.iter().flat_map(inputs);
-    for id in inputs.chain(values) {
+    for id in plan.relations.iter().flat_map(inputs) {
         let count = uses.get_mut(id as usize).ok_or_else(|| malformed("no such relation"))?;
         *count += 1;
     }
@@ -208,17 +197,23 @@ impl Lowering<'_> {
     /// # Errors
     /// If the plan is too large.
     fn cost(&self, id: Id, relation: &Relation, sizes: &Sizes) -> Result<Cost> {
-        let is_row_wise = match relation {
-            Relation::Table(_) | Relation::Files(_) | Relation::Query(_) => {
-                is_cheap(self.leaf(id)?)?
-            }
-            Relation::Values(..) | Relation::Filter(..) | Relation::Project(..) => true,
-            _ => false,
-        };
         let joins = usize::from(matches!(relation, Relation::Join(..)));
+        let mut cost = Cost { operators: 1, joins, expressions: 0, levels: 1, is_cheap: false };
+        match relation {
+            Relation::Table(_) | Relation::Files(_) | Relation::Query(_) => {
+                // A view is a plan of its own size.
+                let leaf = self.leaf(id)?;
+                let size = depth::check_plan(leaf)?;
+                (cost.operators, cost.levels) = (size.operators, size.levels);
+                cost.is_cheap = is_cheap(leaf)?;
+            }
+            Relation::Values(..) | Relation::Filter(..) | Relation::Project(..) => {
+                cost.is_cheap = true;
+            }
+            _ => {}
+        }
         let levels = roots(relation).into_iter().map(|id| sizes.levels(id)).max().unwrap_or(0);
-        let (mut cost, mut below) =
-            (Cost { operators: 1, joins, expressions: 0, levels: 1, is_cheap: is_row_wise }, 0);
+        let mut below = 0;
         for input in inputs(relation) {
             let of = self.costs.get(input as usize);
             let of = of.ok_or_else(|| malformed("a relation reads a later one"))?;
@@ -252,10 +247,7 @@ impl Lowering<'_> {
                 operand.iter().chain(otherwise).all(|id| self.is_steady(*id))
                     && branches.iter().all(|(a, b)| self.is_steady(*a) && self.is_steady(*b))
             }
-            Some(
-                Expression::Aggregate { .. } | Expression::Window { .. } | Expression::Value(_),
-            )
-            | None => false,
+            Some(Expression::Aggregate { .. } | Expression::Window { .. }) | None => false,
         }
     }
 
@@ -289,7 +281,7 @@ impl Lowering<'_> {
     }
 
     fn exprs(&self, ids: impl IntoIterator<Item = Id>, scope: &Scope) -> Result<Vec<Expr>> {
-        ids.into_iter().map(|id| self.expressions.expr(id, scope, &self.plans)).collect()
+        ids.into_iter().map(|id| self.expressions.expr(id, scope)).collect()
     }
 
     fn values(&self, names: &[String], rows: &[Vec<Id>]) -> Result<LogicalPlan> {
@@ -388,7 +380,7 @@ impl Lowering<'_> {
         limit: Option<usize>,
     ) -> Result<LogicalPlan> {
         let scope = Scope::new([input.schema().as_ref()]);
-        let expr = self.expressions.order(keys, &scope, &self.plans)?;
+        let expr = self.expressions.order(keys, &scope)?;
         let sorted = match expr.is_empty() {
             true => Arc::unwrap_or_clone(input),
             false => LogicalPlan::Sort(Sort { expr, input, fetch: None }),
@@ -416,8 +408,8 @@ impl Lowering<'_> {
         };
         let scopes = [&left, &right].map(|side| Scope::new([side.schema().as_ref()]));
         let on = keys.iter().map(|(a, b)| {
-            let a = self.expressions.expr(*a, &scopes[0], &self.plans)?;
-            Ok((a, self.expressions.expr(*b, &scopes[1], &self.plans)?))
+            let a = self.expressions.expr(*a, &scopes[0])?;
+            Ok((a, self.expressions.expr(*b, &scopes[1])?))
         });
         let on = on.collect::<Result<Vec<_>>>()?;
         // A join that is not inner needs a condition.

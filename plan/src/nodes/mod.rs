@@ -80,8 +80,6 @@ pub enum Expression {
         /// Whether missing values are left out.
         skips_missing: bool,
     },
-    /// The value of a relation of one row and one column.
-    Value(Id),
 }
 
 /// Rows with named columns.

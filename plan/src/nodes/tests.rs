@@ -1,4 +1,4 @@
-//! Plans of nodes: what is refused, what is shared, and how the work of planning grows.
+//! Plans of nodes: meaning, refusals, sharing, and the growth of the work of planning.
 
 use super::lower::{Leaf, leaves, lower};
 use super::shared::physical_plan;
@@ -140,9 +140,9 @@ async fn steps_have_the_meaning_of_their_queries() {
     assert_eq!(rows(&made.plan()).await, shown);
 }
 
-/// Missing keys equal each other in joins, and a value of a relation is a value of each row.
+/// Missing keys equal each other in joins, and a row that two joins read is planned once.
 #[tokio::test]
-async fn joins_and_values() {
+async fn joins_and_shared_rows() {
     let mut made = Builder::default();
     let table = made.table();
     let (k, v) = (made.column("k"), made.column("v"));
@@ -160,12 +160,16 @@ async fn joins_and_values() {
     let join = made.relation(Relation::Join(left, right, JoinKind::Inner, vec![(a, b)]));
     let most = made.aggregate("max", v);
     let largest = made.relation(Relation::Group(table, vec![], vec![named("m", most)]));
-    let largest = made.expr(Expression::Value(largest));
-    made.relation(Relation::Project(join, vec![named("x", x), named("m", largest)]));
+    let m = made.column("m");
+    let again = made.relation(Relation::Project(largest, vec![named("n", m)]));
+    let one = made.relation(Relation::Join(largest, join, JoinKind::Cross, vec![]));
+    let both = made.relation(Relation::Join(again, one, JoinKind::Cross, vec![]));
+    let n = made.column("n");
+    let columns = vec![named("x", x), named("m", m), named("n", n)];
+    made.relation(Relation::Project(both, columns));
     let context = session();
     let logical = lowered(&made.plan(), &context).await.expect("a plan");
     let plan = physical_plan(&context.state(), &logical, &|plan| Ok(plan.clone())).await;
-    // The value is a relation of its own, which is planned once.
     assert!(cut(plan.expect("a physical plan")).expect("stages").len() > 1);
     assert!(logical.display_indent().to_string().contains("step_"), "{}", logical.display_indent());
 }
@@ -193,7 +197,12 @@ async fn malformed_plans_are_refused() {
         (refused(Expression::Literal(7, json!(1))), "no such type"),
         (refused(Expression::Literal(0, json!("x"))), "Cannot cast"),
         (refused(Expression::Literal(0, json!([1]))), "is not a value of type"),
-        (refused(Expression::Value(5)), "no such relation"),
+        (
+            with(&|made, _| {
+                made.relation(Relation::Distinct(5));
+            }),
+            "no such relation",
+        ),
         (
             with(&|made, _| {
                 made.relation(Relation::Distinct(1));
@@ -227,6 +236,24 @@ async fn malformed_plans_are_refused() {
         made.relation(Relation::Project(table, vec![("x".to_string(), last)]));
     });
     assert!(error(&doubled).await.contains("more than 500000 parts; persist"));
+}
+
+/// A view counts with all that it reads: one that reads another one twice doubles it.
+#[tokio::test]
+async fn views_count_with_their_size() {
+    let context = session();
+    let mut view = "t".to_string();
+    for level in 0..13 {
+        let next = format!("v{level}");
+        let twice = format!("select * from {view} union all select * from {view}");
+        context.sql(&format!("create view {next} as {twice}")).await.expect("a view");
+        view = next;
+    }
+    let mut made = Builder::default();
+    let parts = (0..2).map(|_| made.relation(Relation::Table(view.clone()))).collect();
+    made.relation(Relation::Union(parts));
+    let found = lowered(&made.plan(), &context).await.expect_err("a plan that is too large");
+    assert!(found.to_string().contains("more than 20000 steps in total"), "{found}");
 }
 
 /// A command comes out of its wire form as it went in; other bytes are not taken for one.

@@ -178,7 +178,7 @@ fn nodes(random: &mut SmallRng) -> Vec<u8> {
         json!({"case": {"operand": null, "branches": [[id(), id()]], "otherwise": id()}}),
         json!({"aggregate": {"function": "sum", "arguments": [id()], "order": [], "condition": null, "distinct": false}}),
         json!({"window": {"function": "lag", "arguments": [id(), id()], "partition": [id()], "order": [[id(), true, false]], "frame": [-1, null], "skips_missing": false}}),
-        json!({"value": id() / 3}),
+        json!({"call": ["element", [id(), id()]]}),
         json!({"call": ["unnest", [id()]]}),
     ];
     let relations = [
