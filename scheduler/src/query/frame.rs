@@ -6,7 +6,7 @@ use crate::query::create_table::Layout;
 use crate::query::partitions::Capacity;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
-use crate::query::types::Sampled;
+use crate::query::types::{Planned, Sampled};
 use crate::query::{
     Catalog, JobRunner, QueryError, RequestContext, Statement, Text, dialect, text,
 };
@@ -25,6 +25,11 @@ use std::sync::Arc;
 
 /// Maximum number of characters of a plan that are kept for display.
 const FRAME_TEXT_CHARS_MAX: usize = 4000;
+
+/// As much of a text as is kept for display.
+fn shown(text: &str) -> String {
+    text.chars().take(FRAME_TEXT_CHARS_MAX).collect()
+}
 
 /// Understands a plan that a client built, and what shall become of its rows.
 pub(crate) async fn prepare_frame(
@@ -51,10 +56,10 @@ async fn planned(
     let work = async move {
         let FrameCommand { plan, purpose } = command;
         let plan = logical::decode(&plan, &session.context.task_ctx())?;
-        let text = plan.display_indent().to_string();
+        let text = shown(&plan.display_indent().to_string());
         let plan = resolved(&session, plan).await?;
         depth::check_plan(&plan).map_err(|error| QueryError::plan(&error))?;
-        understood(&catalog, session, &text, plan, purpose, analyze, capacity).await
+        understood(&catalog, session, text, plan, purpose, analyze, capacity).await
     };
     planner.run(request_context, statement, work).await
 }
@@ -66,20 +71,13 @@ pub(crate) async fn prepare_plan(
     request_context: &RequestContext,
     command: PlanCommand,
 ) -> Result<Prepared, QueryError> {
-    let text: String = command.text.chars().take(FRAME_TEXT_CHARS_MAX).collect();
+    let text = shown(&command.text);
     let mut statement = runner.planner.begin(request_context, &text).await?;
     let plan = Arc::new(command.plan);
     let purpose = command.purpose;
     let planned =
         planned_nodes(runner, catalog, request_context, &mut statement, plan, purpose, text).await;
     prepare::settled(statement, planned).await
-}
-
-/// What came of planning.
-enum Planned<T> {
-    Done(T),
-    /// The types of files must be known before.
-    Unsure(Sampled),
 }
 
 async fn planned_nodes(
@@ -103,7 +101,7 @@ async fn planned_nodes(
                 Planned::Done(plan) => plan,
                 Planned::Unsure(sampled) => return Ok(Planned::Unsure(sampled)),
             };
-            understood(&catalog, session_too, &text, plan, purpose, analyze, capacity)
+            understood(&catalog, session_too, text, plan, purpose, analyze, capacity)
                 .await
                 .map(Planned::Done)
         };
@@ -182,7 +180,7 @@ async fn table(session: &Session, name: &str) -> Result<LogicalPlan, QueryError>
 async fn understood(
     catalog: &Catalog,
     session: Arc<Session>,
-    text: &str,
+    text: String,
     plan: LogicalPlan,
     purpose: Purpose,
     analyze: bool,
@@ -195,7 +193,7 @@ async fn understood(
         Purpose::Rows | Purpose::Explain | Purpose::Write { .. } => Layout::default(),
     };
     let plan = serving(&session, plan, purpose).map_err(|error| QueryError::plan(&error))?;
-    let text = Text::Frame(text.chars().take(FRAME_TEXT_CHARS_MAX).collect());
+    let text = Text::Frame(text);
     let manner = prepare::Manner { parameters: Vec::new(), analyze, capacity, layout };
     prepare::understand(catalog, session, text, plan, manner).await
 }

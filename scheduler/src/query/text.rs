@@ -5,7 +5,7 @@ pub(super) use crate::query::location::located;
 use crate::query::partitions::Capacity;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
-use crate::query::types::Sampled;
+use crate::query::types::{Planned, Sampled};
 use crate::query::{
     Catalog, CurrentJob, JobRunner, QueryError, RequestContext, Statement, Text, collections,
     create_table, dialect,
@@ -102,13 +102,6 @@ async fn planned(
         };
         learns = Learns::Nothing;
     }
-}
-
-/// What came of planning.
-enum Planned<T> {
-    Done(T),
-    /// The types of files must be known before.
-    Unsure(Sampled),
 }
 
 /// Why large files are scanned in full before a statement is planned.

@@ -38,6 +38,13 @@ type Messages = BoxStream<'static, Result<FlightData, QueryError>>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sampled(Vec<Arc<dyn TableProvider>>);
 
+/// What came of planning.
+pub(super) enum Planned<T> {
+    Done(T),
+    /// The types of files must be known before.
+    Unsure(Sampled),
+}
+
 impl Sampled {
     /// Those that a plan reads.
     pub(super) fn of(plan: &LogicalPlan) -> Self {
