@@ -80,7 +80,7 @@ class DeferredTables:
 
     def with_stand_ins(self, request: Request) -> Request:
         """Return a request with the stand-ins of the tables that do not exist yet, for its columns or its plan."""
-        if not any(name in self._tables for name in request.tables()):
+        if not self._tables or not any(name in self._tables for name in request.tables()):
             return request
         return request.with_relation(self._stand_in(request.relation))
 

@@ -71,6 +71,7 @@ class Request:
         self.relation = relation
         self.purpose = purpose
         self.verb = verb
+        self._text: str | None = None
 
     @property
     def reads_rows(self) -> bool:
@@ -78,7 +79,10 @@ class Request:
         return bool(self.purpose != "explain")
 
     def __str__(self) -> str:
-        return self.verb + outline(self.relation)
+        # Listings, errors and the message itself show it.
+        if self._text is None:
+            self._text = self.verb + outline(self.relation)
+        return self._text
 
     def tables(self) -> list[str]:
         """Return the names of the tables that the relation reads."""
