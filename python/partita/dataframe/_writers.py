@@ -9,21 +9,17 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from .._errors import trim_traceback
 from ..plan import wire
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Sorting
-from ._base import Level
 from ._pandas_metadata import absolute, data_files
 from ._parquet_writer import ParquetWriters, index_name
-from ._rows import Rows
 from ._sql import ORDER
 from ._writing_calls import part_names
 
 if TYPE_CHECKING:
-    from ._columns import Column
+    pass
 
 __all__ = ["FrameWriters"]
 
@@ -31,13 +27,6 @@ __all__ = ["FrameWriters"]
 class FrameWriters(ParquetWriters):
     """Methods of frames that write files and tables."""
 
-    _rows: Rows
-    _columns: dict[Any, Column]
-    _index: tuple[Level, ...]
-    _client: Any
-    dtypes: Any
-    columns: Any
-    _axis: pd.Index | None
     _kinds: Callable[[], dict[Any, Any]]
 
     def _named(self, index: bool) -> list[Named]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from .dtype import DType, united_type
 from .functions import Function, function
+from .graph import in_postorder
 
 __all__ = [
     "NULL",
@@ -538,17 +539,4 @@ def postorder(roots: Iterable[Expr], stop: Callable[[Expr], bool] | None = None)
     stop : callable, optional
         Whether the inputs of a node are left out.
     """
-    seen: set[Expr] = set()
-    for root in roots:
-        stack: list[tuple[Expr, bool]] = [(root, False)]
-        while stack:
-            node, is_done = stack.pop()
-            if is_done:
-                yield node
-                continue
-            if node in seen:
-                continue
-            seen.add(node)
-            stack.append((node, True))
-            if stop is None or not stop(node):
-                stack.extend((one, False) for one in reversed(node.inputs) if one not in seen)
+    return in_postorder(roots, lambda node: () if stop is not None and stop(node) else node.inputs)

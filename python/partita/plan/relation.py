@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from .dtype import DType, united_type
 from .expr import Column, Expr, SortKey
+from .graph import in_postorder
 
 __all__ = [
     "Distinct",
@@ -248,18 +249,7 @@ class Union(Relation):
 
 def postorder(roots: Sequence[Relation]) -> Iterator[Relation]:
     """Return each distinct relation once, after its inputs."""
-    seen: set[Relation] = set()
-    stack = [(root, False) for root in reversed(roots)]
-    while stack:
-        node, is_done = stack.pop()
-        if is_done:
-            yield node
-            continue
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.append((node, True))
-        stack.extend((one, False) for one in reversed(node.inputs))
+    return in_postorder(roots, lambda node: node.inputs)
 
 
 def expressions_of(node: Relation) -> list[Expr]:

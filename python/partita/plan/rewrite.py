@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from .expr import Call, Column, Expr, Literal, PythonCall, SortKey, Subquery, Trait, Window, postorder
+from .graph import in_postorder
 from .relation import Named, Projection, Query, Relation, Table, expressions_of, with_expressions, with_inputs
 
 __all__ = [
@@ -91,19 +92,7 @@ def is_volatile(relation: Relation) -> bool:
 
 def with_subqueries(root: Relation) -> Iterator[Relation]:
     """Return a relation and those under it once each, after its inputs and the relations whose values its expressions use."""
-    seen: set[Relation] = set()
-    stack = [(root, False)]
-    while stack:
-        node, is_done = stack.pop()
-        if is_done:
-            yield node
-            continue
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.append((node, True))
-        values = [one.relation for one in subqueries_of(node)]
-        stack.extend((one, False) for one in reversed([*node.inputs, *values]))
+    return in_postorder([root], lambda node: [*node.inputs, *(one.relation for one in subqueries_of(node))])
 
 
 def subqueries_of(node: Relation) -> list[Subquery]:
