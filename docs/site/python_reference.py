@@ -20,7 +20,7 @@ MODULES = [
 #: Classes that users get, but do not create by their names.
 RESULTS = {
     "partita.dataframe": [
-        f"partita.dataframe.{path}" for path in ("_groupby.GroupBy", "_windows.Resampler", "_windows.Rolling")
+        f"partita.dataframe.{path}" for path in ("_groupby.GroupBy", "_windows.Resampler", "_rolling.Rolling")
     ]
 }
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)

@@ -98,12 +98,12 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         build.args(["build", "--workspace", "--locked"]);
         command::run(&mut build)
     })?;
-    tally += step("tests", || run_tests(&mut workspace_tests(paths, &tools)))?;
-    tally += step("tests of the Python clients", || run_tests(&mut python_tests(paths, &tools)))?;
-    tally += step("tests of the Python package", || run_tests(&mut package_tests(paths, &tools)))?;
     if !quick {
         docs::build(paths, &paths.binary("debug", "partita"), &paths.site())?;
     }
+    tally += step("tests", || run_tests(&mut workspace_tests(paths, &tools)))?;
+    tally += step("tests of the Python clients", || run_tests(&mut python_tests(paths, &tools)))?;
+    tally += step("tests of the Python package", || run_tests(&mut package_tests(paths, &tools)))?;
     tally += step("wheel", || {
         let (passed, failed) = wheel_tests::run(paths)?;
         Ok(Tally { passed, failed })
