@@ -13,21 +13,18 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ..plan import expr as px
 from ..plan import wire
-from ..plan.expr import Expr, SortKey, Trait, aggregate, call, case, window
+from ..plan.expr import Expr, SortKey, Trait, aggregate, case, window
 from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
-from . import _expressions as ex
-from ._alignment import IDENTICAL
 from ._arguments import reject_unsupported
-from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
 from ._categories import CategoryMethods
 from ._column_methods import ColumnMethods
+from ._column_operators import ColumnOperators
+from ._column_types import ColumnTypes
 from ._columns import (
-    ARROW,
     Column,
     derived_origin,
-    is_masked,
     regular_index,
     require_order,
     sort_value,
@@ -35,28 +32,32 @@ from ._columns import (
 )
 from ._heads import compute_head
 from ._index_methods import IndexMethods
-from ._matching import aligned, is_aligned, uploaded
+from ._matching import uploaded
 from ._moments import ColumnMoments
-from ._operators import Operators
 from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Labels, Rows, contains
 from ._scalar import Scalar
-from ._sql import INDEX, fill_condition, is_number, is_text, is_time, literal, sort_of, type_of
-from ._summary import ColumnSummary, truth
-from ._text import check_integers, text_of
+from ._sql import INDEX, is_text, is_time, literal
+from ._summary import ColumnSummary
 from ._window_methods import ColumnWindows
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
 
-#: The integer of a missing time.
-NAT = literal(-(2**63))
-
 __all__ = ["Index", "Series", "check_label_slice", "reject_categories", "with_index"]
 
 
-class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnReplacement, Operators, Plan):
+class Series(
+    ColumnWindows,
+    ColumnMoments,
+    ColumnMethods,
+    ColumnSummary,
+    ColumnReplacement,
+    ColumnOperators,
+    ColumnTypes,
+    Plan,
+):
     """A lazy column with an index.
 
     Columns are selected from frames, as in ``ddf.a`` or ``ddf["a"]``. Operations on columns return columns, reductions
@@ -263,295 +264,7 @@ class Series(ColumnWindows, ColumnMoments, ColumnMethods, ColumnSummary, ColumnR
             return self._from_frame(self.to_frame("v").reset_index(drop=True))
         return self.to_frame().reset_index()
 
-    # Operators.
-
-    def _with(self, other: Series) -> Rows:
-        return self._rows.combine(other._rows)
-
-    def _become(self, other: Series) -> None:
-        """Take the rows, values, index and name of another column."""
-        self._rows, self._expr, self._index = other._rows, other._expr, other._index
-        self.name, self._origin = other.name, other._origin
-
-    def _matched(self, other: Any) -> tuple[Series, Any]:
-        """Return this column and an operand, with the rows of two columns matched by their labels."""
-        other = uploaded(other, self) if isinstance(other, pd.Series) else other
-        if not isinstance(other, Series) or is_aligned(self, other):
-            return self, other
-        return aligned(self, other)
-
-    def _spread(self, value: Scalar) -> Any:
-        """Return a column of a lazy value for each row, or the value where it takes the type of the column."""
-        own, kind = self._kind, value._type
-        is_like = own == kind or (_is_wide(own) and _is_wide(kind))
-        if self._origin is not None or not is_like:
-            return value.compute()
-        return Series(self._rows, value._over(self._rows), self.name, self._index)
-
-    def _name_with(self, other: Any) -> Any:
-        return self.name if not isinstance(other, Series) or other.name == self.name else None
-
-    def _check_axis(self, name: str, other: Any, axis: Any) -> None:
-        if axis not in (None, 0, "index"):
-            raise ValueError(f"no axis named {axis} for a column; the only one is 0")
-
-    def _fill_both(self, other: Any, fill_value: Any) -> tuple[Series, Any]:
-        if isinstance(other, Series):
-            left = self.where(self.notna() | other.isna(), fill_value)
-            return left, other.where(other.notna() | self.isna(), fill_value)
-        if isinstance(other, Plan):
-            return self, other
-        # A missing operand is one in all rows.
-        return (self, fill_value) if is_missing(other) else (self.fillna(fill_value), other)
-
-    def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
-        if isinstance(other, pd.Series):
-            other = uploaded(other, self)
-        if is_array(other):
-            other = column_of_array(self, other)._named(self.name)
-        if not isinstance(other, Series) and isinstance(other, Plan):
-            return NotImplemented
-        if isinstance(other, Series) and not is_aligned(self, other):
-            own, theirs = aligned(self, other)
-            return own._operate(name, theirs, swapped)
-        if isinstance(other, Scalar):
-            other = self._spread(other)
-        if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
-            repeated: Series = self.str.repeat(int(other))
-            return repeated
-        rows, origin = self._rows, derived_origin(self._origin)
-        # With ArrowDtype, an integer operand has the type int64, not the smaller type of the column.
-        like = pa.int64() if origin == ARROW and pa.types.is_integer(self._kind) else self._kind
-        left = (self._expr, self._kind)
-        style = ex.style_of(None if swapped else self._origin, origin)
-        if isinstance(other, Series):
-            rows, origin = self._with(other), derived_origin(self._origin, other._origin)
-            style = self._style_with(name, other)
-            right = (other._expr, other._kind)
-        elif swapped:
-            right = ex.operand(other, like)
-        else:
-            right = ex.right_operand(name, other, like, style)
-        sides = (right, left) if swapped else (left, right)
-        made = ex.arithmetic(name, *sides[0], *sides[1], style, ex.is_bounded(other))
-        return self._like(made, rows, self._name_with(other), origin)
-
-    def _style_with(self, name: str, other: Series) -> str:
-        """Return whose integer arithmetic applies to two columns."""
-        if name in ("add", "sub", "mul") and getattr(self._rows.identity, "adds_missing", False):
-            if name != "sub" and pa.types.is_boolean(self._kind) and pa.types.is_boolean(other._kind):
-                raise NotImplementedError(
-                    f"{name} of boolean columns of different frames is not supported; use & and |, or astype(int)"
-                )
-            # Where labels are missing, pandas converts integers to floats, which do not wrap around.
-            return "arrow"
-        return ex.style_of(self._origin, other._origin)
-
-    def _compare(self, name: str, other: Any) -> Any:
-        if isinstance(other, pd.Series):
-            other = uploaded(other, self)
-        if is_array(other):
-            other = column_of_array(self, other)._named(self.name)
-        if not isinstance(other, Series) and isinstance(other, Plan):
-            return NotImplemented
-        if isinstance(other, Series) and not is_aligned(self, other):
-            own, theirs = aligned(self, other, IDENTICAL)
-            return own._compare(name, theirs)
-        if isinstance(other, Scalar):
-            other = self._spread(other)
-        if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
-            return self._compare_categories(name, other, self._origin)
-        if isinstance(other, Series):
-            if {sort_of(self._kind), sort_of(other._kind)} in _UNLIKE:
-                return self._compare_unlike(name, other._kind, self._with(other), self._name_with(other))
-            zones = {_zoned(self._kind), _zoned(other._kind)}
-            if zones == {True, False}:
-                raise TypeError("cannot compare times with a zone and times without a zone; use dt.tz_localize")
-            origin = derived_origin(self._origin, other._origin)
-            made = ex.comparison(name, self._expr, other._expr, is_masked(origin))
-            return self._like(made, self._with(other), self._name_with(other), origin)
-        if self._is_unlike(other):
-            return self._compare_unlike(name, type_of(other), self._rows, self.name)
-        own, value = self._expr, literal(other, self._kind)
-        if pa.types.is_boolean(self._kind) and isinstance(other, numbers.Number) and not isinstance(other, bool):
-            own, value = px.cast(own, pa.int64()), literal(other)
-        elif is_number(self._kind) and isinstance(other, bool):
-            value = literal(int(other), self._kind)
-        return self._like(ex.comparison(name, own, value, is_masked(self._origin)))
-
-    def _is_unlike(self, value: Any) -> bool:
-        """Whether the value can never be equal to a value of the column, because of their types."""
-        return not is_missing(value) and {sort_of(self._kind), sort_of(type_of(value))} in _UNLIKE
-
-    def _compare_unlike(self, name: builtins.str, kind: pa.DataType, rows: Rows, label: Any) -> Series:
-        """Compare strings with numbers or booleans, which are never equal and not ordered."""
-        if name not in ("eq", "ne"):
-            raise TypeError(f"cannot compare {sort_of(self._kind)} with {sort_of(kind)}; convert one with astype")
-        answer = px.literal(name != "eq")
-        made = case([(px.not_null(self._expr), answer)]) if is_masked(self._origin) else answer
-        return self._like(made, rows, label)
-
-    def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
-        if isinstance(other, Series) and origin.ordered and other._origin == origin:
-            sides = (sort_value(self._expr, origin), sort_value(other._expr, origin))
-            return self._like(ex.comparison(name, *sides), self._with(other), self._name_with(other))
-        if not origin.ordered or isinstance(other, Series):
-            raise TypeError(
-                "cannot compare categories by order; use an ordered categorical column and one of its categories, "
-                "or two columns of the same categories"
-            )
-        if other not in origin.categories:
-            raise TypeError(f"{other!r} is not one of the categories {list(origin.categories)!r}")
-        place = px.literal(list(origin.categories).index(other))
-        return self._like(ex.comparison(name, sort_value(self._expr, origin), place))
-
-    def _apply_ufunc(self, name: str, inputs: tuple[Any, ...]) -> Series:
-        from ._ufuncs import apply_to_column
-
-        return apply_to_column(self, name, inputs)
-
-    def _logical(self, operator: str, other: Any) -> Any:
-        if isinstance(other, pd.Series):
-            other = uploaded(other, self)
-        is_whole = pa.types.is_integer(self._kind)
-        if not is_whole and not pa.types.is_boolean(self._kind):
-            raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
-        # Bitwise operators of integers.
-        function = {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator] if is_whole else operator
-        if isinstance(other, Series) and not is_aligned(self, other):
-            return self._logical_of_others(operator, other)
-        if isinstance(other, Scalar):
-            other = self._spread(other)
-        if isinstance(other, Series):
-            made = _logical_call(function, self._expr, other._expr)
-            origin = derived_origin(self._origin, other._origin)
-            return self._like(made, self._with(other), self._name_with(other), origin)
-        if is_whole and isinstance(other, numbers.Integral):
-            return self._like(call(function, self._expr, ex.operand(int(other), self._kind)[0]))
-        return self._like(_logical_call(function, self._expr, literal(other)))
-
-    def _logical_of_others(self, operator: str, other: Series) -> Any:
-        """Apply a logical operator to columns of different rows.
-
-        As in pandas, the result is false where this column has no row, and the other one is false where it has none.
-        """
-        if pa.types.is_integer(self._kind) or pa.types.is_integer(other._kind):
-            # As bits of integers, missing values have no meaning.
-            own, theirs = aligned(self, other, IDENTICAL)
-            return own._logical(operator, theirs)
-        own, theirs = aligned(self, other)
-        if not is_masked(derived_origin(own._origin, theirs._origin)):
-            theirs = theirs._like(fill_condition(theirs._expr))
-        made = own._logical(operator, theirs)
-        if is_masked(made._origin):
-            return made
-        return made._with_values(px.conjunction(px.not_null(own._expr), made._expr))
-
-    def __and__(self, other: Any) -> Series:
-        return self._logical("and", other)
-
-    def __or__(self, other: Any) -> Series:
-        return self._logical("or", other)
-
-    def __xor__(self, other: Any) -> Series:
-        return self._logical("ne", other)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    def __invert__(self) -> Series:
-        if pa.types.is_boolean(self._kind):
-            return self._like(px.negation(self._expr))
-        if not pa.types.is_integer(self._kind):
-            raise TypeError(f"bad operand type for unary ~: a column of {self._kind}; use a comparison")
-        ones = 2**self._kind.bit_width - 1 if pa.types.is_unsigned_integer(self._kind) else -1
-        return self._like(call("subtract", literal(ones, self._kind), self._expr, dtype=self._kind))
-
-    def _check_number(self, name: builtins.str) -> None:
-        """Raise an error for operations that only numbers support."""
-        if is_text(self._kind) or is_time(self._kind):
-            raise TypeError(f"cannot compute {name} of column {self.name!r}: its values are {self._kind}, not numbers")
-
-    def __neg__(self) -> Series:
-        self._check_number("-")
-        if pa.types.is_boolean(self._kind):
-            # As in pandas.
-            return ~self
-        if pa.types.is_duration(self._kind):
-            return self * -1
-        if pa.types.is_unsigned_integer(self._kind):
-            return 0 - self
-        return self._like(-self._expr)
-
-    def abs(self) -> Series:
-        """Return the absolute values."""
-        self._check_number("abs")
-        if pa.types.is_duration(self._kind):
-            zero = literal(pd.Timedelta(0), self._kind)
-            is_negative = px.comparison("lt", self._expr, zero)
-            return self._like(case([(is_negative, (-self)._expr)], self._expr))
-        return self._like(call("abs", self._expr))
-
-    __abs__ = abs
-
-    def round(self, decimals: int = 0) -> Series:
-        """Round numbers to a number of decimals, half to even. Other values are unchanged."""
-        if not is_number(self._kind):
-            return self.copy()
-        return self._like(ex.rounded(self._expr, self._kind, decimals))
-
     # Values.
-
-    def astype(self, dtype: Any) -> Series:
-        """Convert to another type."""
-        if isinstance(dtype, builtins.str) and dtype == "category":
-            dtype = self._origin if isinstance(self._origin, pd.CategoricalDtype) else pd.CategoricalDtype()
-        if isinstance(dtype, pd.CategoricalDtype):
-            return self._to_categories(dtype)
-        origin = ex.origin_after(dtype)
-        if pa.types.is_boolean(ex.kind_of(dtype)) and not pa.types.is_boolean(self._kind):
-            return self._to_boolean(origin)
-        wanted = ex.kind_of(dtype)
-        if is_text(wanted) and self._origin != ARROW:
-            found = text_of(self)
-            if found is not None:
-                return self._like(found, origin=origin)
-        if pa.types.is_integer(wanted):
-            return self._to_integers(wanted, dtype, origin)
-        return self._like(ex.cast(self._expr, self._kind, dtype), origin=origin)
-
-    def _to_integers(self, wanted: pa.DataType, dtype: Any, origin: Any) -> Series:
-        """Convert to integers. Missing values raise an error when the plan runs, except in nullable types."""
-        made = ex.cast(self._expr, self._kind, dtype)
-        if is_time(self._kind) or pa.types.is_duration(self._kind):
-            # As in NumPy, a missing time is the smallest integer.
-            if wanted == pa.int64() and not is_masked(origin):
-                made = call("fill_null", made, NAT)
-            return self._like(made, origin=origin)
-        return self._like(check_integers(self._expr, self._kind, made, is_masked(origin)), origin=origin)
-
-    def _to_categories(self, dtype: pd.CategoricalDtype) -> Series:
-        """Convert to categories. Values that are not categories become missing."""
-        if dtype.categories is None:
-            if isinstance(self._origin, pd.CategoricalDtype):
-                found = self._origin.categories
-            else:
-                found = sorted(self.dropna().unique().compute())
-            dtype = pd.CategoricalDtype(found, dtype.ordered)
-        if dtype == self._origin:
-            # Categories in another order are the same type if they are not ordered.
-            return self.copy()
-        known = self.isin(list(dtype.categories))._expr
-        if known is px.literal(False) and len(dtype.categories):
-            # No category has the type of the values.
-            return self._like(px.cast(None, type_of(dtype.categories[0])), origin=dtype)
-        return self._like(case([(known, self._expr)]), origin=dtype)
-
-    def _to_boolean(self, origin: Any) -> Series:
-        """Convert to booleans. Missing values become true, except in nullable types."""
-        if not (is_number(self._kind) or is_text(self._kind)) or (is_text(self._kind) and is_masked(origin)):
-            raise TypeError(f"astype: cannot convert {self._kind} to bool; compare it with a value instead")
-        masked = is_masked(self._origin) or is_masked(origin)
-        return self._like(truth(self) if masked else call("coalesce", truth(self), True), origin=origin)
 
     def isna(self) -> Series:
         """Return whether each value is missing."""
@@ -861,15 +574,6 @@ def _index_of(plan: Plan) -> Index:
     return made
 
 
-#: Pairs of types that SQL would convert for a comparison, but whose values are never equal in pandas.
-_UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
-
-
-def _is_wide(kind: pa.DataType) -> bool:
-    """Whether operations of these types have the same type for a single value as for a column."""
-    return kind in (pa.int64(), pa.float64()) or pa.types.is_decimal(kind)
-
-
 def reject_categories(name: str, column: Series) -> None:
     """Raise an error if a column is categorical, as pandas does even for ordered categories."""
     if isinstance(column._origin, pd.CategoricalDtype):
@@ -914,14 +618,3 @@ def _compute_file_tail(plan: Any, n: int) -> Any:
     # Without an index, rows are numbered within the file.
     shown.index = pd.RangeIndex(total - len(shown), total)
     return shown
-
-
-def _logical_call(name: str, left: Expr, right: Expr) -> Expr:
-    """Return a logical or bitwise operator. A chain of one operator of conditions is one node."""
-    if name in ("and", "or"):
-        return px.conjunction(left, right) if name == "and" else px.disjunction(left, right)
-    return call(name, left, right)
-
-
-def _zoned(kind: pa.DataType) -> bool | None:
-    return kind.tz is not None if pa.types.is_timestamp(kind) else None
