@@ -5,16 +5,20 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from polling import table_names, until
 
+from partita import array as da
+from partita import config, delayed
 from partita import dataframe as dd
 from partita._connection import Releases
 from partita._errors import ClusterError, PartitaError, QueryError
-from partita.distributed import Client, LocalCluster
+from partita.distributed import Client, LocalCluster, Lock, Queue
 from partita.plan import wire
 
 #: Number of operations.
@@ -32,6 +36,12 @@ def usage(pid):
         "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
         "threads": int(status["Threads"]),
     }
+
+
+def unfinished_tasks(client):
+    """Return the number of tasks that wait or run; the job of the calls of functions itself goes on."""
+    jobs = client._rest("jobs?state=running")["jobs"]
+    return sum(job["tasks"][state] for job in jobs for state in ("waiting", "ready", "running"))
 
 
 class Neighbour(threading.Thread):
@@ -71,38 +81,110 @@ class Chain:
         self.steps += 1
 
 
-def turn(client, data, chain, number):
-    """Run one operation of a client that leaves something behind."""
-    uploaded = dd.from_pandas(data, npartitions=2, client=client)
-    connection = client._connection
-    kind = number % 8
-    if kind < 2:
-        assert int(uploaded.a.sum().compute()) == 10
-    elif kind == 2:
-        chain.extend()
-        assert int((uploaded.a + number).persist().sum().compute()) == 10 + 5 * number
-    elif kind == 3:
-        # Planned, but never fetched.
-        connection._info("SELECT 1 AS one")
-    elif kind == 4:
-        connection._cancel(connection._info(wire.rows(uploaded._full_relation())))
-    elif kind == 5:
-        reader, info = abandon(client, "SELECT count(*) FROM generate_series(1, 100000000)")
-        connection._cancel(info)
-        reader.cancel()
-    elif kind == 6:
-        with pytest.raises(QueryError):
-            client.sql("SELECT nothing")
-        with pytest.raises(QueryError):
-            client.sql("SELECT CAST('x' AS INT) FROM generate_series(1, 2)")
-    else:
-        name = f"{uploaded._rows.persisted}-files"
-        connection.query(f"CREATE EXTERNAL TABLE \"{name}\" STORED AS CSV LOCATION '{data.attrs['csv']}'")
-        connection.release(name)
+def ask(client, data, chain, number):
+    assert int(upload(client, data).a.sum().compute()) == 10
+
+
+def persist(client, data, chain, number):
+    chain.extend()
+    assert int((upload(client, data).a + number).persist().sum().compute()) == 10 + 5 * number
+
+
+def plan_and_forget(client, data, chain, number):
+    client._connection._info("SELECT 1 AS one")
+
+
+def cancel_planned(client, data, chain, number):
+    connection, uploaded = client._connection, upload(client, data)
+    connection._cancel(connection._info(wire.rows(uploaded._full_relation())))
+
+
+def cancel_running(client, data, chain, number):
+    reader, info = abandon(client, "SELECT count(*) FROM generate_series(1, 100000000)")
+    client._connection._cancel(info)
+    reader.cancel()
+
+
+def fail(client, data, chain, number):
+    with pytest.raises(QueryError):
+        client.sql("SELECT nothing")
+    with pytest.raises(QueryError):
+        client.sql("SELECT CAST('x' AS INT) FROM generate_series(1, 2)")
+
+
+def name_files(client, data, chain, number):
+    name = f"{upload(client, data)._rows.persisted}-files"
+    client._connection.query(f"CREATE EXTERNAL TABLE \"{name}\" STORED AS CSV LOCATION '{data.attrs['csv']}'")
+    client._connection.release(name)
+
+
+def call(client, data, chain, number):
+    first = client.submit(int, number, pure=False)
+    assert client.submit(max, first, number + 1).result() == number + 1
+    assert client.gather(client.map(abs, [-number, number], pure=False)) == [number, number]
+
+
+def call_and_fail(client, data, chain, number):
+    with pytest.raises(ZeroDivisionError):
+        client.submit(divmod, number, 0, pure=False).result()
+
+
+def call_and_cancel(client, data, chain, number):
+    client.cancel(client.submit(time.sleep, 60, pure=False))
+
+
+def scatter(client, data, chain, number):
+    values = np.arange(number, number + 1000)
+    assert client.submit(len, client.scatter(values, hash=False), pure=False).result() == 1000
+
+
+def share(client, data, chain, number):
+    with Lock(f"lock-{number}", client):
+        queue = Queue(f"queue-{number}", client)
+        queue.put(client.submit(int, number, pure=False))
+        assert queue.get().result() == number
+        queue.close()
+    client.publish_dataset(numbers=upload(client, data))
+    client.unpublish_dataset("numbers")
+
+
+def compute_graphs(client, data, chain, number):
+    with config.set(scheduler=client):
+        assert int(delayed(sum)([delayed(int)(number), 1]).compute()) == number + 1
+        assert int((da.arange(10, chunks=5) + number).sum().compute()) == 45 + 10 * number
+
+
+def map_rows(client, data, chain, number):
+    assert int(upload(client, data).map_partitions(pd.DataFrame.add, number, meta={"a": "i8"}).a.sum().compute()) == (
+        10 + 5 * number
+    )
+
+
+def upload(client, data):
+    return dd.from_pandas(data, npartitions=2, client=client)
+
+
+#: What users do, each of which leaves something behind.
+OPERATIONS = (
+    ask,
+    persist,
+    plan_and_forget,
+    cancel_planned,
+    cancel_running,
+    fail,
+    name_files,
+    call,
+    call_and_fail,
+    call_and_cancel,
+    scatter,
+    share,
+    compute_graphs,
+    map_rows,
+)
 
 
 def test_loop_leaks_nothing(tmp_path):
-    """Uploads, queries, persisted frames, cancellations and errors leak nothing and do not affect other clients."""
+    """Uploads, queries, calls, shared objects, cancellations and errors leak nothing and do not affect other clients."""
     data = pd.DataFrame({"a": range(5)})
     data.attrs["csv"] = str(tmp_path / "numbers.csv")
     data.to_csv(data.attrs["csv"], index=False)
@@ -116,17 +198,17 @@ def test_loop_leaks_nothing(tmp_path):
         (worker,) = client._rest("workers")["workers"]
         processes = {"client": os.getpid(), "scheduler": cluster._process.pid, "worker": worker["pid"]}
         for number in range(TURNS // 2):
-            turn(client, data, chain, number)
+            OPERATIONS[number % len(OPERATIONS)](client, data, chain, number)
         middle = {name: usage(pid) for name, pid in processes.items()}
         for number in range(TURNS // 2, TURNS):
-            turn(client, data, chain, number)
+            OPERATIONS[number % len(OPERATIONS)](client, data, chain, number)
         end = {name: usage(pid) for name, pid in processes.items()}
         tables = {neighbour.frame._rows.persisted, chain.frame._rows.persisted}
         until(lambda: table_names(client) == tables, "only referenced tables")
         assert chain.frame.compute().a.tolist() == [number + chain.steps for number in range(5)]
         neighbour.ended.set()
         neighbour.join()
-        until(lambda: not client._rest("jobs?state=running")["jobs"], "no jobs")
+        until(lambda: not unfinished_tasks(client), "no tasks")
         assert neighbour.answers and set(neighbour.answers) == {45}
         more = {
             name: {
