@@ -24,7 +24,7 @@ from ._frame_partitions import FramePartitions
 from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
-from ._partitions import Partitions, index_bounds
+from ._partitions import Partitions, index_bounds, parse_splits
 from ._replacement import MISSING
 from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
@@ -158,7 +158,7 @@ class DataFrame(
             return (None,) * (self.npartitions + 1)
         first, last = index_bounds(self)
         splits = self._client._connection.table(rows.persisted)["splits"] if rows.persisted else []
-        between = pa.array(splits, pa.string()).cast(rows.type(self._index[0].expr)).to_pandas()
+        between = parse_splits(splits, rows.type(self._index[0].expr))
         return (first, *between, last)
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "format_split",
     "index_bounds",
     "parse_bytes",
+    "parse_splits",
     "sampling_hash",
     "time_divisions",
 ]
@@ -65,7 +66,7 @@ class Partitions:
         self._key = rows.order[0]
         self._kind = rows.type(self._key.expr)
         texts = persisted._client._connection.table(rows.persisted)["splits"]
-        self._splits = pa.array(texts, pa.string()).cast(self._kind).to_pandas().tolist()
+        self._splits = parse_splits(texts, self._kind).tolist()
 
     def __len__(self) -> int:
         return len(self._splits) + 1
@@ -193,6 +194,23 @@ def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
 def format_split(label: Any) -> str:
     """Return the text of a split point."""
     return str(label.isoformat() if hasattr(label, "isoformat") else label)
+
+
+def parse_splits(texts: Sequence[str], kind: pa.DataType) -> pd.Series:
+    """Return the values of the split points of a persisted table.
+
+    Examples
+    --------
+    >>> parse_splits(["-1 days -2 hours 0 mins -0.500 secs"], pa.duration("ms")).tolist()
+    [Timedelta('-2 days +21:59:59.500000')]
+    """
+    if pa.types.is_duration(kind):
+        # Each part has a sign of its own, which pandas does not read.
+        parts = [[pd.Timedelta(f"{number} {unit}") for number, unit in re.findall(r"(\S+) (day|hour|min|sec)", one)] for one in texts]
+        spans = [sum(one, pd.Timedelta(0)) for one in parts]
+        return pd.Series(spans, dtype=kind.to_pandas_dtype())
+    found: pd.Series = pa.array(texts, pa.string()).cast(kind).to_pandas()
+    return found
 
 
 def sampling_hash(keys: Sequence[Expr], state: int) -> Expr:
