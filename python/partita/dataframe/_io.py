@@ -24,6 +24,7 @@ from ._pandas_metadata import absolute, last_file
 from ._partitions import (
     check_count,
     check_divisions,
+    divide,
     even_bounds,
     format_split,
     index_bounds,
@@ -123,7 +124,10 @@ def _upload_frame(client: Client, frame: pd.DataFrame, bounds: list[int], replic
     table = _table(frame).append_column(ROW, pa.array(np.arange(len(frame), dtype="int64")))
     order, bounds = _order(frame.index, table.schema.types[0], bounds)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
-    return _upload_tables(client, parts, frame, order, replicas)
+    made = _upload_tables(client, parts, frame, order, replicas)
+    if order[0] != ROW and len(frame):
+        divide(made, frame.index[[*bounds[:-1], -1]])
+    return made
 
 
 def from_parts(parts: Sequence[pd.DataFrame], client: Client | None = None) -> DataFrame:
@@ -230,7 +234,7 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
     if first is not None or divisions is not None:
         check_divisions(known, first, last)
     made = frame._persist(splits=[format_split(label) for label in known[1:-1]])
-    made._rows.divisions = tuple(known)
+    divide(made, known)
     return made
 
 
@@ -249,7 +253,7 @@ def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.Categor
     first, last = (column[0].as_py() for column in bounds.columns)
     check_divisions(places, first, last)
     made = frame._persist(splits=[format_split(place) for place in places[1:-1]])
-    made._rows.divisions = tuple(divisions)
+    divide(made, divisions)
     return made
 
 

@@ -17,9 +17,11 @@ __all__ = [
     "Partitions",
     "check_count",
     "check_divisions",
+    "divide",
     "even_bounds",
     "format_split",
     "index_bounds",
+    "kept_divisions",
     "parse_bytes",
     "parse_splits",
     "sampling_hash",
@@ -132,6 +134,18 @@ def parse_bytes(size: Any, what: str = "partition_size") -> int:
     if number < 1:
         raise ValueError(f"{what} must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}")
     return number
+
+
+def kept_divisions(frame: Any) -> tuple[Any, ...] | None:
+    """Return the divisions that are kept with the rows of a frame, if they are those of its index."""
+    rows = frame._rows
+    is_own = bool(frame._index) and rows.divided_by is frame._index[0].expr
+    return rows.divisions if is_own else None
+
+
+def divide(frame: Any, divisions: Sequence[Any]) -> None:
+    """Keep divisions of the index with the rows of a frame."""
+    frame._rows.divisions, frame._rows.divided_by = tuple(divisions), frame._index[0].expr
 
 
 def check_count(parts: int, what: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 
 from ._alignment import IDENTICAL, UNIQUE
+from ._arguments import reject_unsupported
 from ._base import Plan
 from ._columns import Column, UnknownCategories
 from ._matching import aligned, uploaded
@@ -112,7 +113,7 @@ class FrameValues:
             return self._each(lambda column: column.isin(values.get(column.name, [])))
         return self._each(lambda column: column.isin(values))
 
-    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None) -> DataFrame:
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None, **arguments: Any) -> DataFrame:
         """Limit the values to the range from `lower` to `upper`.
 
         Parameters
@@ -123,6 +124,7 @@ class FrameValues:
         axis : optional
             0 for limits by row, 1 for limits by column.
         """
+        reject_unsupported("clip", arguments)
         for limit in (lower, upper):
             is_by_column = isinstance(limit, (pd.Series, Reductions))
             is_wrong = _is_column(limit) if axis in (1, "columns") else is_by_column and axis in (0, "index")
