@@ -18,7 +18,6 @@ from ._columns import Column, label_index
 from ._frame import DataFrame
 from ._matching import aligned
 from ._merge import _common_axis, _common_origin, _key_origin, _plain, as_frame
-
 from ._partitions import kept_divisions
 from ._replacement import MISSING
 from ._rows import Labels, Rows
@@ -155,7 +154,9 @@ def _follow_each_other(parts: Sequence[DataFrame]) -> bool:
 
     Only frames that are persisted are examined: others would be computed for this.
     """
-    if not all(part.known_divisions and part._rows.persisted and not part._rows.order[0].is_descending for part in parts):
+    if not all(
+        part.known_divisions and part._rows.persisted and not part._rows.order[0].is_descending for part in parts
+    ):
         return False
     kinds = [part._rows.type(part._index[0].expr) for part in parts]
     if any(kind != kinds[0] for kind in kinds) or any(part._index[0].origin is not None for part in parts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,6 @@ from ..plan import expr as px
 from ..plan.expr import aggregate, call, cast
 from ._arguments import reject_unsupported
 from ._sql import is_number, is_text
-
-if TYPE_CHECKING:
-    from ._series import Series
 
 __all__ = ["check_errors", "to_numeric", "to_timedelta"]
 

@@ -391,7 +391,9 @@ class DataFrame(
     def drop(self, labels: Any = None, axis: Any = 0, columns: Any = None, errors: str = "raise") -> DataFrame:
         """Remove columns."""
         if columns is None and axis not in (1, "columns"):
-            raise NotImplementedError("drop() supports only columns; filter rows with a condition in brackets")
+            raise NotImplementedError(
+                "Drop currently only works for axis=1 or when columns is not None; filter rows with a condition in brackets"
+            )
         given = labels if columns is None else columns
         gone = list(given) if isinstance(given, (tuple, set, *LISTS)) else [given]
         missing = [label for label in gone if label not in self._columns]

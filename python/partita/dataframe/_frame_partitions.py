@@ -281,7 +281,15 @@ def _shuffle_keys(frame: Any, on: list[Any]) -> tuple[Rows, list[Any]]:
     if not on:
         raise ValueError("shuffle() requires at least one key")
     rows, keys = frame._rows, []
+    known = {*frame._columns, *(level.name for level in frame._index if level.name is not None)}
+    missing = [one for one in on if not hasattr(one, "_rows") and one not in known]
+    if missing:
+        raise KeyError(f"Cannot shuffle on {missing}: no such columns")
     for one in on:
+        if hasattr(one, "_rows") and one._rows.identity is not rows.identity:
+            raise TypeError(
+                "shuffle: the index must be aligned with the frame: give labels, or columns of the same rows"
+            )
         if not hasattr(one, "_rows"):
             keys.append(frame._key(one)._expr)
             continue

@@ -74,7 +74,7 @@ class IndexMethods:
     @property
     def divisions(self) -> tuple[Any, ...]:
         """The first label of each partition and the last label of the last one; see :attr:`DataFrame.divisions`."""
-        return self.to_frame("v").divisions
+        return self.to_frame(name="v").divisions
 
     @property
     def index(self) -> Any:
@@ -132,6 +132,13 @@ class IndexMethods:
 
         column = frame._column("v")
         made = Index(column._rows, column._expr, self.name, (), column._origin)
+        made._regularity = self._regularity
+        return made
+
+    def _over_persisted(self, rows: Rows, levels: tuple[Level, ...]) -> Index:
+        from ._series import Index
+
+        made = Index(rows, rows.column("v"), self.name, (), self._origin)
         made._regularity = self._regularity
         return made
 

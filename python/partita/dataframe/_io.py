@@ -193,7 +193,13 @@ def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple
     """
     types = pa.types
     # Not floats, since sorting distinguishes -0.0 from 0.0 and pandas does not; not categories, which sort by position.
-    has_order = types.is_integer(kind) or types.is_timestamp(kind) or types.is_date(kind) or types.is_duration(kind) or is_plain_text(kind)
+    has_order = (
+        types.is_integer(kind)
+        or types.is_timestamp(kind)
+        or types.is_date(kind)
+        or types.is_duration(kind)
+        or is_plain_text(kind)
+    )
     if index.nlevels > 1 or not has_order or index.hasnans or not index.is_monotonic_increasing:
         return (ROW,), bounds
     if index.is_unique:

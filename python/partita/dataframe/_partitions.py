@@ -220,7 +220,10 @@ def parse_splits(texts: Sequence[str], kind: pa.DataType) -> pd.Series:
     """
     if pa.types.is_duration(kind):
         # Each part has a sign of its own, which pandas does not read.
-        parts = [[pd.Timedelta(f"{number} {unit}") for number, unit in re.findall(r"(\S+) (day|hour|min|sec)", one)] for one in texts]
+        parts = [
+            [pd.Timedelta(f"{number} {unit}") for number, unit in re.findall(r"(\S+) (day|hour|min|sec)", one)]
+            for one in texts
+        ]
         spans = [sum(one, pd.Timedelta(0)) for one in parts]
         return pd.Series(spans, dtype=kind.to_pandas_dtype())
     found: pd.Series = pa.array(texts, pa.string()).cast(kind).to_pandas()

@@ -291,6 +291,8 @@ class FrameRows:
             raise NotImplementedError("set_index() does not yet support a frame; it takes one column")
         label = other.name if isinstance(other, Series) else other
         if isinstance(label, list):
+            if len(label) != 1 and any(isinstance(one, Series) for one in label):
+                raise TypeError("a list of columns is not supported by set_index(); it takes one column")
             if len(label) != 1:
                 raise NotImplementedError("set_index() does not yet support multi-indexes; it takes one column")
             label = other = label[0]

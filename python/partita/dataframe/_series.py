@@ -249,6 +249,10 @@ class Series(
         if self._create_deferred():
             return self.copy()
         rows, levels = self._persist_rows()
+        return self._over_persisted(rows, levels)
+
+    def _over_persisted(self, rows: Rows, levels: tuple[Level, ...]) -> Series:
+        """Return the column of the rows of a persisted table."""
         return Series(rows, rows.column("v"), self.name, levels, self._origin)
 
     @trim_traceback

@@ -128,10 +128,7 @@ def _of_iso(text: Expr, made: pa.DataType) -> Expr:
     """Return the times of strings in ISO 8601."""
     width = call("character_length", text)
     full = case(
-        [
-            (px.comparison("eq", width, count), call("concatenate", text, rest))
-            for count, rest in _COMPLETED.items()
-        ],
+        [(px.comparison("eq", width, count), call("concatenate", text, rest)) for count, rest in _COMPLETED.items()],
         text,
     )
     if made.unit == "ns":
@@ -178,10 +175,7 @@ def _of_numbers(column: Any, errors: str, unit: str, made: pa.DataType) -> Any:
         return _by_pandas(column, errors, None, pa.timestamp(sample.dt.unit, made.tz), unit)
     stored = pd.to_datetime(pd.Series([1]), unit=unit).dt.unit
     whole = cast(column._expr, pa.int64())
-    if unit == "ns":
-        value = cast(whole, pa.timestamp("ns"))
-    else:
-        value = cast(whole * _UNITS[unit], pa.timestamp("us"))
+    value = cast(whole, pa.timestamp("ns")) if unit == "ns" else cast(whole * _UNITS[unit], pa.timestamp("us"))
     return column._like(cast(value, pa.timestamp(stored, made.tz)))
 
 
