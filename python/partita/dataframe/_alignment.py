@@ -26,6 +26,7 @@ __all__ = [
     "FIRST",
     "IDENTICAL",
     "INNER",
+    "PRODUCT",
     "REINDEX",
     "SELECTION",
     "UNIQUE",
@@ -72,6 +73,8 @@ SELECTION = Match(
 )
 #: Comparisons with operators.
 IDENTICAL = Match("same", unmatched="can only compare identically-labeled objects; use methods such as eq() and lt()")
+#: ``dot``, which requires the same labels, as in pandas.
+PRODUCT = Match("same", unmatched="matrices are not aligned: dot() requires the same index labels in the same order")
 
 
 class Side:

@@ -11,10 +11,10 @@ import pyarrow as pa
 from .._functions import function_name
 from ..plan import expr as px
 from ..plan.expr import Expr, aggregate, call, window
-from ._alignment import REINDEX, UNIQUE
+from ._alignment import PRODUCT, REINDEX, UNIQUE
 from ._base import Level, Plan
 from ._columns import is_masked, sort_value
-from ._matching import align_rows, aligned, aligned_with, check_same_rows
+from ._matching import align_rows, aligned, aligned_with, check_same_rows, uploaded
 from ._reductions import Reductions
 from ._rows import Rows
 from ._scalar import Scalar
@@ -163,16 +163,26 @@ class ColumnMethods:
             raise TypeError(f"lag must be an integer, not {type(lag).__name__}")
         return self.corr(self.shift(lag))
 
-    def dot(self, other: Any) -> Any:
-        """Return the sum of the products with another column, or with each column of a frame, of the same rows.
+    def dot(self, other: Any, meta: Any = None) -> Any:
+        """Return the sum of the products with another column, or with each column of a frame.
 
         The sum is missing if a value is missing, as in pandas.
+
+        Parameters
+        ----------
+        other : Series or DataFrame
+            A column or frame with the same index labels in the same order; one of pandas is uploaded.
+        meta : pandas.Series, optional
+            Its name becomes that of the result with a frame.
         """
-        check_same_rows("dot", self, other)  # type: ignore[arg-type]
-        own: Any = self
+        other = uploaded(other, self)
+        if not isinstance(other, Plan):
+            raise TypeError(f"dot() takes a frame or column, not {type(other).__name__}")
+        own, other = aligned(self, other, PRODUCT)
         if hasattr(other, "_columns"):
             cells = {label: _products(own, other._column(label))._expr for label in other._columns}
-            return Reductions(own._rows.combine(other._rows), cells, own.name, None, other._axis)
+            name = own.name if meta is None else meta.name
+            return Reductions(own._rows.combine(other._rows), cells, name, None, other._axis)
         return _products(own, other)
 
     def combine_first(self, other: Any) -> Series:

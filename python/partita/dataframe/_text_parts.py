@@ -9,7 +9,7 @@ from ..plan import expr as px
 from ..plan.expr import Expr, aggregate, call
 from ._alignment import REINDEX
 from ._columns import Lists
-from ._matching import aligned
+from ._matching import aligned, uploaded
 from ._row_methods import PandasMethod, SplitText, call_method, matches_of
 from ._sql import literal
 
@@ -100,7 +100,7 @@ class TextParts:
         Parameters
         ----------
         others : Series or list of Series, optional
-            The columns. Without them, the result is a single string.
+            The columns; those of pandas are uploaded. Without them, the result is a single string.
         sep : str, optional
             The separator.
         na_rep : str, optional
@@ -115,6 +115,7 @@ class TextParts:
             joined = call("coalesce", call("array_to_string", every, between), "")
             return self._column._reduced(joined)
         for one in others if isinstance(others, (list, tuple)) else [others]:
+            one = uploaded(one, column)
             if not hasattr(one, "_expr"):
                 raise TypeError(
                     f"str.cat() takes a column, or a list of columns, not {type(one).__name__}; use + for a single string"

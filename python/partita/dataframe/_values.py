@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 
 from ._alignment import IDENTICAL, UNIQUE
+from ._arguments import reject_unsupported
+from ._array_columns import column_of_array, is_array, operands_of_array
 from ._base import Plan
 from ._columns import Column, UnknownCategories
 from ._matching import aligned, uploaded
@@ -112,7 +114,7 @@ class FrameValues:
             return self._each(lambda column: column.isin(values.get(column.name, [])))
         return self._each(lambda column: column.isin(values))
 
-    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None) -> DataFrame:
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None, **arguments: Any) -> DataFrame:
         """Limit the values to the range from `lower` to `upper`.
 
         Parameters
@@ -123,6 +125,7 @@ class FrameValues:
         axis : optional
             0 for limits by row, 1 for limits by column.
         """
+        reject_unsupported("clip", arguments)
         for limit in (lower, upper):
             is_by_column = isinstance(limit, (pd.Series, Reductions))
             is_wrong = _is_column(limit) if axis in (1, "columns") else is_by_column and axis in (0, "index")
@@ -195,6 +198,7 @@ class FrameValues:
         return _with_columns(frame, labels), _with_columns(other, labels)
 
     def _fill_both(self, other: Any, fill_value: Any) -> tuple[DataFrame, Any]:
+        other = operands_of_array(self, other)
         if _is_column(other) or isinstance(other, (pd.Series, dict, Reductions)):
             # As in pandas.
             raise NotImplementedError(f"fill_value={fill_value!r} is not supported with a column")
@@ -205,8 +209,15 @@ class FrameValues:
         left = self._each(lambda column: column._fill_both(other._column(column.name), fill_value)[0])
         return left, other._each(lambda column: column._fill_both(self._column(column.name), fill_value)[0])
 
+    def _operands(self, name: str, other: Any, axis: Any, level: Any, fill_value: Any) -> tuple[Any, Any]:
+        # Along the rows, an array has a value for each row.
+        if is_array(other) and axis in (0, "index"):
+            other = column_of_array(self, other)
+        found: tuple[Any, Any] = super()._operands(name, other, axis, level, fill_value)  # type: ignore[misc]
+        return found
+
     def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
-        frame, other = self._matched(other)
+        frame, other = self._matched(operands_of_array(self, other))
 
         def operate(column: Any) -> Any:
             operand = _operand_for(other, column)
@@ -220,6 +231,7 @@ class FrameValues:
 
     def _compare(self, name: str, other: Any) -> DataFrame:
         frame: Any = self
+        other = operands_of_array(self, other)
         if isinstance(other, pd.DataFrame):
             other = uploaded(other, self)
         if hasattr(other, "_each"):
