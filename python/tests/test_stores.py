@@ -130,7 +130,7 @@ def test_the_index_of_pandas_is_kept(client, store):
 
 @needs_server
 def test_files_of_one_name_in_two_buckets_differ(client, store):
-    """What is known of a file of one bucket is not taken for that of another with the same key, size and second."""
+    """The footer of a file is not taken for that of one in another bucket with the same key, size and second."""
     for number in range(4):
         store.put_parquet(f"bucket-{number}/x.parquet", pd.DataFrame({"a": [number]}), index=False)
     for number in range(4):

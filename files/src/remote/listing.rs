@@ -150,8 +150,8 @@ impl Remote {
             Err(error) if matches!(error, object_store::Error::PermissionDenied { .. }) => {
                 Err(problem(&self.name, &error))
             }
-            // There is no file of this name, as was found out before; what else is wrong, such as a missing bucket, is
-            // in the message alone.
+            // There is no file of this name, as was found out before. Other causes, such as a missing bucket, are told
+            // by the message only.
             Err(error) => {
                 let text = format!("{}: {}", missing_text(&self.name), message(&error));
                 Err(FileProblem::error(std::io::ErrorKind::NotFound, text))
