@@ -56,6 +56,10 @@ class Store:
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=index), sink)
         self.put(key, sink.getvalue().to_pybytes())
 
+    def files(self, folder):
+        found = self._system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+        return [one.path for one in found if one.type == fs.FileType.File]
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
@@ -219,6 +223,63 @@ def test_sql_takes_the_environment_of_the_cluster(monkeypatch, store):
         query = "SELECT count(*) AS n, sum(a.id) AS s FROM 's3://data/tables/' a JOIN 's3://data/csv/' b ON a.id = b.id"
         found = client.sql(query).to_pandas()
         assert found.values.tolist() == [[1000, int(NUMBERS.sum())]]
+
+
+@needs_server
+def test_frames_are_written_to_stores(client, store):
+    frame = dd.from_pandas(DATA.set_index("id"), npartitions=3)
+    frame.to_parquet("s3://data/out/plain/", storage_options=store.options)
+    found = dd.read_parquet("s3://data/out/plain/", storage_options=store.options)
+    pd.testing.assert_frame_equal(found.compute(), DATA.set_index("id"), check_dtype=False)
+    with pytest.raises(FileExistsError, match="is not empty"):
+        frame.to_parquet("s3://data/out/plain", storage_options=store.options)
+    frame[frame.index < 30].to_parquet("s3://data/out/plain", storage_options=store.options, overwrite=True)
+    assert len(dd.read_parquet("s3://data/out/plain", storage_options=store.options)) == 10
+
+
+@needs_server
+def test_folders_of_keys_are_written_to_stores(client, store):
+    frame = dd.from_pandas(DATA, npartitions=2)
+    frame.to_parquet("s3://data/out/keys", partition_on="name", write_index=False, storage_options=store.options)
+    found = dd.read_parquet("s3://data/out/keys", storage_options=store.options)
+    expected = DATA.groupby("name").id.sum()
+    assert found.groupby("name").id.sum().compute().sort_index().tolist() == expected.tolist()
+
+
+@needs_server
+def test_a_frame_without_rows_is_written_to_a_store(client, store):
+    frame = dd.from_pandas(DATA, npartitions=2)
+    frame[frame.id < 0].to_parquet("s3://data/out/none", write_index=False, storage_options=store.options)
+    found = dd.read_parquet("s3://data/out/none", storage_options=store.options)
+    assert list(found.columns) == list(DATA) and len(found) == 0
+
+
+@needs_server
+def test_a_failed_write_leaves_nothing_in_the_store(client, store):
+    """What was there stays if a partition cannot be written, also if it was to be replaced."""
+    good = dd.from_pandas(DATA, npartitions=2)
+    good.to_parquet("s3://data/out/kept", write_index=False, storage_options=store.options)
+    bad = dd.from_pandas(DATA.assign(x=["1"] * 900 + ["no number"] * 100), npartitions=4)
+    for path, options in (("s3://data/out/fresh", {}), ("s3://data/out/kept", {"overwrite": True})):
+        with pytest.raises(ValueError, match="do not fit the types of schema="):
+            bad.to_parquet(
+                path, schema={"x": pa.float64()}, write_index=False, storage_options=store.options, **options
+            )
+    assert store.files("data/out/fresh") == []
+    assert len(dd.read_parquet("s3://data/out/kept", storage_options=store.options)) == len(DATA)
+
+
+@needs_server
+@pytest.mark.parametrize("argument", [{"append": True}, {"write_metadata_file": True}, {"name_function": str}])
+def test_what_stores_lack_is_refused(client, store, argument):
+    frame = dd.from_pandas(DATA, npartitions=2)
+    with pytest.raises(NotImplementedError, match="in stores"):
+        frame.to_parquet("s3://data/out/refused", storage_options=store.options, **argument)
+
+
+def test_web_servers_take_no_files(client):
+    with pytest.raises(NotImplementedError, match="web servers take no files"):
+        dd.from_pandas(DATA, npartitions=2).to_parquet("http://127.0.0.1:1/out")
 
 
 class Ranges(http.server.BaseHTTPRequestHandler):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pyarrow import parquet as pq
 
-__all__ = ["SERVICES", "remote_metadata", "service_of", "storage_config"]
+__all__ = ["SERVICES", "file_system", "remote_metadata", "service_of", "storage_config"]
 
 #: Services by the scheme of a name.
 SERVICES = {
@@ -201,7 +201,7 @@ def remote_metadata(path: str, config: Mapping[str, str]) -> dict[bytes, bytes]:
     """
     if service_of(path) == "http":
         return dict(pq.read_schema(_WebFile(path, config)).metadata or {})
-    system, key = _file_system(path, config)
+    system, key = file_system(path, config)
     found = _first_file(system, key)
     if found is None:
         return {}
@@ -209,7 +209,7 @@ def remote_metadata(path: str, config: Mapping[str, str]) -> dict[bytes, bytes]:
         return dict(pq.read_schema(file).metadata or {})
 
 
-def _file_system(path: str, config: Mapping[str, str]) -> tuple[Any, str]:
+def file_system(path: str, config: Mapping[str, str]) -> tuple[Any, str]:
     """Return a file system of pyarrow, and the path in it."""
     from pyarrow import fs
 
