@@ -2,7 +2,7 @@
 
 A store has no folders that can be renamed, so each file appears when it is complete. Their names contain a text that is
 drawn for each call: what a call that fails has written is found by it and removed, and what it is to replace stays until
-all new files are there.
+all new files exist.
 """
 
 from __future__ import annotations
