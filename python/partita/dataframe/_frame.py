@@ -285,8 +285,9 @@ class DataFrame(
     def _value(self, value: Any) -> Column:
         """Return a Python value as a column."""
         if pd.api.types.is_list_like(value):
-            raise NotImplementedError(
-                "cannot set a column to a list of values; use a single value, a column of this frame, or merge"
+            raise TypeError(
+                f"cannot set a column to a value of type {type(value).__name__}; use a single value, an array with one axis, "
+                "a column of this frame, or merge"
             )
         if isinstance(value, float) and pd.isna(value):
             return Column(MISSING)

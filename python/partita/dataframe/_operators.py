@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._matching import uploaded
+
 __all__ = ["Operators"]
 
 T = TypeVar("T", bound="Operators")
@@ -43,6 +45,8 @@ class Operators:
         """Return the operands of an operation with the arguments of pandas' methods."""
         if level is not None:
             raise NotImplementedError(f"{name}(level=) is not supported: use reset_index, and merge on the level")
+        if axis in (0, "index"):
+            other = uploaded(other, self)
         self._check_axis(name, other, axis)
         self, other = self._matched(other)
         return (self, other) if fill_value is None else self._fill_both(other, fill_value)

@@ -154,26 +154,31 @@ class FrameValues:
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
         """Keep the values where the condition is true, and replace the others. Functions get this frame."""
-        cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        cond, other = self._replacements(cond, other)
         return self._each(lambda column: column.where(_condition_for(cond, column), _value_for(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
         """Replace the values where the condition is true. Functions get this frame."""
-        cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        cond, other = self._replacements(cond, other)
         # Where the condition has no column, all values are replaced.
         return self._each(lambda column: column.mask(_condition_for(cond, column, True), _value_for(other, column)))
+
+    def _replacements(self, cond: Any, other: Any) -> tuple[Any, Any]:
+        """Return the condition and the replacement of ``where`` and ``mask``, of which pandas objects are uploaded."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        return uploaded(cond, self), uploaded(other, self) if isinstance(other, pd.DataFrame) else other
 
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
         if axis not in (None, 0, 1, "index", "columns"):
             raise ValueError(f"no axis named {axis} for a frame; use 0 or 1")
         is_column = _is_column(other)
-        if axis in (0, "index") and isinstance(other, (pd.Series, dict, list, tuple)):
+        if axis in (0, "index") and isinstance(other, (dict, list, tuple)):
             raise NotImplementedError(
                 f"{name}(axis=0) does not support an operand of type {type(other).__name__}: its labels would be matched "
                 "with the index; use merge"
             )
         if is_column and axis not in (0, "index"):
-            raise NotImplementedError(
+            raise ValueError(
                 "a frame and a column are matched by the labels of columns, as in pandas; for an operation of each column "
                 f"with this one use .{name}(column, axis=0)"
             )
@@ -186,6 +191,8 @@ class FrameValues:
         if _is_column(other):
             # As in pandas, duplicate labels of a frame and a column are an error.
             return aligned(frame, other, UNIQUE)
+        if isinstance(other, pd.Series):
+            return _with_entries(frame, other)
         if not hasattr(other, "_each"):
             return frame, other
         frame, other = aligned(frame, other)
@@ -289,6 +296,17 @@ def _with_columns(frame: Any, labels: pd.Index) -> Any:
     made = frame._like({label: frame._columns.get(label, Column(MISSING)) for label in labels})
     made._axis = labels[:0]
     return made
+
+
+def _with_entries(frame: Any, entries: pd.Series) -> tuple[Any, pd.Series]:
+    """Return a frame and a series of entries for its columns with the labels of both; the added ones have no values."""
+    if not entries.index.is_unique:
+        raise ValueError("cannot reindex on an axis with duplicate labels")
+    if frame.columns.equals(entries.index):
+        return frame, entries
+    labels = frame.columns.join(entries.index, how="outer")
+    wide = frame if len(labels) == len(frame._columns) else _with_columns(frame, labels)
+    return wide, entries.reindex(labels)
 
 
 def _condition_for(cond: Any, column: Series, is_kept: bool = False) -> Any:
