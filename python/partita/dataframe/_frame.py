@@ -16,7 +16,7 @@ from ..plan.rewrite import plain_condition, split, substitute, with_windows
 from . import _display
 from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
-from ._array_columns import column_of_array, is_array
+from ._array_columns import column_of_array, is_array, is_boolean_array
 from ._base import Level, Plan, UnsupportedName
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
@@ -233,6 +233,8 @@ class DataFrame(
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
             key = uploaded(key, self)
+        if is_boolean_array(key):
+            key = column_of_array(self, np.asarray(key) if isinstance(key, list) else key)
         if isinstance(key, Series):
             return self._filtered(key)
         if isinstance(key, DataFrame):

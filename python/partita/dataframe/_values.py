@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pandas as pd
 
 from ._alignment import IDENTICAL, UNIQUE
+from ._array_columns import frame_operand, is_array
 from ._base import Plan
 from ._columns import Column, UnknownCategories
 from ._matching import aligned, uploaded
@@ -166,13 +168,14 @@ class FrameValues:
     def _replacements(self, cond: Any, other: Any) -> tuple[Any, Any]:
         """Return the condition and the replacement of ``where`` and ``mask``, of which pandas objects are uploaded."""
         cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        cond, other = frame_operand(self, cond, True), frame_operand(self, other)
         return uploaded(cond, self), uploaded(other, self) if isinstance(other, pd.DataFrame) else other
 
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
         if axis not in (None, 0, 1, "index", "columns"):
             raise ValueError(f"no axis named {axis} for a frame; use 0 or 1")
         is_column = _is_column(other)
-        if axis in (0, "index") and isinstance(other, (dict, list, tuple)):
+        if axis in (0, "index") and isinstance(other, dict):
             raise NotImplementedError(
                 f"{name}(axis=0) does not support an operand of type {type(other).__name__}: its labels would be matched "
                 "with the index; use merge"
@@ -183,9 +186,14 @@ class FrameValues:
                 f"with this one use .{name}(column, axis=0)"
             )
 
+    def _of_rows(self, other: Any) -> Any:
+        values = np.asarray(other) if isinstance(other, (list, tuple)) else other
+        return dict.fromkeys(self._columns, values) if is_array(values) else uploaded(other, self)
+
     def _matched(self, other: Any) -> tuple[Any, Any]:
         """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
         frame: Any = self
+        other = frame_operand(frame, other)
         if isinstance(other, pd.DataFrame):
             other = uploaded(other, self)
         if _is_column(other):
@@ -227,6 +235,7 @@ class FrameValues:
 
     def _compare(self, name: str, other: Any) -> DataFrame:
         frame: Any = self
+        other = frame_operand(frame, other)
         if isinstance(other, pd.DataFrame):
             other = uploaded(other, self)
         if hasattr(other, "_each"):
@@ -237,6 +246,7 @@ class FrameValues:
         return made
 
     def _logical(self, operator: str, other: Any) -> DataFrame:
+        other = frame_operand(self, other)
         if not hasattr(other, "_each"):
             return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
         frame: Any = self
@@ -268,6 +278,7 @@ class FrameValues:
         frame: Any = self
         others = []
         for value in inputs:
+            value = frame_operand(frame, value)
             if hasattr(value, "_each") and value is not self:
                 frame, value = frame._matched(value)
             others.append(frame if value is self else value)
