@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from comparison import computed, same
 
+from partita import array as da
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -33,12 +34,45 @@ OPERANDS = {
     "dot": lambda d: d.a.dot(TURNED),
     "dot of a frame": lambda d: d.a.dot(NUMBERS),
 }
+ARRAY = NUMBERS.to_numpy() + 1
+ROW, MASK = np.array([3, 2]), np.array([True, False, True, True])
+ARRAYS = {
+    "two axes": lambda d: d + ARRAY,
+    "two axes first": lambda d: ARRAY * d,
+    "two axes compared": lambda d: d > ARRAY,
+    "one column": lambda d: d + ARRAY[:, :1],
+    "an entry for each column": lambda d: d + ROW,
+    "a list of entries": lambda d: d * [1, 2],
+    "entries compared": lambda d: d == [1, 6],
+    "entries along the columns": lambda d: d.sub(ROW, axis=1),
+    "a value for each row": lambda d: d.add([1, 2, 3, 4], axis=0),
+    "with fill_value": lambda d: d.add(ARRAY, fill_value=1),
+    "a condition": lambda d: d.where(ARRAY > 3),
+    "a condition of a column": lambda d: d.a.where(MASK, np.arange(4)),
+    "logical": lambda d: (d > 2) & (ARRAY > 3),
+    "a function": lambda d: np.fmax(d, ARRAY),
+    "a selection": lambda d: d[MASK],
+    "a selection by a list": lambda d: d.a[MASK.tolist()],
+}
 
 
 @pytest.mark.parametrize("name", OPERANDS)
 def test_operands_of_pandas(name):
     """Objects of pandas are operands like lazy ones."""
     same(computed(OPERANDS[name](dd.from_pandas(NUMBERS, npartitions=2))), OPERANDS[name](NUMBERS))
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_operands_that_are_arrays(name):
+    """Arrays and lists are matched as by pandas: with one axis, they have an entry for each column."""
+    same(ARRAYS[name](dd.from_pandas(NUMBERS, npartitions=2)).compute(), ARRAYS[name](NUMBERS))
+
+
+def test_lazy_arrays():
+    """A lazy array with two axes is an operand, whether the sizes of its chunks are known or not."""
+    ddf = dd.from_pandas(NUMBERS, npartitions=2)
+    same((ddf + (ddf.values + 1)).compute(), NUMBERS + ARRAY)
+    same((ddf[["b", "a"]] - da.from_array(ARRAY, chunks=3)).compute(), NUMBERS[["b", "a"]] - ARRAY)
 
 
 def test_update_takes_pandas():
@@ -51,6 +85,10 @@ def test_update_takes_pandas():
 
 REFUSED = {
     "duplicate entries": lambda d: d + pd.Series([1, 2], index=["a", "a"]),
+    "too many entries": lambda d: d + np.arange(4),
+    "too many columns": lambda d: d + np.ones((4, 3)),
+    "too few rows": lambda d: d + ARRAY[:3],
+    "a condition of another shape": lambda d: d.where(MASK),
     "a column along the columns": lambda d: d.add(d.a, axis=1),
     "dot of other labels": lambda d: d.a.dot(OTHER.a),
     "dot of fewer labels": lambda d: d.a.dot(dd.from_pandas(TURNED[TURNED > 5], npartitions=1)),

@@ -227,7 +227,9 @@ class ColumnOperators(Operators):
             sides[1] = ex.comparison("ne", sides[1], literal(0), True)
             return self._like(_logical_call(operator, *sides), rows, self._name_with(other), origin)
         own = self._kind if pa.types.is_integer(self._kind) else other._kind if is_column else pa.int64()
-        bits = call({"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator], *(px.cast(one, own) for one in sides))
+        bits = call(
+            {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator], *(px.cast(one, own) for one in sides)
+        )
         made = ex.comparison("ne", bits, px.cast(0, own), is_masked(origin))
         return self._like(made, rows, self._name_with(other), origin)
 

@@ -583,9 +583,9 @@ class DataFrame(
         from ._groupby import GroupBy
 
         if arguments.pop("as_index", True) is not True:
-            raise NotImplementedError("groupby(as_index=False) is not supported; use reset_index() on the result")
+            raise TypeError("groupby(as_index=False) is not supported; use reset_index() on the result")
         if arguments.pop("axis", 0) not in (0, "index"):
-            raise NotImplementedError("groupby() does not support axis=1; use compute() and pandas")
+            raise TypeError("groupby() does not support axis=1; use compute() and pandas")
         level = arguments.pop("level", None)
         if (by is None) == (level is None):
             raise TypeError("groupby() requires either by= or level=")

@@ -293,7 +293,9 @@ class FrameRows:
         label = other.name if isinstance(other, Series) else other
         if isinstance(label, list):
             if len(label) != 1:
-                raise NotImplementedError("set_index() does not yet support multi-indexes; it takes one column")
+                raise NotImplementedError(
+                    "set_index() takes one column: Dask dataframe does not yet support multi-indexes, nor does this one"
+                )
             label = other = label[0]
         is_label = not isinstance(other, Series) and label not in self._columns
         if is_label and [level.name for level in self._index] == [label]:

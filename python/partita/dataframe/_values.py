@@ -282,10 +282,22 @@ class FrameValues:
             if hasattr(value, "_each") and value is not self:
                 frame, value = frame._matched(value)
             others.append(frame if value is self else value)
+        if len(inputs) > 1:
+            others = _with_common_type(others)
+            frame = next(one for one in others if hasattr(one, "_each"))
         made: DataFrame = frame._each(
             lambda column: column._apply_ufunc(name, tuple(_operand_for(value, column) for value in others))
         )
         return made
+
+
+def _with_common_type(inputs: list[Any]) -> list[Any]:
+    """Return the inputs of a function with the columns of frames of numbers in one type: that of their values in NumPy."""
+    dtypes = [dtype for one in inputs if hasattr(one, "_each") for dtype in one.dtypes]
+    if len(set(dtypes)) < 2 or not all(isinstance(dtype, np.dtype) and dtype.kind in "iuf" for dtype in dtypes):
+        return inputs
+    common = np.result_type(*dtypes)
+    return [one.astype(common) if hasattr(one, "_each") else one for one in inputs]
 
 
 def joined_columns(columns: dict[Any, Any], like: Any) -> DataFrame:
