@@ -106,7 +106,7 @@ def test_labels_that_do_not_match(name):
 def test_lists_are_refused():
     """A list of values is not a column; an array is."""
     ddf = dd.from_pandas(FRAME, npartitions=2)
-    with pytest.raises(TypeError, match="list.*an array with one axis"):
+    with pytest.raises(TypeError, match=r"list.*an array with one axis"):
         ddf.assign(c=[1, 2, 3, 4])
     same(ddf.assign(c=np.arange(4)).compute(), FRAME.assign(c=np.arange(4)))
 

@@ -59,7 +59,7 @@ def frame_operand(frame: Any, value: Any, is_condition: bool = False) -> Any:
         raise ValueError(f"unable to coerce to DataFrame, the array must have {len(labels)} columns, not {shape[1]}")
     made = column_of_array(frame, value)
     if shape[1] == 1 and len(labels) > 1:
-        made = made._like({label: made._columns[0] for label in labels})
+        made = made._like(dict.fromkeys(labels, made._columns[0]))
     made.columns = labels
     return made
 

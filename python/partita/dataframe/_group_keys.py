@@ -11,6 +11,7 @@ from ._array_columns import column_of_array, is_array
 from ._columns import Column
 from ._frame import DataFrame
 from ._matching import aligned, uploaded
+from ._rows import place_of
 from ._series import Series
 
 __all__ = ["keys_of"]

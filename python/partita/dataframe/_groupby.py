@@ -34,7 +34,7 @@ from ._reductions import (
     is_described,
     size_of,
 )
-from ._rows import Labels, Rows, place_of
+from ._rows import Labels, Rows
 from ._scalar import Scalar
 from ._series import Series, reject_categories
 from ._sql import INDEX, is_number
