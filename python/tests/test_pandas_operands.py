@@ -31,6 +31,8 @@ OPERANDS = {
     "entries of a series": lambda d: d * pd.Series([2, 3], index=["b", "a"]),
     "entries of other labels": lambda d: d + pd.Series([2, 3], index=["a", "c"]),
     "entries for some columns": lambda d: d.sub(pd.Series({"b": 2}), axis="columns"),
+    "powers of columns without values": lambda d: d ** OTHER.rename(columns={"b": "c"}),
+    "powers of entries without values": lambda d: d.pow(pd.Series({"b": 2})),
     "dot": lambda d: d.a.dot(TURNED),
     "dot of a frame": lambda d: d.a.dot(NUMBERS),
 }

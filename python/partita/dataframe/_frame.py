@@ -286,6 +286,8 @@ class DataFrame(
 
     def _value(self, value: Any) -> Column:
         """Return a Python value as a column."""
+        if getattr(value, "ndim", 0) > 1:
+            raise ValueError(f"cannot set a column to an array with {value.ndim} axes; it must have one")
         if pd.api.types.is_list_like(value):
             raise TypeError(
                 f"cannot set a column to a value of type {type(value).__name__}; use a single value, an array with one axis, "

@@ -292,7 +292,7 @@ class FrameRows:
             raise NotImplementedError("set_index() does not yet support a frame; it takes one column")
         label = other.name if isinstance(other, Series) else other
         if isinstance(label, list):
-            if len(label) != 1:
+            if len(label) != 1 or isinstance(label[0], list):
                 raise NotImplementedError(
                     "set_index() takes one column: Dask dataframe does not yet support multi-indexes, nor does this one"
                 )

@@ -225,7 +225,8 @@ class FrameValues:
 
         def operate(column: Any) -> Any:
             operand = _operand_for(other, column)
-            if MISSING in (column._expr, getattr(operand, "_expr", None)):
+            # 1 to the power of a missing value is 1.
+            if name != "pow" and MISSING in (column._expr, getattr(operand, "_expr", None)):
                 # The column of one of the frames: its values have no counterpart.
                 return column._like(MISSING, origin=None)
             return column._operate(name, operand, swapped)
