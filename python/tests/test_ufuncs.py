@@ -121,6 +121,6 @@ def test_mapped_labels_are_not_nullable():
     """The type of mapped labels is one of NumPy, as in pandas."""
     labels = pd.Series([1, 2], index=pd.Index([1, 2]))
     index = dd.from_pandas(labels, npartitions=2).index
-    for dtype in ("Int16", "boolean", "Float32", "int16[pyarrow]", "float32[pyarrow]"):
+    for dtype in ("Int16", "boolean", "Float32", "int16[pyarrow]", "bool[pyarrow]", "float32[pyarrow]"):
         mapper = pd.Series([1, 0], index=[2, 1], dtype=dtype)
         same(index.map(mapper).compute(), labels.index.map(mapper))

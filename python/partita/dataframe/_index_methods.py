@@ -12,7 +12,6 @@ from ._base import Level, Plan
 from ._columns import ARROW, RANGE, Column, is_masked
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import is_whole
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -61,7 +60,7 @@ class IndexMethods:
             return made
         # As in pandas, labels are not nullable: those of Arrow's types have the types of Python's values.
         kind, is_arrow = made._kind, made._origin == ARROW
-        if is_arrow and is_whole(kind):
+        if is_arrow and pa.types.is_integer(kind):
             return made._like(cast(made._expr, pa.int64()), origin=None)
         if is_arrow and pa.types.is_floating(kind):
             return made._like(cast(made._expr, pa.float64()), origin=None)
