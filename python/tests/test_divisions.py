@@ -68,3 +68,74 @@ def test_overlaps_of_several_frames(frame):
     got = dd.map_overlap(lambda a, b: a + b.shift(1), some, 1, 0, other, align_dataframes=True)
     same(got.compute(), expected)
     same(dd.map_overlap(lambda a: a.shift(1), numbers, 1, 0).compute(), numbers.shift(1))
+
+
+OTHER_INDEXES = {
+    "an unsorted column": lambda d: d.set_index("v", sort=False),
+    "an assigned index": lambda d: d.assign(w=1).pipe(_with_index),
+    "no index": lambda d: d.reset_index(drop=True),
+}
+
+
+def _with_index(frame):
+    made = frame.copy()
+    made.index = frame.v
+    return made
+
+
+@pytest.mark.parametrize("name", OTHER_INDEXES)
+def test_divisions_belong_to_their_index(client, name):
+    rows = pd.DataFrame({"v": [4, 3, 2, 1]}, index=[1, 3, 10, 20])
+    divided = dd.from_pandas(rows, npartitions=2).repartition(divisions=[1, 10, 20])
+    assert divided.index.divisions == divided.divisions == (1, 10, 20)
+    found = OTHER_INDEXES[name](divided)
+    assert not found.known_divisions
+    assert set(found.divisions) == {None}
+
+
+def test_divisions_of_durations(client):
+    spans = pd.timedelta_range("-1 days", periods=9, freq="90min")
+    frame = dd.from_pandas(pd.DataFrame({"v": range(9)}, index=spans), npartitions=3)
+    assert frame.divisions == (spans[0], spans[3], spans[6], spans[8])
+    assert [len(part) for part in frame.partitions] == [3, 3, 3]
+    assert frame.persist().divisions[1] in spans
+    moved = frame.shift(2, freq="s")
+    assert moved.known_divisions and moved.index.shift(1, freq="s").known_divisions
+    same(frame.loc[spans[2] : spans[6]].compute(), frame.compute().loc[spans[2] : spans[6]])
+
+
+def test_concatenated_frames_that_follow_each_other(client):
+    first = pd.DataFrame({"v": [1, 2, 2]}, index=pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-03"]))
+    second = pd.DataFrame({"v": [3, 4]}, index=pd.to_datetime(["2024-02-01", "2024-02-03"]))
+    a, b = (dd.from_pandas(one, npartitions=2) for one in (first, second))
+    made = dd.concat([a, b])
+    assert made.divisions == (first.index[0], second.index[1])
+    same(made.loc["2024-01-03":"2024-02-01"].compute(), pd.concat([first, second]).loc["2024-01-03":"2024-02-01"])
+    assert not dd.concat([b, a]).known_divisions
+    same(dd.concat([b, a]).compute(), pd.concat([second, first]))
+    assert not dd.concat([a, a]).known_divisions
+
+
+def test_concatenated_frames_with_missing_labels(client):
+    frames = [pd.DataFrame({"t": [1.0, None], "v": [1, 2]}), pd.DataFrame({"t": [5.0], "v": [3]})]
+    parts = [dd.from_pandas(one, npartitions=1).set_index("t").persist() for one in frames]
+    made = dd.concat(parts)
+    assert not made.known_divisions
+    same(made.compute(), pd.concat([one.set_index("t") for one in frames]))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda d: d.shuffle(), TypeError, "Must shuffle on either"),
+        (lambda d: d.shuffle("k", on_index=True), TypeError, "Cannot shuffle on both"),
+        (lambda d: d.shuffle(["k", "zz"]), KeyError, r"Cannot shuffle on \['zz'\]"),
+        (lambda d: d.shuffle(d.repartition(npartitions=3).k), TypeError, "index must be aligned"),
+        (lambda d: d.set_index([d.k, d.v]), TypeError, "not supported by set_index"),
+        (lambda d: d.drop(labels=[0]), NotImplementedError, "axis=1 or when columns is not None"),
+        (lambda d: d.add(d, level=0), NotImplementedError, "add: level must be None"),
+    ],
+)
+def test_refused_keys(frame, call, error, words):
+    with pytest.raises(error, match=words):
+        call(frame)

@@ -1,5 +1,6 @@
 """Methods of times and durations."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from comparison import computed, same
@@ -75,3 +76,28 @@ def test_other_attributes():
                 getattr(accessor, name)
     with pytest.raises(NotImplementedError, match="to_pytimedelta is not supported; use compute"):
         spans.dt.to_pytimedelta  # noqa: B018
+
+
+MOMENTS = pd.Series(pd.to_datetime(["2024-03-01", "2024-01-02 12:00", None], format="ISO8601"))
+DISTANCES = MOMENTS - pd.Timestamp("2024-01-01")
+OF_NUMPY = {
+    "a time": lambda s: s(MOMENTS) - np.datetime64("2024-01-01"),
+    "a time before": lambda s: np.datetime64("2024-01-01") - s(MOMENTS),
+    "a time of nanoseconds": lambda s: s(MOMENTS) - np.datetime64("2024-01-01T00:00:00.000000005"),
+    "a compared time": lambda s: s(MOMENTS) > np.datetime64("2024-02-01"),
+    "a filled time": lambda s: s(MOMENTS).fillna(np.datetime64("2020-01-01")),
+    "a limit": lambda s: s(MOMENTS).clip(np.datetime64("2024-02-01")),
+    "a duration": lambda s: s(MOMENTS) + np.timedelta64(1, "D"),
+    "nanoseconds": lambda s: s(MOMENTS) - np.timedelta64(5, "ns"),
+    "a compared duration": lambda s: s(DISTANCES) > np.timedelta64(2, "D"),
+    "a filled duration": lambda s: s(DISTANCES).fillna(np.timedelta64(1, "D")),
+    "hours": lambda s: s(DISTANCES) / np.timedelta64(1, "h"),
+    "whole days": lambda s: s(DISTANCES) // np.timedelta64(1, "D"),
+}
+
+
+@pytest.mark.parametrize("name", OF_NUMPY)
+def test_values_of_numpy(client, name):
+    """Times and durations of NumPy are operands like those of pandas."""
+    got = OF_NUMPY[name](lambda column: dd.from_pandas(column, npartitions=2)).compute()
+    same(got, OF_NUMPY[name](lambda column: column))

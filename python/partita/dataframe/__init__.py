@@ -7,7 +7,7 @@ from ..base import compute
 from . import io, utils
 from ._aggregations import Aggregation
 from ._concatenation import concat
-from ._conversion import to_datetime, to_numeric, to_timedelta
+from ._conversion import to_numeric, to_timedelta
 from ._csv_reader import read_csv
 from ._databases import read_sql_query, read_sql_table, to_sql
 from ._frame import DataFrame
@@ -24,6 +24,7 @@ from ._reshaping import get_dummies, melt, pivot_table
 from ._scalar import Scalar
 from ._series import Index, Series
 from ._text_readers import read_fwf, read_json
+from ._to_datetime import to_datetime
 from .io import demo
 from .utils import assert_eq
 

@@ -47,14 +47,16 @@ def frame_operand(frame: Any, value: Any, is_condition: bool = False) -> Any:
     if not is_list and not _has_axes(value, (1, 2)):
         return value
     if is_list:
-        value = np.asarray(value)
+        is_flat = not any(pd.api.types.is_list_like(one) for one in value)
+        value = pd.Series(list(value)) if is_flat else np.array(value)
     shape = value.shape
     if is_condition and (len(shape) != 2 or shape[1] != len(labels)):
         raise ValueError("array conditional must be same shape as self")
     if len(shape) == 1 or (shape[0] == 1 and not is_condition):
         if shape[-1] != len(labels):
             raise ValueError(f"unable to coerce to Series, length must be {len(labels)}: given {shape[-1]}")
-        return pd.Series(np.asarray(value).reshape(-1), index=labels)
+        entries = value if isinstance(value, pd.Series) else pd.Series(np.asarray(value).reshape(-1))
+        return entries.set_axis(labels)
     if shape[1] not in (1, len(labels)):
         raise ValueError(f"unable to coerce to DataFrame, the array must have {len(labels)} columns, not {shape[1]}")
     made = column_of_array(frame, value)

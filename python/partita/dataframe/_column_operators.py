@@ -23,7 +23,7 @@ from ._operators import Operators
 from ._replacement import is_missing
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import fill_condition, is_number, is_text, is_time, literal, sort_of, type_of
+from ._sql import fill_condition, is_number, is_text, is_time, literal, sort_of, type_of, without_numpy_times
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -89,6 +89,7 @@ class ColumnOperators(Operators):
         return (self, fill_value) if is_missing(other) else (self.fillna(fill_value), other)
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
+        other = without_numpy_times(other)
         if isinstance(other, pd.Series):
             other = uploaded(other, self)
         if is_array(other):
@@ -132,6 +133,7 @@ class ColumnOperators(Operators):
         return ex.style_of(self._origin, other._origin)
 
     def _compare(self, name: str, other: Any) -> Any:
+        other = without_numpy_times(other)
         if isinstance(other, pd.Series):
             other = uploaded(other, self)
         if is_array(other):

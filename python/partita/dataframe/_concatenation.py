@@ -9,17 +9,18 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
-from ..plan.expr import SortKey, cast, window
+from ..plan.expr import SortKey, aggregate, cast, window
 from ..plan.relation import Named, Union
-from ._alignment import COMMON, FIRST, UNIQUE
+from ._alignment import COMMON, FIRST, UNIQUE, known_labels
 from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
 from ._columns import Column, label_index
 from ._frame import DataFrame
 from ._matching import aligned
 from ._merge import _common_axis, _common_origin, _key_origin, _plain, as_frame
+from ._partitions import kept_divisions
 from ._replacement import MISSING
-from ._rows import Rows
+from ._rows import Labels, Rows
 from ._series import Series
 from ._sql import INDEX, is_time, sort_of
 
@@ -116,6 +117,10 @@ def concat(
         relations.append(part._rows.project(named))
     union = relations[0] if len(relations) == 1 else Union(relations)
     order = [SortKey(union.column(name)) for name in ("__part", "__place")] if ordered else []
+    is_sorted = keeps and depth == 1 and _follow_each_other(parts)
+    if is_sorted:
+        # The rows are in the same order, of which the labels are the first key.
+        order.insert(0, SortKey(union.column(f"{INDEX}0")))
     known = [part._rows.partitions for part in parts]
     partitions = sum(n for n in known if n is not None) if all(n is not None for n in known) else None
     rows = Rows(parts[0]._client, union, order, partitions=partitions, keep=[part._rows for part in parts])
@@ -130,6 +135,9 @@ def concat(
             )
             for at, level in enumerate(levels)
         )
+    if is_sorted:
+        is_unique = all(known_labels(part).is_unique for part in parts)
+        rows.labels = Labels(tuple(level.expr for level in index), is_unique, True)
     columns = {}
     for at, label in enumerate(labels):
         origin = _common_origin([part._columns[label].origin for part in parts if label in part._columns])
@@ -139,6 +147,34 @@ def concat(
         names = {one.name for one in frames}
         return frame["v"].rename(names.pop() if len(names) == 1 else None)
     return frame
+
+
+def _follow_each_other(parts: Sequence[DataFrame]) -> bool:
+    """Whether frames are sorted by their labels, and the labels of each one are above those of the frame before.
+
+    Only frames that are persisted are examined: others would be computed for this.
+    """
+    if not all(
+        part.known_divisions and part._rows.persisted and not part._rows.order[0].is_descending for part in parts
+    ):
+        return False
+    kinds = [part._rows.type(part._index[0].expr) for part in parts]
+    if any(kind != kinds[0] for kind in kinds) or any(part._index[0].origin is not None for part in parts):
+        return False
+    bounds = [found for part in parts if (found := _bounds(part)) != ()]
+    return None not in bounds and all(a[1] < b[0] for a, b in zip(bounds, bounds[1:]) if a and b)
+
+
+def _bounds(part: DataFrame) -> tuple[Any, ...] | None:
+    """Return the first and last label of a persisted frame; none if it has no rows. None if a label is missing."""
+    known = kept_divisions(part)
+    if known is not None and known_labels(part) is part._rows.labels:
+        return known[0], known[-1]
+    label = part._index[0].expr
+    is_missing = px.comparison("gt", aggregate("count_rows"), aggregate("count", label))
+    table = part._rows.values([aggregate("min", label), aggregate("max", label), is_missing])
+    first, last, some = (column[0].as_py() for column in table.columns)
+    return None if some else () if first is None else (first, last)
 
 
 def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int, unites: bool = False) -> list[DataFrame]:

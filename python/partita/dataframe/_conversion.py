@@ -1,9 +1,8 @@
-"""Conversions of strings and numbers to times and numbers."""
+"""Conversions of strings and numbers to numbers and durations."""
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,94 +11,12 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import aggregate, call, cast
 from ._arguments import reject_unsupported
-from ._base import Plan
-from ._sql import is_number, is_text, is_time, literal
+from ._sql import is_number, is_text
 
-if TYPE_CHECKING:
-    from ._series import Series
-
-__all__ = ["to_datetime", "to_numeric", "to_timedelta"]
-
-#: Units of numeric times, in microseconds.
-_UNITS = {"D": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1000, "us": 1}
+__all__ = ["check_errors", "to_numeric", "to_timedelta"]
 
 
-def to_datetime(
-    arg: Series, errors: str = "raise", format: str | None = None, unit: str | None = None, **arguments: Any
-) -> Series:
-    """Convert a column of strings or numbers to times.
-
-    Parameters
-    ----------
-    arg : Series
-        Strings in ISO 8601 or in the given format, or numbers since 1970-01-01.
-    errors : {"raise", "coerce"}
-        Whether an invalid string is an error or becomes a missing value.
-    format : str, optional
-        Format of the strings, as in ``strftime``.
-    unit : str, optional
-        Unit of the numbers: ``D``, ``h``, ``m``, ``s``, ``ms`` or ``us``.
-    utc : bool
-        Whether the times are in UTC.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from partita import dataframe as dd
-    >>> days = dd.from_pandas(pd.Series(["2024-01-05", "2024-02-29 12:30:00"]), npartitions=1)
-    >>> dd.to_datetime(days).dt.month.compute().tolist()
-    [1, 2]
-    """
-    if not isinstance(arg, Plan):
-        if not isinstance(arg, (pd.Series, pd.DataFrame)):
-            raise NotImplementedError(
-                f"to_datetime() does not support non-index-able arguments such as {type(arg).__name__}; use pandas.to_datetime"
-            )
-        arguments.pop("meta", None)
-        found: Any = pd.to_datetime(arg, errors=errors, format=format, unit=unit, **arguments)
-        return found
-    if hasattr(arg, "_columns"):
-        return _assembled(arg, errors, arguments)
-    zone = "UTC" if arguments.pop("utc", None) else None
-    reject_unsupported("to_datetime", arguments)
-    _check_errors("to_datetime", errors)
-    kind = arg._kind
-    # The default unit depends on the version of pandas.
-    unit_made = pd.to_datetime(pd.Series(["2024-01-01"])).dt.unit
-    made_kind = pa.timestamp(unit_made, zone)
-    if pa.types.is_timestamp(kind):
-        return arg if zone is None else arg._like(cast(arg._expr, pa.timestamp(kind.unit, zone)))
-    if is_time(kind):
-        return arg._like(cast(arg._expr, made_kind))
-    if not is_text(kind):
-        if unit not in _UNITS:
-            raise ValueError(f"cannot convert numbers to times without unit=; use one of {', '.join(_UNITS)}")
-        whole = cast(call("round", arg._expr * _UNITS[unit]), pa.int64())
-        return arg._like(cast(cast(whole, pa.timestamp("us")), made_kind))
-    if unit is not None:
-        raise NotImplementedError("to_datetime() does not support unit= for strings; use to_numeric first")
-    if format is not None:
-        if errors == "coerce":
-            raise NotImplementedError(
-                "to_datetime() does not support errors='coerce' with format=; it works for strings in ISO 8601"
-            )
-        return arg._like(cast(call("to_timestamp_micros", arg._expr, literal(format)), made_kind))
-    made = cast(arg._expr, pa.timestamp("ns"), is_lenient=errors == "coerce")
-    return arg._like(cast(made, made_kind))
-
-
-def _assembled(frame: Any, errors: str, arguments: dict[str, Any]) -> Series:
-    """Return the times of a frame with columns of years, months, days and so on, which workers call pandas for."""
-    from ._row_methods import call_method
-
-    given = {"errors": errors, **{name: arguments.pop(name) for name in ("utc",) if name in arguments}}
-    reject_unsupported("to_datetime", arguments)
-    sample = pd.to_datetime(pd.DataFrame({"year": [2000], "month": [1], "day": [1]}), **given)
-    made: Series = call_method(frame, functools.partial(pd.to_datetime, **given), "to_datetime", meta=sample[:0])
-    return made
-
-
-def _check_errors(name: str, errors: str) -> None:
+def check_errors(name: str, errors: str) -> None:
     if errors not in ("raise", "coerce"):
         raise ValueError(f"{name}: errors must be 'raise' or 'coerce', not {errors!r}")
 
@@ -131,7 +48,7 @@ def to_numeric(arg: Any, errors: str = "raise", meta: Any = None, **arguments: A
     from ._series import Series
 
     reject_unsupported("to_numeric", arguments)
-    _check_errors("to_numeric", errors)
+    check_errors("to_numeric", errors)
     if isinstance(arg, Array):
         kind = np.dtype("int64") if meta is None else meta.dtype
         return arg.map_blocks(_ToNumeric(errors), dtype=kind)
@@ -204,7 +121,7 @@ def to_timedelta(arg: Any, unit: str | None = None, errors: str = "raise") -> An
         if hasattr(arg, "_rows"):
             raise TypeError(f"to_timedelta() takes a column, not a {type(arg).__name__}")
         return pd.to_timedelta(arg, unit=unit, errors=errors)
-    _check_errors("to_timedelta", errors)
+    check_errors("to_timedelta", errors)
     kind = arg._kind
     if pa.types.is_duration(kind):
         return arg

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .._errors import PartitaError
+from ._partitions import kept_divisions
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -22,10 +23,10 @@ def _divisions(frame: DataFrame) -> list[Any]:
     """Return the divisions as far as they are known without a computation, abbreviated if there are many."""
     rows = frame._rows
     count = frame.npartitions
-    known = rows.divisions
+    known = kept_divisions(frame)
     if known is None and rows.persisted and frame.known_divisions:
-        # Cached, since notebooks display frames repeatedly.
-        known = rows.divisions = frame.divisions
+        # A short query: the splits are known.
+        known = frame.divisions
     labels = [""] * (count + 1) if known is None else list(known)
     if len(labels) > PARTITIONS_SHOWN_MAX:
         half = PARTITIONS_SHOWN_MAX // 2

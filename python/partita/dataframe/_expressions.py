@@ -15,7 +15,18 @@ from ..plan import expr as px
 from ..plan.dtype import common_number, is_real
 from ..plan.expr import Expr, SortKey, aggregate, call
 from ._columns import ARROW, NULLABLE
-from ._sql import arrow_name, fill_condition, is_number, is_text, is_time, is_whole, literal, replace_nan, type_of
+from ._sql import (
+    arrow_name,
+    fill_condition,
+    is_number,
+    is_text,
+    is_time,
+    is_whole,
+    literal,
+    replace_nan,
+    type_of,
+    without_numpy_times,
+)
 
 __all__ = [
     "COMPARISONS",
@@ -313,6 +324,7 @@ def operand(value: Any, like: pa.DataType) -> tuple[Expr, pa.DataType]:
     OverflowError
         If a column of integers cannot hold an integer.
     """
+    value = without_numpy_times(value)
     if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
         value = int(value)
         if pa.types.is_integer(like):
@@ -345,6 +357,7 @@ def right_operand(name: str, value: Any, like: pa.DataType, style: str) -> tuple
     ValueError
         If it is a negative power of an integer column.
     """
+    value = without_numpy_times(value)
     if is_whole(like) and isinstance(value, (int, np.integer)):
         if name == "pow" and value < 0:
             if pa.types.is_integer(like):

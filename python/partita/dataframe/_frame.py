@@ -24,7 +24,7 @@ from ._frame_partitions import FramePartitions
 from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
-from ._partitions import Partitions, index_bounds
+from ._partitions import Partitions, divide, index_bounds, kept_divisions, parse_splits
 from ._replacement import MISSING
 from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
@@ -152,14 +152,18 @@ class DataFrame(
         are not known to be sorted, ``None`` for each partition.
         """
         rows = self._rows
-        if rows.divisions is not None:
-            return rows.divisions
+        known = kept_divisions(self)
+        if known is not None:
+            return known
         if not self.known_divisions:
             return (None,) * (self.npartitions + 1)
         first, last = index_bounds(self)
         splits = self._client._connection.table(rows.persisted)["splits"] if rows.persisted else []
-        between = pa.array(splits, pa.string()).cast(rows.type(self._index[0].expr)).to_pandas()
-        return (first, *between, last)
+        between = parse_splits(splits, rows.type(self._index[0].expr))
+        found = (first, *between, last)
+        if rows.persisted:
+            divide(self, found)
+        return found
 
     def __repr__(self) -> str:
         return _display.text(self, "DataFrame")
@@ -392,7 +396,9 @@ class DataFrame(
     def drop(self, labels: Any = None, axis: Any = 0, columns: Any = None, errors: str = "raise") -> DataFrame:
         """Remove columns."""
         if columns is None and axis not in (1, "columns"):
-            raise NotImplementedError("drop() supports only columns; filter rows with a condition in brackets")
+            raise NotImplementedError(
+                "Drop currently only works for axis=1 or when columns is not None; filter rows with a condition in brackets"
+            )
         given = labels if columns is None else columns
         gone = list(given) if isinstance(given, (tuple, set, *LISTS)) else [given]
         missing = [label for label in gone if label not in self._columns]

@@ -15,7 +15,7 @@ from ..plan.expr import SortKey, aggregate, call, cast
 from ..plan.relation import Distinct, Named
 from ..utils import no_default
 from ._arguments import reject_unsupported
-from ._partitions import Partitions, check_count
+from ._partitions import Partitions, check_count, divide
 from ._reductions import normalize_zero
 from ._rows import Rows
 from ._scalar import Scalar
@@ -160,7 +160,9 @@ class FramePartitions:
         reject_unsupported("shuffle", options)
         frame: Any = self
         if on_index == (on is not no_default):
-            raise TypeError("shuffle() takes either on= or on_index=True")
+            if on_index:
+                raise TypeError("Cannot shuffle on both `on` and the index; leave out on= or on_index=True")
+            raise TypeError("Must shuffle on either columns or the index: give on= or on_index=True")
         rows = self._rows
         if on_index:
             keys = [level.expr for level in self._index]
@@ -279,7 +281,15 @@ def _shuffle_keys(frame: Any, on: list[Any]) -> tuple[Rows, list[Any]]:
     if not on:
         raise ValueError("shuffle() requires at least one key")
     rows, keys = frame._rows, []
+    known = {*frame._columns, *(level.name for level in frame._index if level.name is not None)}
+    missing = [one for one in on if not hasattr(one, "_rows") and one not in known]
+    if missing:
+        raise KeyError(f"Cannot shuffle on {missing}: no such columns")
     for one in on:
+        if hasattr(one, "_rows") and one._rows.identity is not rows.identity:
+            raise TypeError(
+                "shuffle: the index must be aligned with the frame: give labels, or columns of the same rows"
+            )
         if not hasattr(one, "_rows"):
             keys.append(frame._key(one)._expr)
             continue
@@ -354,7 +364,7 @@ def _divided(frame: Any, divisions: tuple[Any, ...]) -> Any:
         )
     made = frame.sort_index()
     made._rows.is_undivided = False
-    made._rows.divisions = divisions
+    divide(made, divisions)
     return made
 
 

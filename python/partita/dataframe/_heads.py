@@ -9,7 +9,13 @@ from ..plan import wire
 from ..plan.expr import Trait
 from ._rows import Rows, contains
 
-__all__ = ["compute_head"]
+__all__ = ["check_head_partitions", "compute_head"]
+
+
+def check_head_partitions(plan: Any, npartitions: int) -> None:
+    """Raise an error if a plan has fewer partitions than `head` is to read; otherwise it reads as many as it needs."""
+    if npartitions > 1 and npartitions > plan.npartitions:
+        raise ValueError(f"head: the frame has {plan.npartitions} partitions, not {npartitions}")
 
 
 def compute_head(plan: Any, n: int) -> Any:

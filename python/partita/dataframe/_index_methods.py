@@ -66,6 +66,39 @@ class IndexMethods:
             return made._like(cast(made._expr, pa.float64()), origin=None)
         return made._like(made._expr, origin=None)
 
+    def unique(self, **arguments: Any) -> Any:
+        """Return the distinct labels; see :meth:`Series.unique`."""
+        made = super().unique(**arguments)  # type: ignore[misc]
+        made._regularity = self._distinct_regularity()
+        return made
+
+    def drop_duplicates(self, *args: Any, **arguments: Any) -> Any:
+        """Drop all but the first occurrence of each label."""
+        made = super().drop_duplicates(*args, **arguments)  # type: ignore[misc]
+        made._regularity = self._distinct_regularity()
+        return made
+
+    def memory_usage(self, deep: bool = False) -> Any:
+        """Return the bytes as pandas objects, the sum over the partitions, as a delayed value."""
+        return super().memory_usage(deep=deep)  # type: ignore[misc]
+
+    def _distinct_regularity(self) -> Any:
+        """Return the regularity of the distinct labels. In pandas, labels that were not a range do not become one."""
+        known = self._rows.labels
+        is_unique = known is not None and known.is_unique and known.levels == (self._expr,)
+        return self._regularity if is_unique or self._regularity != RANGE else None
+
+    @property
+    def known_divisions(self) -> bool:
+        """Whether the rows are known to be sorted by these labels."""
+        rows = self._rows
+        return bool(rows.order) and not rows.is_undivided and rows.order[0].expr is self._expr
+
+    @property
+    def divisions(self) -> tuple[Any, ...]:
+        """The first label of each partition and the last label of the last one; see :attr:`DataFrame.divisions`."""
+        return self.to_frame(name="v").divisions
+
     @property
     def index(self) -> Any:
         """An index has none."""
@@ -108,11 +141,13 @@ class IndexMethods:
 
     def shift(self, periods: int = 1, freq: Any = None) -> Index:
         """Shift the labels, which are times or durations, by periods of a frequency; by default their own."""
-        from ._labels import shifted_labels
+        from ._labels import shifted_labels, with_shifted_order
 
         made: Index
         made, regularity = shifted_labels(self, periods, freq)
         made._regularity = regularity
+        if self.known_divisions:
+            made._rows = with_shifted_order(self._rows, made)
         return made
 
     def _from_frame(self, frame: DataFrame) -> Index:
@@ -120,6 +155,13 @@ class IndexMethods:
 
         column = frame._column("v")
         made = Index(column._rows, column._expr, self.name, (), column._origin)
+        made._regularity = self._regularity
+        return made
+
+    def _over_persisted(self, rows: Rows, levels: tuple[Level, ...]) -> Index:
+        from ._series import Index
+
+        made = Index(rows, rows.column("v"), self.name, (), self._origin)
         made._regularity = self._regularity
         return made
 

@@ -24,6 +24,7 @@ from ._pandas_metadata import absolute, last_file
 from ._partitions import (
     check_count,
     check_divisions,
+    divide,
     even_bounds,
     format_split,
     index_bounds,
@@ -123,7 +124,10 @@ def _upload_frame(client: Client, frame: pd.DataFrame, bounds: list[int], replic
     table = _table(frame).append_column(ROW, pa.array(np.arange(len(frame), dtype="int64")))
     order, bounds = _order(frame.index, table.schema.types[0], bounds)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
-    return _upload_tables(client, parts, frame, order, replicas)
+    made = _upload_tables(client, parts, frame, order, replicas)
+    if order[0] != ROW and len(frame):
+        divide(made, frame.index[[*bounds[:-1], -1]])
+    return made
 
 
 def from_parts(parts: Sequence[pd.DataFrame], client: Client | None = None) -> DataFrame:
@@ -189,7 +193,13 @@ def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple
     """
     types = pa.types
     # Not floats, since sorting distinguishes -0.0 from 0.0 and pandas does not; not categories, which sort by position.
-    has_order = types.is_integer(kind) or types.is_timestamp(kind) or types.is_date(kind) or is_plain_text(kind)
+    has_order = (
+        types.is_integer(kind)
+        or types.is_timestamp(kind)
+        or types.is_date(kind)
+        or types.is_duration(kind)
+        or is_plain_text(kind)
+    )
     if index.nlevels > 1 or not has_order or index.hasnans or not index.is_monotonic_increasing:
         return (ROW,), bounds
     if index.is_unique:
@@ -230,7 +240,7 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
     if first is not None or divisions is not None:
         check_divisions(known, first, last)
     made = frame._persist(splits=[format_split(label) for label in known[1:-1]])
-    made._rows.divisions = tuple(known)
+    divide(made, known)
     return made
 
 
@@ -249,7 +259,7 @@ def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.Categor
     first, last = (column[0].as_py() for column in bounds.columns)
     check_divisions(places, first, last)
     made = frame._persist(splits=[format_split(place) for place in places[1:-1]])
-    made._rows.divisions = tuple(divisions)
+    divide(made, divisions)
     return made
 
 

@@ -13,7 +13,7 @@ from ._base import Level
 from ._row_methods import call_method
 from ._sql import sort_of, type_of
 
-__all__ = ["relabelled", "shifted_index", "shifted_labels", "with_labels"]
+__all__ = ["relabelled", "shifted_index", "shifted_labels", "with_labels", "with_shifted_order"]
 
 
 def with_labels(plan: Any, labels: Any, is_sorted: bool, regularity: Any = None) -> Any:
@@ -30,14 +30,18 @@ def with_labels(plan: Any, labels: Any, is_sorted: bool, regularity: Any = None)
     regularity
         See :class:`Level`.
     """
-    rows = plan._rows.combine(labels._rows)
-    if is_sorted and plan.known_divisions:
-        first, *others = rows.order
-        rows = rows.with_changes(order=(SortKey(labels._expr, *first.way), *others), physical=plan._rows.physical)
     made = plan.copy()
-    made._rows = rows
+    is_kept = is_sorted and plan.known_divisions
+    made._rows = with_shifted_order(plan._rows, labels) if is_kept else plan._rows.combine(labels._rows)
     made._index = (Level(labels.name, labels._expr, labels._origin, regularity),)
     return made
+
+
+def with_shifted_order(rows: Any, labels: Any) -> Any:
+    """Return rows that are sorted by labels, as they are by those of which these are made."""
+    made = rows.combine(labels._rows)
+    first, *others = made.order
+    return made.with_changes(order=(SortKey(labels._expr, *first.way), *others), physical=rows.physical)
 
 
 # By a mapping.

@@ -102,6 +102,8 @@ def merge(
             on, left_index, right_index = None, True, True
         elif not on:
             raise ValueError("cannot merge frames without common columns; use on=, left_on= and right_on=")
+    if on is not None and not (left_index or right_index) and _names_index(left, right, on):
+        on, left_index, right_index = None, True, True
     for given in (on, left_on, right_on):
         if isinstance(given, (DataFrame, Series)):
             raise NotImplementedError(
@@ -164,6 +166,17 @@ def merge(
     columns = renumbered(columns_by_label(cells), made)
     found = tuple(level._replace(expr=made.column(name)) for (level, _), (name, _) in zip(index, levels))
     return DataFrame(rows, columns, found, _common_axis([left, right]))
+
+
+def _names_index(left: DataFrame, right: DataFrame, on: Any) -> bool:
+    """Whether keys are the names of all levels of both indexes, and of no columns, so that the indexes are joined."""
+    if isinstance(on, (DataFrame, Series)):
+        return False
+    names = labels_of(on)
+    return all(
+        [level.name for level in frame._index] == names and not any(name in frame._columns for name in names)
+        for frame in (left, right)
+    )
 
 
 def columns_by_label(cells: Sequence[tuple[Any, Column]]) -> dict[Any, Column]:

@@ -55,14 +55,21 @@ class Meta:
         A frame without rows. A column is a frame with the label ``"v"``.
     is_series : bool
         Whether it describes a column.
+    is_index : bool
+        Whether it describes an index, which is that of a frame without columns.
     name : object
         The name of the column.
     schema : pyarrow.Schema
         The columns of the table: index levels, values, and the position of each row.
     """
 
-    def __init__(self, sample: pd.DataFrame | pd.Series, objects: Mapping[Any, pa.DataType] | None = None) -> None:
+    def __init__(
+        self, sample: pd.DataFrame | pd.Series | pd.Index, objects: Mapping[Any, pa.DataType] | None = None
+    ) -> None:
         """Return the meta of a pandas object. `objects` has the types of columns of objects that have no values in it."""
+        self.is_index = isinstance(sample, pd.Index)
+        if isinstance(sample, pd.Index):
+            sample = pd.DataFrame(index=sample)
         self.is_series = isinstance(sample, pd.Series)
         self.name = sample.name if isinstance(sample, pd.Series) else None
         frame = sample.to_frame("v") if isinstance(sample, pd.Series) else sample
@@ -144,6 +151,8 @@ class Meta:
             If its columns or types are others.
         """
         where = f"partition {number}"
+        if isinstance(result, pd.Index) and (self.is_index or self.is_series):
+            result = pd.DataFrame(index=result) if self.is_index else result.to_series().reset_index(drop=True)
         found = as_pandas(result, where)
         if isinstance(found, pd.Series) != self.is_series:
             kinds = ("a Series", "a DataFrame") if self.is_series else ("a DataFrame", "a Series")

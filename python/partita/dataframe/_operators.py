@@ -48,7 +48,7 @@ class Operators:
     def _operands(self: T, name: str, other: Any, axis: Any, level: Any, fill_value: Any) -> tuple[T, Any]:
         """Return the operands of an operation with the arguments of pandas' methods."""
         if level is not None:
-            raise NotImplementedError(f"{name}(level=) is not supported: use reset_index, and merge on the level")
+            raise NotImplementedError(f"{name}: level must be None; use reset_index, and merge on the level")
         self._check_axis(name, other, axis)
         if axis in (0, "index"):
             other = self._of_rows(other)

@@ -91,7 +91,12 @@ def map_overlap(
     def tasks(frames: list[Any], count: int) -> list[Any]:
         return [Task(call, (at, count, shared, *frames), None, name) for at in range(count)]
 
-    return call_partitions([df, *others], described, tasks)
+    made = call_partitions([df, *others], described, tasks)
+    if [level.name for level in made._index] == [level.name for level in df._index]:
+        # Mostly these are the same labels; whether they are still regular is found again.
+        levels = zip(made._index, df._index)
+        made._index = tuple(level._replace(regularity=own.regularity) for level, own in levels)
+    return made
 
 
 def _plan(value: Any) -> Any:

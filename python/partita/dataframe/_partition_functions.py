@@ -363,7 +363,10 @@ def map_partitions(
     sample: Any = None
     if meta is no_default or meta is None:
         sample = sample_result(func, args, kwargs, has_info, name)
-        described = None if isinstance(sample, np.ndarray) else Meta(as_pandas(sample, name))
+        is_described = isinstance(sample, pd.Index) and sample.nlevels == 1
+        described = (
+            None if isinstance(sample, np.ndarray) else Meta(sample if is_described else as_pandas(sample, name))
+        )
     else:
         sample = meta
         described = None if isinstance(meta, np.ndarray) else given_meta(meta, plans[0])
@@ -384,7 +387,8 @@ def map_partitions(
     if described is None:
         return _array_of(make(), sample)
     counts = {plan._rows.partitions for plan in plans}
-    return Results(client, new_table_name(), described).frame(make, counts.pop() if len(counts) == 1 else None)
+    made = Results(client, new_table_name(), described).frame(make, counts.pop() if len(counts) == 1 else None)
+    return made.index if described.is_index else made
 
 
 def _array_of(tasks: list[Any], sample: np.ndarray) -> Any:

@@ -29,6 +29,7 @@ from ._frame import DataFrame
 from ._io import _levels, _order
 from ._meta import POSITION_BITS, Meta, as_pandas
 from ._partition_inputs import Inputs, argument_of
+from ._partitions import divide
 from ._rows import Rows, new_table_name, release_after
 from ._sql import INDEX, ROW, any_value
 
@@ -80,7 +81,7 @@ class Results:
         client, meta = self.client, self.meta
         connection = client._connection
         rows = self._rows(self.name, count)
-        rows.persisted, rows.divisions = self.name, self.divisions
+        rows.persisted = self.name
         known = weakref.ref(rows)
 
         def create() -> None:
@@ -108,6 +109,8 @@ class Results:
             for at, label in enumerate(meta.empty.columns)
         }
         frame = DataFrame(rows, cells, index, meta.empty.columns[:0])
+        if self.divisions is not None:
+            divide(frame, self.divisions)
         return frame._column("v").rename(meta.name) if meta.is_series else frame
 
     def _stand_in(self) -> Relation:

@@ -17,10 +17,13 @@ __all__ = [
     "Partitions",
     "check_count",
     "check_divisions",
+    "divide",
     "even_bounds",
     "format_split",
     "index_bounds",
+    "kept_divisions",
     "parse_bytes",
+    "parse_splits",
     "sampling_hash",
     "time_divisions",
 ]
@@ -65,7 +68,7 @@ class Partitions:
         self._key = rows.order[0]
         self._kind = rows.type(self._key.expr)
         texts = persisted._client._connection.table(rows.persisted)["splits"]
-        self._splits = pa.array(texts, pa.string()).cast(self._kind).to_pandas().tolist()
+        self._splits = parse_splits(texts, self._kind).tolist()
 
     def __len__(self) -> int:
         return len(self._splits) + 1
@@ -133,6 +136,18 @@ def parse_bytes(size: Any, what: str = "partition_size") -> int:
     return number
 
 
+def kept_divisions(frame: Any) -> tuple[Any, ...] | None:
+    """Return the divisions that are kept with the rows of a frame, if they are those of its index."""
+    rows = frame._rows
+    is_own = bool(frame._index) and rows.divided_by is frame._index[0].expr
+    return rows.divisions if is_own else None
+
+
+def divide(frame: Any, divisions: Sequence[Any]) -> None:
+    """Keep divisions of the index with the rows of a frame."""
+    frame._rows.divisions, frame._rows.divided_by = tuple(divisions), frame._index[0].expr
+
+
 def check_count(parts: int, what: str) -> int:
     """Return a number of partitions, after checking that it is in range."""
     if not 1 <= parts <= PARTITIONS_MAX:
@@ -193,6 +208,26 @@ def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
 def format_split(label: Any) -> str:
     """Return the text of a split point."""
     return str(label.isoformat() if hasattr(label, "isoformat") else label)
+
+
+def parse_splits(texts: Sequence[str], kind: pa.DataType) -> pd.Series:
+    """Return the values of the split points of a persisted table.
+
+    Examples
+    --------
+    >>> parse_splits(["-1 days -2 hours 0 mins -0.500 secs"], pa.duration("ms")).tolist()
+    [Timedelta('-2 days +21:59:59.500000')]
+    """
+    if pa.types.is_duration(kind):
+        # Each part has a sign of its own, which pandas does not read.
+        parts = [
+            [pd.Timedelta(f"{number} {unit}") for number, unit in re.findall(r"(\S+) (day|hour|min|sec)", one)]
+            for one in texts
+        ]
+        spans = [sum(one, pd.Timedelta(0)) for one in parts]
+        return pd.Series(spans, dtype=kind.to_pandas_dtype())
+    found: pd.Series = pa.array(texts, pa.string()).cast(kind).to_pandas()
+    return found
 
 
 def sampling_hash(keys: Sequence[Expr], state: int) -> Expr:

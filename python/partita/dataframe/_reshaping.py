@@ -13,7 +13,7 @@ from ..plan import expr as px
 from ..plan.dtype import united_type
 from ..plan.expr import SortKey, call, case, cast
 from ..plan.relation import Join, Named, Projection, Values
-from ._columns import ARROW, Column, derived_origin, renumbered
+from ._columns import ARROW, Column, UnknownCategories, derived_origin, renumbered
 from ._rows import Rows
 from ._sql import ROW, fill_condition, literal, sort_of, value_type
 
@@ -351,7 +351,7 @@ def pivot_table(df: Any, index: Any, columns: Any, values: Any, aggfunc: Any = "
             f"pivot_table: 'columns' must be category dtype, and {columns!r} is not; its categories are the labels of the "
             "result: use categorize()"
         )
-    if not len(key._origin.categories):
+    if isinstance(key._origin, UnknownCategories) or not len(key._origin.categories):
         raise ValueError(
             f"pivot_table: 'columns' must have known categories, and {columns!r} has none; use categorize()"
         )

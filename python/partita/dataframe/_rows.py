@@ -103,12 +103,15 @@ class Rows:
     persisted : str, optional
         Name of the persisted table, if the relation is exactly this table in its order.
     divisions : tuple, optional
-        First index label of each partition and last label of the last one, if known.
+        First label of each partition and last label of the last one, if known.
+    divided_by : Expr, optional
+        The labels of the divisions. Plans of these rows may have another index.
     """
 
     #: Set only at creation: derived relations have other rows, columns or another order.
     persisted: str | None = None
     divisions: tuple[Any, ...] | None = None
+    divided_by: Expr | None = None
     #: Whether the divisions count as unknown, as a user demanded.
     is_undivided: bool = False
     #: For rows of files: the same relation over the last file only, whose rows are in the order of the file.

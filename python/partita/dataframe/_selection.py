@@ -19,7 +19,7 @@ from ..utils import no_default
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import RANGE, Column, label_index, sort_value
-from ._heads import compute_head
+from ._heads import check_head_partitions, compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
 from ._reductions import row_reduction
@@ -116,8 +116,7 @@ class FrameRows:
         compute : bool
             Whether to return a pandas frame.
         """
-        if npartitions > 1 and npartitions > self.npartitions:
-            raise ValueError(f"head: the frame has {self.npartitions} partitions, not {npartitions}")
+        check_head_partitions(self, npartitions)
         if compute:
             return compute_head(self, n)
         return self._first(n)
@@ -292,6 +291,8 @@ class FrameRows:
             raise NotImplementedError("set_index() does not yet support a frame; it takes one column")
         label = other.name if isinstance(other, Series) else other
         if isinstance(label, list):
+            if len(label) != 1 and any(isinstance(one, Series) for one in label):
+                raise TypeError("a list of columns is not supported by set_index(); it takes one column")
             if len(label) != 1 or isinstance(label[0], list):
                 raise NotImplementedError(
                     "set_index() takes one column: Dask dataframe does not yet support multi-indexes, nor does this one"

@@ -32,7 +32,7 @@ from ._columns import (
     sort_value,
     to_pandas,
 )
-from ._heads import compute_head
+from ._heads import check_head_partitions, compute_head
 from ._index_methods import IndexMethods
 from ._matching import uploaded
 from ._moments import ColumnMoments
@@ -251,11 +251,16 @@ class Series(
         if self._create_deferred():
             return self.copy()
         rows, levels = self._persist_rows()
+        return self._over_persisted(rows, levels)
+
+    def _over_persisted(self, rows: Rows, levels: tuple[Level, ...]) -> Series:
+        """Return the column of the rows of a persisted table."""
         return Series(rows, rows.column("v"), self.name, levels, self._origin)
 
     @trim_traceback
-    def head(self, n: int = 5, compute: bool = True) -> Any:
-        """Return the first rows."""
+    def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
+        """Return the first rows; see :meth:`DataFrame.head`."""
+        check_head_partitions(self, npartitions)
         return compute_head(self, n) if compute else self._from_frame(self._framed().head(n, compute=False))
 
     def reset_index(self, drop: bool = False, name: Any = None) -> Any:
@@ -290,8 +295,9 @@ class Series(
         high = {"both": self <= right, "right": self <= right, "left": self < right, "neither": self < right}
         return low[inclusive] & high[inclusive]
 
-    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None) -> Series:
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None, **arguments: Any) -> Series:
         """Limit the values to the range from `lower` to `upper`, which may be columns of the same rows."""
+        reject_unsupported("clip", arguments)
         if axis not in (None, 0, "index"):
             raise ValueError(f"No axis named {axis} for Series; use 0")
         if isinstance(lower, Series) or isinstance(upper, Series):

@@ -44,6 +44,7 @@ __all__ = [
     "sort_of",
     "type_of",
     "value_type",
+    "without_numpy_times",
 ]
 
 #: Prefix of the messages of checks, which fail as conversions of the message to an integer.
@@ -92,8 +93,19 @@ def any_value(kind: pa.DataType) -> Expr:
     return call("make_array", any_value(kind.value_type)) if pa.types.is_list(kind) else cast(None, kind)
 
 
+def without_numpy_times(value: Any) -> Any:
+    """Return a time or duration of NumPy as one of pandas, and other values as they are.
+
+    NumPy's durations are also integers.
+    """
+    if isinstance(value, np.timedelta64):
+        return pd.Timedelta(value)
+    return pd.Timestamp(value) if isinstance(value, np.datetime64) else value
+
+
 def type_of(value: Any) -> pa.DataType:
     """Return the Arrow type of a Python value."""
+    value = without_numpy_times(value)
     if isinstance(value, pd.Timestamp):
         return pa.timestamp(value.unit, tz=str(value.tz) if value.tz else None)
     if isinstance(value, (pd.Timedelta, np.timedelta64, datetime.timedelta)):
@@ -117,6 +129,7 @@ def literal(value: Any, like: DType = None) -> Expr:
     TypeError
         If values of this class cannot be represented in the cluster.
     """
+    value = without_numpy_times(value)
     if _is_missing(value):
         return NULL
     if isinstance(value, (bool, np.bool_)):

@@ -10,7 +10,7 @@ from ..plan.expr import Expr, call
 from . import _expressions as ex
 from ._alignment import REINDEX
 from ._columns import Lists
-from ._matching import aligned
+from ._matching import aligned, uploaded
 from ._row_methods import PandasMethod, SplitText, call_method, matches_of
 from ._sql import literal
 
@@ -101,7 +101,7 @@ class TextParts:
         Parameters
         ----------
         others : Series or list of Series, optional
-            The columns. Without them, the result is a single string.
+            The columns; those of pandas are uploaded. Without them, the result is a single string.
         sep : str, optional
             The separator.
         na_rep : str, optional
@@ -114,6 +114,7 @@ class TextParts:
             value = self._value if na_rep is None else call("fill_null", self._value, na_rep)
             return self._column._reduced(ex.joined_strings(value, order, between))
         for one in others if isinstance(others, (list, tuple)) else [others]:
+            one = uploaded(one, column)
             if not hasattr(one, "_expr"):
                 raise TypeError(
                     f"str.cat() takes a column, or a list of columns, not {type(one).__name__}; use + for a single string"

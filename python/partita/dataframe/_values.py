@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ._alignment import IDENTICAL, UNIQUE
-from ._array_columns import frame_operand, is_array
+from ._arguments import reject_unsupported
+from ._array_columns import column_of_array, frame_operand, is_array
 from ._base import Plan
 from ._columns import Column, UnknownCategories
 from ._matching import aligned, uploaded
@@ -114,7 +115,7 @@ class FrameValues:
             return self._each(lambda column: column.isin(values.get(column.name, [])))
         return self._each(lambda column: column.isin(values))
 
-    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None) -> DataFrame:
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None, **arguments: Any) -> DataFrame:
         """Limit the values to the range from `lower` to `upper`.
 
         Parameters
@@ -125,6 +126,7 @@ class FrameValues:
         axis : optional
             0 for limits by row, 1 for limits by column.
         """
+        reject_unsupported("clip", arguments)
         for limit in (lower, upper):
             is_by_column = isinstance(limit, (pd.Series, Reductions))
             is_wrong = _is_column(limit) if axis in (1, "columns") else is_by_column and axis in (0, "index")
@@ -188,7 +190,7 @@ class FrameValues:
 
     def _of_rows(self, other: Any) -> Any:
         values = np.asarray(other) if isinstance(other, (list, tuple)) else other
-        return dict.fromkeys(self._columns, values) if is_array(values) else uploaded(other, self)
+        return column_of_array(self, values) if is_array(values) else uploaded(other, self)
 
     def _matched(self, other: Any) -> tuple[Any, Any]:
         """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
