@@ -382,9 +382,11 @@ def test_options_without_a_meaning_are_refused(path, options, error, words):
         storage_config([path], options)
 
 
-def test_an_option_that_the_store_does_not_have_is_named(client):
+def test_options_that_are_wrong_or_missing_are_named(client):
     with pytest.raises(ValueError, match="'colour' is not an option of S3"):
         dd.read_csv("s3://data/x.csv", storage_options={"colour": "red"})
+    with pytest.raises(ValueError, match="need an account: give account_name="):
+        dd.read_csv("az://data/x.csv", storage_options={"anon": True})
 
 
 def test_schemes():

@@ -216,9 +216,15 @@ fn amazon(
     match builder.get_config_value(&Key::Endpoint) {
         Some(endpoint) => builder = builder.with_allow_http(endpoint.starts_with("http://")),
         None if lacks(&builder, Key::Region) => {
-            let (bucket, client) = (bucket.to_owned(), client.clone());
-            let found = wait(async move { resolve_bucket_region(&bucket, &client).await })?;
-            builder = builder.with_region(built(found)?);
+            let (name, client) = (bucket.to_owned(), client.clone());
+            let found = wait(async move { resolve_bucket_region(&name, &client).await })?;
+            let unknown = |error| {
+                refused(format!(
+                    "cannot find the region of bucket '{bucket}': {error}; give it with \
+                     client_kwargs={{'region_name': ..}} or AWS_REGION, or another server with endpoint_url"
+                ))
+            };
+            builder = builder.with_region(found.map_err(unknown)?);
         }
         None => {}
     }
@@ -261,6 +267,13 @@ fn azure(
     if builder.get_config_value(&Key::Endpoint).is_some_and(|url| url.starts_with("http://")) {
         builder = builder.with_allow_http(true);
     }
+    let uses_emulator = is_true(builder.get_config_value(&Key::UseEmulator));
+    if builder.get_config_value(&Key::AccountName).is_none() && !uses_emulator {
+        return Err(refused(
+            "files in Azure need an account: give account_name= in storage_options, or set AZURE_STORAGE_ACCOUNT_NAME"
+                .to_owned(),
+        ));
+    }
     let keys = [
         Key::AccessKey,
         Key::SasKey,
@@ -271,7 +284,6 @@ fn azure(
     ];
     let lacks_all = keys.into_iter().all(|key| builder.get_config_value(&key).is_none());
     let uses_login = is_true(builder.get_config_value(&Key::UseAzureCli));
-    let uses_emulator = is_true(builder.get_config_value(&Key::UseEmulator));
     if lacks_all && !uses_login && !uses_emulator {
         builder = builder.with_skip_signature(true);
     }
