@@ -223,6 +223,8 @@ def test_sql_takes_the_environment_of_the_cluster(monkeypatch, store):
         query = "SELECT count(*) AS n, sum(a.id) AS s FROM 's3://data/tables/' a JOIN 's3://data/csv/' b ON a.id = b.id"
         found = client.sql(query).to_pandas()
         assert found.values.tolist() == [[1000, int(NUMBERS.sum())]]
+        client.sql("CREATE EXTERNAL TABLE outside STORED AS PARQUET LOCATION 's3://data/tables/'")
+        assert client.sql("SELECT sum(id) AS s FROM outside").to_pandas().s.tolist() == [int(NUMBERS.sum())]
 
 
 @needs_server

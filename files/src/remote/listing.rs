@@ -24,6 +24,9 @@ use crate::{FileProblem, plan_error};
 /// Nanoseconds of a second.
 const NANOSECONDS: u64 = 1_000_000_000;
 
+/// Nanoseconds of the smallest part of a second that stores tell.
+const MILLISECOND: u32 = 1_000_000;
+
 /// What a name stands for in a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Remote {
@@ -253,6 +256,17 @@ pub(super) fn stamped(store: &str, mut meta: ObjectMeta) -> ObjectMeta {
     meta
 }
 
+/// Whether a file is as it was listed. External tables list files themselves, with the times that the store tells, of which
+/// the whole seconds are compared.
+pub(super) fn is_same(store: &str, known: &ObjectMeta, found: ObjectMeta) -> bool {
+    let is_stamped = !known.last_modified.nanosecond().is_multiple_of(MILLISECOND);
+    let is_of_time = match is_stamped {
+        true => stamped(store, found.clone()).last_modified == known.last_modified,
+        false => found.last_modified.timestamp() == known.last_modified.timestamp(),
+    };
+    found.size == known.size && is_of_time
+}
+
 /// The names below a folder that lead to a file.
 fn inside<'a>(location: &'a Path, folder: &str) -> impl Iterator<Item = &'a str> + use<'a> {
     let below = location.as_ref().strip_prefix(folder).unwrap_or_default();
@@ -290,6 +304,25 @@ fn fit(pattern: &[&str], names: &[&str]) -> Option<Fit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A file is the same until its size, its tag or its time is another one; without the stamp its second counts.
+    #[test]
+    fn changes_are_noticed() {
+        let file = |seconds: i64, size, tag: &str| ObjectMeta {
+            location: Path::from("x"),
+            last_modified: chrono::DateTime::from_timestamp(seconds, 5_000_000).expect("a time"),
+            size,
+            e_tag: Some(tag.to_owned()),
+            version: None,
+        };
+        let known = stamped("s3://b", file(7, 3, "\"a\""));
+        assert!(is_same("s3://b", &known, file(7, 3, "a")));
+        assert!(!is_same("s3://b", &known, file(7, 3, "b")));
+        assert!(!is_same("s3://b", &known, file(8, 3, "a")));
+        assert!(!is_same("s3://b", &known, file(7, 4, "a")));
+        assert!(is_same("s3://b", &file(7, 3, "a"), file(7, 3, "b")));
+        assert!(!is_same("s3://b", &file(7, 3, "a"), file(8, 3, "a")));
+    }
 
     /// Patterns fit the names of files, and of the folders that they are in.
     #[test]

@@ -53,9 +53,8 @@ pub async fn changed_file(
     let asked = files.into_iter().map(|known| {
         let (store, shown) = (Arc::clone(store), shown.clone());
         async move {
-            let found = listing::stamped(&shown, store.head(&known.location).await.ok()?);
-            let is_same = found.size == known.size && found.last_modified == known.last_modified;
-            (!is_same).then_some(known)
+            let found = store.head(&known.location).await.ok()?;
+            (!listing::is_same(&shown, &known, found)).then_some(known)
         }
     });
     // Collected first: the compiler cannot see that a stream of borrowing closures is `Send`.
