@@ -79,11 +79,21 @@ def test_operands_along_the_columns(frame):
 
 
 def test_unsupported_arguments_are_refused(frame):
-    with pytest.raises(NotImplementedError, match="level="):
+    with pytest.raises(NotImplementedError, match="level must be None"):
         frame.a.add(frame.b, level=0)
     with pytest.raises(ValueError, match="no axis named 1"):
         frame.a.add(1, axis=1)
     with pytest.raises(ValueError, match="no axis named 2"):
         frame.add(1, axis=2)
     with pytest.raises(NotImplementedError, match="fill_value"):
-        frame.add(frame.a, axis=0, fill_value=1)
+        frame.add(pd.Series({"a": 1}), fill_value=1)
+
+
+@pytest.mark.parametrize("name", ["add", "rsub", "mul", "truediv", "pow"])
+def test_fill_values_of_a_frame_and_a_column(client, name):
+    frame = pd.DataFrame({"a": [1, 2, None], "b": [1.5, None, None]})
+    column = pd.Series([10, None, None, 4.0], name="z")
+    got = getattr(dd.from_pandas(frame, npartitions=2), name)(
+        dd.from_pandas(column, npartitions=2), axis=0, fill_value=2
+    )
+    pd.testing.assert_frame_equal(got.compute(), getattr(frame, name)(column, axis=0, fill_value=2))
