@@ -14,6 +14,7 @@ use super::blocking;
 use super::csv::{self, Dialect};
 use super::listing::Listing;
 use super::location::Location;
+use super::remote::StorageOptions;
 use super::source::Source;
 
 /// Makes external tables of CSV files as DataFusion does, which reads their columns by position: files whose
@@ -35,7 +36,7 @@ impl TableProviderFactory for CsvTableFactory {
         let has_header = state.config_options().catalog.has_header;
         let mut dialect = Dialect::of_options(&options.csv, has_header, false);
         dialect.delimiter = Some(options.csv.delimiter);
-        if let Some(files) = files(command, &dialect).await? {
+        if let Some(files) = files(state, command, &dialect).await? {
             csv::check_order(&command.name.to_string(), files, dialect).await?;
         }
         Ok(table)
@@ -44,15 +45,17 @@ impl TableProviderFactory for CsvTableFactory {
 
 /// The files of a table, as far as they are found here: what cannot be read is found out by who reads it.
 async fn files(
+    state: &dyn Session,
     command: &CreateExternalTable,
     dialect: &Dialect,
 ) -> Result<Option<Vec<super::listing::DataFile>>> {
     let (paths, name) = (command.locations.clone(), command.name.to_string());
+    let runtime = Arc::clone(state.runtime_env());
     let csv = Some(dialect.clone());
     blocking(move || {
         let mut locations = Vec::with_capacity(paths.len());
         for path in &paths {
-            match Location::find(Path::new("/"), path) {
+            match Location::find(Path::new("/"), path, &StorageOptions::default(), &runtime) {
                 Ok(Some(location)) => locations.push(location),
                 Ok(None) | Err(_) => return Ok(None),
             }

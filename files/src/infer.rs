@@ -73,8 +73,8 @@ impl Inference<'_> {
     /// DataFusion reads the columns of Arrow files by position and all in the format of the
     /// first, so they must agree.
     async fn arrow(&self, files: &[DataFile]) -> Result<SchemaRef> {
-        let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
-        let odd = blocking(move || odd_arrow_file(&paths)).await?;
+        let opened = files.to_vec();
+        let odd = blocking(move || odd_arrow_file(&opened)).await?;
         let schemas = self.in_order(files.iter().map(|file| self.one(file))).await?;
         if let (Some(odd), Some(first)) = (odd, files.first()) {
             return Err(plan_error(format!(
@@ -118,9 +118,9 @@ impl Inference<'_> {
     /// Finds the file that an error is about: most errors of readers do not say.
     async fn explain(&self, files: &[DataFile], err: &DataFusionError) -> DataFusionError {
         for file in files {
-            let path = file.path.clone();
+            let (path, stored) = (file.path.clone(), file.file.clone());
             let opened = blocking(move || {
-                std::fs::File::open(&path).map(drop).map_err(|err| cannot_read(&path, &err))
+                stored.open(None).map(drop).map_err(|err| cannot_read(&path, &err))
             });
             if let Err(err) = opened.await {
                 return err;
@@ -137,11 +137,11 @@ impl Inference<'_> {
 }
 
 /// The first Arrow file that is a stream where the first of all is not, or the reverse.
-fn odd_arrow_file(paths: &[PathBuf]) -> Result<Option<PathBuf>> {
+fn odd_arrow_file(files: &[DataFile]) -> Result<Option<PathBuf>> {
     let mut first = None;
-    for path in paths {
+    for DataFile { path, file, .. } in files {
         let mut magic = [0; ARROW_FILE_MAGIC.len()];
-        let mut file = std::fs::File::open(path).map_err(|err| cannot_read(path, &err))?;
+        let mut file = file.open(None).map_err(|err| cannot_read(path, &err))?;
         // A file that is too short is found out when its columns are read.
         let is_file = file.read_exact(&mut magic).is_ok() && magic == ARROW_FILE_MAGIC;
         if *first.get_or_insert(is_file) != is_file {

@@ -50,6 +50,7 @@ mod listing;
 mod location;
 mod pattern;
 pub mod prune;
+mod remote;
 pub mod sink;
 mod source;
 pub mod statistics;
@@ -79,6 +80,7 @@ pub use hive::folder_of_key;
 pub use json::JsonError;
 use listing::Listing;
 pub use location::{absolute_locations, is_path};
+pub use remote::{Stores, changed_file, file_name};
 use source::Source;
 pub use source::{FileRequest, REQUEST_PREFIX};
 pub use table::{FileTable, LISTING_LIFETIME, ScanCheck};
@@ -196,8 +198,9 @@ pub async fn open(
     name: &str,
 ) -> Result<Option<Arc<dyn TableProvider>>> {
     let (directory, name) = (directory.to_owned(), name.to_owned());
+    let runtime = Arc::clone(state.runtime_env());
     let found = blocking(move || {
-        let Some(source) = Source::find(&directory, &name)? else { return Ok(None) };
+        let Some(source) = Source::find(&directory, &name, &runtime)? else { return Ok(None) };
         // A plain word is only a folder's name if that folder is data.
         if !source.is_explicit() && !Listing::has_files(&source)? {
             return Ok(None);

@@ -10,6 +10,7 @@ use super::format::{KNOWN, Kind};
 use super::hive::{self, Key};
 use super::location::{Location, Place, is_missing};
 use super::pattern::{Pattern, has_wildcard, is_hidden};
+use super::remote::{Remote, Storage, StoredFile};
 use super::source::Source;
 use super::{FileProblem, cannot_read, plan_error};
 
@@ -18,7 +19,7 @@ const MAX_DEPTH: usize = 64;
 
 /// Maximum number of files and folders listed for one table: beyond it a query names the wrong
 /// folder, and planning would take minutes.
-const MAX_ENTRIES: usize = 1_000_000;
+pub(super) const MAX_ENTRIES: usize = 1_000_000;
 
 /// A file of a table.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub(super) struct DataFile {
     /// What its folders below the table's root say.
     pub(super) keys: Vec<Key>,
     pub(super) meta: ObjectMeta,
+    /// What it is read from.
+    pub(super) file: StoredFile,
 }
 
 /// The files of a table, in order of their paths.
@@ -77,6 +80,7 @@ impl Listing {
     fn new(location: &Location, is_csv: bool) -> Result<Self> {
         let mut walk = Walk { is_csv, ..Walk::default() };
         let root = match location.place {
+            _ if let Some(remote) = &location.remote => walk.remote(remote, location.place)?,
             Place::File => {
                 // Listing needs no permission to read the file: find out now, not in a task.
                 std::fs::File::open(&location.path)
@@ -205,8 +209,26 @@ impl Walk {
             e_tag: None,
             version: None,
         };
-        self.files.push(DataFile { path, keys: Vec::new(), meta });
+        let file = Storage::Local.file(&meta);
+        self.files.push(DataFile { path, keys: Vec::new(), meta, file });
         Ok(())
+    }
+
+    /// Adds what a name stands for in a store, and gives its root.
+    fn remote(&mut self, remote: &Remote, place: Place) -> Result<PathBuf> {
+        let (found, storage) = (remote.files(place)?, remote.storage());
+        for (meta, is_in_folder) in found.files {
+            let path = PathBuf::from(remote.shown_key(meta.location.as_ref()));
+            let name = meta.location.filename().unwrap_or_default();
+            // Files that fit a pattern are CSV if that is asked for; those of a folder have its extension.
+            if kind_of(name, self.is_csv && !is_in_folder).is_none() {
+                self.ignore(path);
+                continue;
+            }
+            let file = storage.file(&meta);
+            self.files.push(DataFile { path, keys: Vec::new(), meta, file });
+        }
+        Ok(found.root)
     }
 
     /// Adds every file below a folder.

@@ -4,11 +4,14 @@ use std::path::{Component, Path, PathBuf};
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use url::Url;
 
 use super::format::Kind;
 use super::pattern::has_wildcard;
+use super::remote::{Remote, StorageOptions};
 use super::{FileProblem, cannot_read, plan_error};
 
 /// What a name stands for.
@@ -19,6 +22,8 @@ pub(super) struct Location {
     /// Absolute, without `.` and `..`.
     pub(super) path: PathBuf,
     pub(super) place: Place,
+    /// Where it is, if not in the file system.
+    pub(super) remote: Option<Remote>,
 }
 
 /// What is at a [`Location`].
@@ -34,12 +39,22 @@ pub(super) enum Place {
 
 impl Location {
     /// Finds the file or folder that `name` refers to; `None` if it is not a path.
-    pub(super) fn find(directory: &Path, name: &str) -> Result<Option<Self>> {
+    pub(super) fn find(
+        directory: &Path,
+        name: &str,
+        options: &StorageOptions,
+        runtime: &RuntimeEnv,
+    ) -> Result<Option<Self>> {
         if name.is_empty() {
             return Ok(None);
         }
+        if let Some((remote, place)) = Remote::find(name, options, runtime)? {
+            let (name, path) = (name.to_owned(), remote.path());
+            return Ok(Some(Self { name, path, place, remote: Some(remote) }));
+        }
         let path = absolute(directory, name)?;
-        let location = |place| Some(Self { name: name.to_owned(), path: path.clone(), place });
+        let location =
+            |place| Some(Self { name: name.to_owned(), path: path.clone(), place, remote: None });
         let wants_folder = name.ends_with('/');
         match std::fs::metadata(&path) {
             Ok(found) if found.is_dir() => Ok(location(Place::Folder)),
@@ -65,6 +80,12 @@ impl Location {
         }
     }
 
+    /// The address of the store that has it.
+    pub(super) fn store(&self) -> ObjectStoreUrl {
+        let remote = self.remote.as_ref().map(|remote| remote.url.clone());
+        remote.unwrap_or_else(ObjectStoreUrl::local_filesystem)
+    }
+
     /// Whether the name cannot be anything but a path.
     pub(super) fn is_explicit(&self) -> bool {
         self.place != Place::Folder || is_path(&self.name)
@@ -87,11 +108,6 @@ pub(super) fn is_missing(err: &std::io::Error) -> bool {
 fn absolute(directory: &Path, name: &str) -> Result<PathBuf> {
     if is_file_address(name) {
         return from_address(name);
-    }
-    if is_address(name) {
-        return Err(plan_error(format!(
-            "'{name}' is not a local file; only paths and file:// URLs are supported"
-        )));
     }
     from_path(directory, name)
 }

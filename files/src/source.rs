@@ -6,11 +6,14 @@ use std::path::Path;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::Result;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use serde::{Deserialize, Serialize};
 
 use super::csv::Dialect;
 use super::location::{Location, Place};
 use super::plan_error;
+use super::remote::StorageOptions;
 
 /// How a name begins that is a [`FileRequest`] as JSON.
 pub const REQUEST_PREFIX: &str = "partita-files:";
@@ -34,6 +37,27 @@ pub struct FileRequest {
     pub path_column: Option<String>,
     /// The types of columns that come from names of folders, by the names that Arrow has for types.
     pub key_types: BTreeMap<String, String>,
+    /// How the store of the files is reached.
+    pub storage: BTreeMap<String, String>,
+}
+
+impl FileRequest {
+    /// What a name that stands for a request is called in messages and plans; none for other names.
+    #[must_use]
+    pub fn shown(name: &str) -> Option<String> {
+        let request: Self = serde_json::from_str(name.strip_prefix(REQUEST_PREFIX)?).ok()?;
+        Some(request.name())
+    }
+
+    fn name(&self) -> String {
+        let first: Vec<&str> =
+            self.paths.iter().take(NAMED_PATHS_MAX).map(String::as_str).collect();
+        let name = first.join("', '");
+        match self.paths.len().checked_sub(NAMED_PATHS_MAX) {
+            None | Some(0) => name,
+            Some(others) => format!("{name}' and {others} others '"),
+        }
+    }
 }
 
 /// The places that a name stands for, and how their files are read.
@@ -49,9 +73,14 @@ pub(super) struct Source {
 
 impl Source {
     /// Finds the file or folder that `name` refers to; `None` if it is not a path.
-    pub(super) fn find(directory: &Path, name: &str) -> Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// If there is nothing, or the files are in several stores.
+    pub(super) fn find(directory: &Path, name: &str, runtime: &RuntimeEnv) -> Result<Option<Self>> {
         let Some(text) = name.strip_prefix(REQUEST_PREFIX) else {
-            let Some(location) = Location::find(directory, name)? else { return Ok(None) };
+            let options = StorageOptions::default();
+            let found = Location::find(directory, name, &options, runtime)?;
+            let Some(location) = found else { return Ok(None) };
             let name = name.to_owned();
             return Ok(Some(Self {
                 name,
@@ -69,16 +98,19 @@ impl Source {
                 "invalid number of paths {count}: expected 1 to {PATHS_MAX}"
             )));
         }
+        let options = StorageOptions::new(request.storage.clone())?;
         let locations = request.paths.iter().map(|path| {
-            Location::find(directory, path)?
+            Location::find(directory, path, &options, runtime)?
                 .ok_or_else(|| plan_error(format!("no such file or folder: '{path}'")))
         });
         let locations = locations.collect::<Result<Vec<_>>>()?;
-        let mut name =
-            request.paths.iter().take(NAMED_PATHS_MAX).cloned().collect::<Vec<_>>().join("', '");
-        if count > NAMED_PATHS_MAX {
-            name = format!("{name}' and {} others '", count - NAMED_PATHS_MAX);
+        if let Some(other) = locations.iter().find(|one| one.store() != locations[0].store()) {
+            return Err(plan_error(format!(
+                "'{}' and '{}' are in different stores; read them one after the other and concatenate the tables",
+                locations[0].name, other.name
+            )));
         }
+        let name = request.name();
         let key_types = request.key_types.iter().map(|(key, text)| {
             let kind = text
                 .parse()
@@ -88,6 +120,11 @@ impl Source {
         let key_types = key_types.collect::<Result<_>>()?;
         let FileRequest { csv, path_column, .. } = request;
         Ok(Some(Self { name, locations, csv, path_column, key_types }))
+    }
+
+    /// The address of the store that has the files.
+    pub(super) fn store(&self) -> ObjectStoreUrl {
+        self.locations.first().map_or_else(ObjectStoreUrl::local_filesystem, Location::store)
     }
 
     /// Whether the name cannot be anything but a path.

@@ -21,7 +21,6 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::cache::TableScopedPath;
 use datafusion::execution::cache::cache_manager::{CachedFileMetadata, SchemaFingerprint};
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
@@ -102,7 +101,7 @@ pub(super) async fn open(
     let paths = files.iter().map(|f| (f.path.as_path(), f.keys.as_slice()));
     let keys = hive::columns(paths, &source.key_types)?;
     let reader = kind.reader(state);
-    let store = state.runtime_env().object_store(ObjectStoreUrl::local_filesystem())?;
+    let store = state.runtime_env().object_store(source.store())?;
     let dialect = match kind.format {
         Format::Csv { delimiter } => Some(kind.dialect(state, delimiter, source.csv.as_ref())?),
         _ => None,
@@ -208,7 +207,7 @@ impl TableProvider for FileTable {
             (None, Some(form)) => Arc::new(JsonLines::new(columns, form)),
             (None, None) => self.reader.file_source(columns),
         };
-        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        let scan = FileScanConfigBuilder::new(self.source.store(), source)
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
@@ -237,6 +236,7 @@ impl FileTable {
         let Some(form) = &self.sampled else { return Ok(None) };
         Ok(Some(TypesTable {
             name: self.source.name.clone(),
+            store: self.source.store(),
             kind: self.kind,
             files: self.files().await?,
             form: form.clone(),
@@ -358,7 +358,7 @@ impl FileTable {
             });
             return Ok((files.collect(), false));
         }
-        let store = state.runtime_env().object_store(ObjectStoreUrl::local_filesystem())?;
+        let store = state.runtime_env().object_store(self.source.store())?;
         let concurrency = state.config_options().execution.meta_fetch_concurrency.get();
         let mut read = stream::iter(files)
             .map(|file| async {

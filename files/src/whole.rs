@@ -183,6 +183,8 @@ pub(super) enum TypesForm {
 #[derive(Debug, Clone)]
 pub struct TypesTable {
     pub(super) name: String,
+    /// The address of the store that has the files.
+    pub(super) store: ObjectStoreUrl,
     pub(super) kind: Kind,
     pub(super) files: Arc<Vec<DataFile>>,
     pub(super) form: TypesForm,
@@ -257,7 +259,7 @@ impl TableProvider for TypesTable {
                 Arc::new(JsonLines::new(columns, form))
             }
         };
-        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        let scan = FileScanConfigBuilder::new(self.store.clone(), source)
             .with_file_groups(groups)
             .with_file_compression_type(self.kind.compression.into())
             .with_projection_indices(projection.cloned())?

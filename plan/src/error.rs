@@ -73,7 +73,7 @@ fn kind_of_reason(reason: io::ErrorKind) -> Option<ErrorKind> {
     match reason {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Some(ErrorKind::FileNotFound),
         io::ErrorKind::PermissionDenied => Some(ErrorKind::PermissionDenied),
-        io::ErrorKind::InvalidData => Some(ErrorKind::Value),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Some(ErrorKind::Value),
         _ => None,
     }
 }

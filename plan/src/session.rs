@@ -12,11 +12,11 @@ use crate::single::SingleValueRule;
 use crate::windows::IgnoreNullsRule;
 use datafusion::config::{ConfigNonZeroUsize, TableOptions};
 use datafusion::execution::TaskContext;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use partita_files::{FileOptions, LISTING_LIFETIME, ScanCheck};
+use partita_files::{FileOptions, LISTING_LIFETIME, ScanCheck, Stores};
 use partita_operators::functions::arithmetic::arithmetic;
 use partita_operators::functions::extreme::extremes;
 use partita_operators::functions::missing::{fill_null, nan_as_null};
@@ -139,7 +139,14 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 
 /// A session in which queries are planned for one partition; [`planning_config`] says for more.
 pub fn planning_context() -> SessionContext {
-    let context = SessionContext::new_with_state(planner(planning_config(1)).build());
+    let mut state = planner(planning_config(1));
+    // Only with an unusable folder for temporary files it cannot be built, and this one writes none.
+    if let Ok(runtime) =
+        RuntimeEnvBuilder::new().with_object_store_registry(Stores::shared()).build_arc()
+    {
+        state = state.with_runtime_env(runtime);
+    }
+    let context = SessionContext::new_with_state(state.build());
     if let Some(listings) = context.runtime_env().cache_manager.get_list_files_cache() {
         // Otherwise the files of an external table are listed once, for as long as it is there.
         listings.update_cache_ttl(Some(LISTING_LIFETIME));

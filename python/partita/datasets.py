@@ -82,7 +82,7 @@ def timeseries(
     client : Client, optional
         Client of the cluster. The default client if not given. With it, the data is created here and uploaded.
     **arguments
-        ``NAME_lam``: the mean of a column of integers.
+        ``NAME_lam``: the mean of a column of integers. ``types``: another name of `dtypes`.
 
     Returns
     -------
@@ -106,6 +106,10 @@ def timeseries(
     from .dataframe import from_map
     from .dataframe._io import from_parts
 
+    types = arguments.pop("types", None)
+    if types is not None and dtypes is not None:
+        raise TypeError("timeseries() takes either dtypes= or types=, not both")
+    dtypes = types if dtypes is None else dtypes
     kinds = {"name": str, "id": int, "x": float, "y": float} if dtypes is None else dict(dtypes)
     bounds = pd.date_range(start=start, end=end, freq=partition_freq)
     parts = _Parts(bounds, freq, kinds, np.random.SeedSequence(seed).entropy, _means(kinds, arguments))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from partita import dataframe as dd
+from partita.dataframe import _compat, dispatch
 from partita.dataframe.utils import assert_eq
 
 FRAME = pd.DataFrame({"x": [3, 1, 2], "y": ["c", "a", None]}, index=pd.Index([5, 6, 7], name="i"))
@@ -71,3 +72,12 @@ def test_equal_values_pass(one, other):
 def test_types_and_names_need_not_count():
     assert_eq(FRAME.x, FRAME.x.astype("int32"), check_dtype=False)
     assert_eq(FRAME.x, FRAME.x.rename("z"), check_names=False)
+
+
+def test_names_of_dask_modules():
+    """Modules of Dask that programs import have the helpers of pandas."""
+    frame = _compat.makeTimeDataFrame()
+    _compat.assert_numpy_array_equal(frame.values, _compat.makeTimeDataFrame().values)
+    _compat.tm.assert_series_equal(frame.A, _compat.makeTimeSeries(), check_names=False)
+    assert _compat.makeMissingDataFrame().isna().sum().sum() > 0
+    pd.testing.assert_series_equal(dispatch.hash_object_dispatch(frame), pd.util.hash_pandas_object(frame))

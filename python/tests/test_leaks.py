@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from polling import table_names, until
+from polling import live_queries, table_names, until
 
 from partita import array as da
 from partita import config, delayed
@@ -36,12 +36,6 @@ def usage(pid):
         "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
         "threads": int(status["Threads"]),
     }
-
-
-def unfinished_tasks(client):
-    """Return the number of tasks that wait or run; the job of the calls of functions itself goes on."""
-    jobs = client._rest("jobs?state=running")["jobs"]
-    return sum(job["tasks"][state] for job in jobs for state in ("waiting", "ready", "running"))
 
 
 class Neighbour(threading.Thread):
@@ -208,7 +202,7 @@ def test_loop_leaks_nothing(tmp_path):
         assert chain.frame.compute().a.tolist() == [number + chain.steps for number in range(5)]
         neighbour.ended.set()
         neighbour.join()
-        until(lambda: not unfinished_tasks(client), "no tasks")
+        until(lambda: not live_queries(client), "no jobs")
         assert neighbour.answers and set(neighbour.answers) == {45}
         more = {
             name: {

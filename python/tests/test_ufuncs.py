@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from comparison import same
 
+from partita import array as da
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -75,3 +76,51 @@ def test_reductions_over_both_axes(ddf, name):
     same(getattr(np, name)(ddf).compute(), getattr(np, name)(FRAME))
     with pytest.raises(NotImplementedError, match="axis=None"):
         ddf.std(axis=None)
+
+
+#: Functions and their operands: a lazy value beside objects of pandas, a frame whose columns have several types.
+MIXED = {
+    "a lazy value": lambda d, most: np.arctan2(FRAME.b, most),
+    "a lazy value first": lambda d, most: np.maximum(most, FRAME),
+    "a lazy value with a frame": lambda d, most: np.fmod(d, most),
+    "a number": lambda d, most: np.maximum(d, 2),
+    "an array": lambda d, most: np.fmax(d, np.array([1, 2])),
+    "a frame of pandas": lambda d, most: np.minimum(d, FRAME),
+    "a logical function": lambda d, most: np.logical_xor(FRAME.b, most),
+    "operators": lambda d, most: most - FRAME.b,
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_operands_of_several_types(ddf, name):
+    """The columns of a result have one type where NumPy converts all values to one."""
+    found = MIXED[name](ddf, ddf.a.max())
+    same(found.compute() if hasattr(found, "compute") else found, MIXED[name](FRAME, FRAME.a.max()))
+
+
+def test_lazy_values(ddf):
+    """Operators with numbers of NumPy are lazy, other functions compute."""
+    most = ddf.a.max()
+    assert isinstance(np.float64(2) * most, dd.Scalar)
+    assert (np.float64(2) - most).compute() == -1.0
+    assert np.hypot(most, 4) == 5.0
+    assert np.array([most, 1]).tolist() == [3, 1]
+
+
+def test_functions_of_arrays(ddf):
+    """Functions of partita.array give arrays of frames, lazily; clip gives a frame."""
+    for name in ("isreal", "real", "imag", "angle", "sinc", "nan_to_num"):
+        made = getattr(da, name)(ddf)
+        assert isinstance(made, da.Array)
+        np.testing.assert_array_equal(made.compute(), getattr(np, name)(FRAME.to_numpy()))
+    same(da.clip(ddf, 0, 1).compute(), FRAME.clip(0, 1))
+    same(np.absolute(dd.from_pandas(FRAME.reset_index(drop=True), npartitions=2).index).compute(), pd.RangeIndex(4))
+
+
+def test_mapped_labels_are_not_nullable():
+    """The type of mapped labels is one of NumPy, as in pandas."""
+    labels = pd.Series([1, 2], index=pd.Index([1, 2]))
+    index = dd.from_pandas(labels, npartitions=2).index
+    for dtype in ("Int16", "boolean", "Float32", "int16[pyarrow]", "bool[pyarrow]", "float32[pyarrow]"):
+        mapper = pd.Series([1, 0], index=[2, 1], dtype=dtype)
+        same(index.map(mapper).compute(), labels.index.map(mapper))

@@ -12,6 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use partita_files::Stores;
 use partita_shared::endpoint::{Endpoint, Fingerprint};
 use partita_shared::ids::JobId;
 use partita_shared::message::FromWorker;
@@ -55,6 +56,7 @@ impl Engine {
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&pool))
             .with_disk_manager_builder(disk)
+            .with_object_store_registry(Stores::shared())
             .build_arc()
             .map_err(|error| system("cannot set up the scratch folder", error))?;
         let store = Arc::new(Store::new(pool, policy.stored_bytes_max(), folder));

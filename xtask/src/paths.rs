@@ -85,6 +85,11 @@ impl Paths {
         self.cache.join("licenses.txt")
     }
 
+    /// A server of object storage, for tests.
+    pub(crate) fn stores(&self) -> PathBuf {
+        self.cache.join("stores")
+    }
+
     /// The tools that build the site of the documents.
     pub(crate) fn docs_tools(&self) -> PathBuf {
         self.cache.join("docs-tools")

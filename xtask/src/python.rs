@@ -46,6 +46,9 @@ const CONFORMANCE_PACKAGES: [&str; 5] = [
     "pytest-timeout==2.4.0",
 ];
 
+/// A server of S3, for tests of files in object stores.
+const STORES_PACKAGES: [&str; 3] = ["moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5"];
+
 /// What builds wheels: the builder, and a linker that knows older systems.
 const WHEEL_PACKAGES: [&str; 2] = ["maturin==1.16.0", "ziglang==0.17.1"];
 
@@ -60,6 +63,14 @@ const DOCS_PACKAGES: [&str; 3] =
 /// If there is no Python 3 or the packages cannot be had.
 pub(crate) fn ensure(paths: &Paths) -> Result<PathBuf> {
     environment(paths.venv(), &PACKAGES, &DATA_PACKAGES)
+}
+
+/// Makes the environment of a server of object storage, unless it exists. Gives its interpreter.
+///
+/// # Errors
+/// If there is no Python 3 or the packages cannot be had.
+pub(crate) fn ensure_stores(paths: &Paths) -> Result<PathBuf> {
+    environment(paths.stores(), &STORES_PACKAGES, &[])
 }
 
 /// Makes the environment of what builds wheels, unless it is there. Gives the folder of its programs.

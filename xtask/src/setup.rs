@@ -19,6 +19,8 @@ pub(crate) struct TestTools {
     pub(crate) python: PathBuf,
     /// The folder of data sets.
     pub(crate) data: PathBuf,
+    /// An interpreter with a server of object storage.
+    pub(crate) stores: PathBuf,
     /// The checker of metrics.
     pub(crate) promtool: PathBuf,
 }
@@ -84,6 +86,7 @@ pub(crate) fn flights(paths: &Paths) -> Result<PathBuf> {
 pub(crate) fn test_tools(paths: &Paths) -> Result<TestTools> {
     let python = step("python packages", || python::ensure(paths))?;
     step("example data", || data::flights(paths, &python))?;
+    let stores = step("server of object storage", || python::ensure_stores(paths))?;
     let promtool = step("promtool", || apt::promtool(paths))?;
-    Ok(TestTools { python, data: paths.data(), promtool })
+    Ok(TestTools { python, data: paths.data(), stores, promtool })
 }

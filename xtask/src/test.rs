@@ -186,6 +186,7 @@ fn package_tests(paths: &Paths, tools: &TestTools) -> Command {
     // A test that hangs ends the run with the stacks of all threads, instead of keeping it until somebody looks.
     tests.arg(format!("--timeout={PACKAGE_TEST_SECONDS_MAX}")).arg("--timeout-method=thread");
     tests.env("PARTITA_PROGRAM", paths.binary("debug", "partita"));
+    tests.env("PARTITA_TEST_STORES_PYTHON", &tools.stores);
     tests
 }
 

@@ -1,7 +1,6 @@
 //! Which columns CSV files have.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -12,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::super::format::Kind;
 use super::super::listing::DataFile;
+use super::super::remote::StoredFile;
 use super::super::{blocking, cannot_read, plan_error};
 use super::cells::{Classifier, Seen};
 use super::dialect::Dialect;
@@ -184,17 +184,15 @@ fn counted_names(count: usize, dialect: &Dialect) -> Vec<String> {
 }
 
 /// Looks into a file.
-fn look(path: &Path, dialect: &Arc<Dialect>, extent: Extent) -> Result<Found> {
-    let shown = path.display().to_string();
-    let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
-    let mut records = open(&shown, file, dialect).map_err(|error| match error {
+fn look(file: &StoredFile, dialect: &Arc<Dialect>, extent: Extent) -> Result<Found> {
+    let mut records = open(file, dialect).map_err(|error| match error {
         DataFusionError::External(error) => plan_error(error.to_string()),
         other => other,
     })?;
-    let wrong = |problem: Problem| plan_error(problem.text(&shown));
+    let wrong = |problem: Problem| plan_error(problem.text(file.shown()));
     let mut found = read(&mut records, dialect, extent).map_err(wrong)?;
     if extent == Extent::Sample && dialect.is_plain() && !found.has_breaks {
-        look_at_pieces(path, dialect, &mut found)?;
+        look_at_pieces(file, dialect, &mut found)?;
     }
     Ok(found)
 }
@@ -283,9 +281,10 @@ fn classify(
 }
 
 /// Looks at pieces of a file too large to be read whole, so that a change of types behind its beginning is seen.
-fn look_at_pieces(path: &Path, dialect: &Dialect, found: &mut Found) -> Result<()> {
-    let open = || File::open(path).map_err(|error| cannot_read(path, &error));
-    let size = open()?.metadata().map_err(|error| cannot_read(path, &error))?.len();
+fn look_at_pieces(file: &StoredFile, dialect: &Dialect, found: &mut Found) -> Result<()> {
+    let size = file.size();
+    let open =
+        |end| file.open(Some(end)).map_err(|error| cannot_read(Path::new(file.shown()), &error));
     let delimiter = dialect.delimiter.unwrap_or(b',');
     for piece in 1..=SAMPLED_PIECES {
         let start = (size / SAMPLED_PIECES * piece).saturating_sub(SAMPLED_PIECE_BYTES);
@@ -295,7 +294,7 @@ fn look_at_pieces(path: &Path, dialect: &Dialect, found: &mut Found) -> Result<(
         }
         let end = (start + SAMPLED_PIECE_BYTES).min(size);
         let mut columns = classifiers(&found.names, dialect);
-        let looked = Records::of_piece(open()?, dialect, delimiter, start, end)
+        let looked = Records::of_piece(open(end)?, dialect, delimiter, start, end)
             .and_then(|mut records| classify(&mut records, dialect, &mut columns, |_| usize::MAX));
         match looked {
             Ok(has_breaks) => {
@@ -321,8 +320,8 @@ async fn looked(file: &DataFile, dialect: &Arc<Dialect>, extent: Extent) -> Resu
     if let Some(known) = Memory::get(&look_at) {
         return Ok(known);
     }
-    let (path, dialect) = (file.path.clone(), Arc::clone(dialect));
-    let found = Arc::new(blocking(move || look(&path, &dialect, extent)).await?);
+    let (stored, dialect) = (file.file.clone(), Arc::clone(dialect));
+    let found = Arc::new(blocking(move || look(&stored, &dialect, extent)).await?);
     let age = SystemTime::from(file.meta.last_modified).elapsed();
     if extent != Extent::Header && age.is_ok_and(|age| age > SETTLED_AGE) {
         Memory::put(look_at, &found);
@@ -552,7 +551,9 @@ mod tests {
         }
         text.push_str("1,0.5,late\n");
         file.write_all(text.as_bytes()).expect("write");
-        let found = look(file.path(), &Arc::new(Dialect::default()), Extent::Sample).expect("look");
+        let found =
+            look(&StoredFile::local(file.path()), &Arc::new(Dialect::default()), Extent::Sample)
+                .expect("look");
         let kinds: Vec<_> = found.seen.into_iter().map(Seen::kind).collect();
         assert_eq!(kinds, [Some(DataType::Int64), Some(DataType::Float64), Some(DataType::Utf8)]);
         assert!(!found.has_breaks);

@@ -1,9 +1,10 @@
 //! The records of a file.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, SeekFrom};
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 
+use super::super::remote::Input;
 use super::dialect::{Dialect, LongRows};
 use super::error::{Line, Problem};
 use super::input::{FIELD_SEPARATOR, READ_BYTES, RECORD_SEPARATOR};
@@ -81,7 +82,7 @@ impl Records {
     /// Records that begin in a piece of a file. That of the first line which is not wholly before the piece
     /// is the first.
     pub(super) fn of_piece(
-        mut file: std::fs::File,
+        mut file: Box<dyn Input>,
         dialect: &Dialect,
         delimiter: u8,
         start: u64,
@@ -89,7 +90,7 @@ impl Records {
     ) -> Result<Self, Problem> {
         let from = start.saturating_sub(1);
         file.seek(SeekFrom::Start(from))?;
-        let mut records = Self::new(Box::new(file), dialect, delimiter);
+        let mut records = Self::new(file, dialect, delimiter);
         records.base = from;
         records.end = Some(end);
         records.counts_lines &= start == 0;
@@ -401,7 +402,7 @@ mod tests {
             for split in 0..=size {
                 let piece = |start, end| {
                     let file = file.reopen().expect("open");
-                    all(Records::of_piece(file, &Dialect::default(), b',', start, end)?)
+                    all(Records::of_piece(Box::new(file), &Dialect::default(), b',', start, end)?)
                 };
                 let both = piece(0, split).and_then(|first| {
                     Ok([first, if split < size { piece(split, size)? } else { vec![] }].concat())

@@ -23,6 +23,7 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use futures::StreamExt;
 use object_store::ObjectStore;
 
+use super::super::remote::{Storage, StoredFile};
 use super::cells::Converter;
 use super::columns;
 use super::dialect::Dialect;
@@ -75,8 +76,8 @@ impl TextSource {
 impl FileSource for TextSource {
     fn create_file_opener(
         &self,
-        _: Arc<dyn ObjectStore>,
-        _: &FileScanConfig,
+        store: Arc<dyn ObjectStore>,
+        scan: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
         let file_schema = self.plain.table_schema().file_schema();
@@ -90,6 +91,7 @@ impl FileSource for TextSource {
             width: file_schema.fields().len(),
             dialect: Arc::clone(&self.dialect),
             batch_rows: self.batch_rows,
+            storage: Storage::of(&scan.object_store_url, store),
             metrics: BaselineMetrics::new(self.plain.metrics(), partition),
         };
         ProjectionOpener::try_new(projection, Arc::new(opener), file_schema)
@@ -150,23 +152,24 @@ struct TextOpener {
     width: usize,
     dialect: Arc<Dialect>,
     batch_rows: usize,
+    storage: Storage,
     metrics: BaselineMetrics,
 }
 
 impl FileOpener for TextOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let path = format!("/{}", file.object_meta.location);
+        let stored = self.storage.file(&file.object_meta);
         let range = file.range.map(|range| (range.start.max(0) as u64, range.end.max(0) as u64));
         let opener = self.clone();
         Ok(Box::pin(async move {
             if opener.dialect.gives_types {
-                let types = Types::open(path, range, &opener.dialect)?;
+                let types = Types::open(&stored, range, &opener.dialect)?;
                 let places = opener.places;
                 let batches =
                     types.map(move |batch| -> Result<RecordBatch> { Ok(batch?.project(&places)?) });
                 return Ok(futures::stream::iter(batches).boxed());
             }
-            let mut rows = Rows::open(path, range, &opener)?;
+            let mut rows = Rows::open(&stored, range, &opener)?;
             let batches = std::iter::from_fn(move || {
                 let timer = opener.metrics.elapsed_compute().timer();
                 let batch = rows.next().transpose();
@@ -195,10 +198,10 @@ struct Rows {
 }
 
 impl Rows {
-    fn open(path: String, range: Option<(u64, u64)>, opener: &TextOpener) -> Result<Self> {
+    fn open(file: &StoredFile, range: Option<(u64, u64)>, opener: &TextOpener) -> Result<Self> {
         let dialect = &opener.dialect;
-        let wrong = |problem: Problem| problem.of(&path);
-        let mut records = opening::open_head(&path, range, dialect)?;
+        let wrong = |problem: Problem| problem.of(file.shown());
+        let mut records = opening::open_head(file, range, dialect)?;
         let names = columns::header(&mut records, dialect).map_err(wrong)?;
         let (mut width, mut is_empty) = (opener.width, false);
         let mut fields: Vec<Option<usize>> = opener.places.iter().copied().map(Some).collect();
@@ -216,7 +219,7 @@ impl Rows {
             }
         }
         if let Some((start, end)) = range.filter(|(start, _)| *start > 0) {
-            records = opening::open_piece(&path, start, end, dialect)?;
+            records = opening::open_piece(file, start, end, dialect)?;
         }
         let columns = opener.places.iter().zip(opener.wanted.fields());
         let is_given = columns.map(|(at, field)| dialect.is_typed(*at, field.name())).collect();
@@ -230,7 +233,7 @@ impl Rows {
             dialect: Arc::clone(dialect),
             batch_rows: opener.batch_rows,
             rows_left: if is_empty { Some(0) } else { dialect.rows_max },
-            path,
+            path: file.shown().to_owned(),
         })
     }
 

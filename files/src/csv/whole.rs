@@ -11,6 +11,7 @@ use datafusion::common::Result;
 use serde::{Deserialize, Serialize};
 
 use super::super::listing::DataFile;
+use super::super::remote::StoredFile;
 use super::super::whole::{Change, Learned, Memory, heard, told, types_schema};
 use super::cells::Seen;
 use super::columns::{self, Extent, Found};
@@ -49,16 +50,16 @@ pub(super) struct Types {
 
 impl Types {
     pub(super) fn open(
-        path: String,
+        file: &StoredFile,
         range: Option<(u64, u64)>,
         dialect: &Arc<Dialect>,
     ) -> Result<Self> {
-        let wrong = |problem: Problem| problem.of(&path);
-        let mut records = opening::open_head(&path, range, dialect)?;
+        let wrong = |problem: Problem| problem.of(file.shown());
+        let mut records = opening::open_head(file, range, dialect)?;
         let head = columns::read(&mut records, dialect, Extent::Header).map_err(wrong)?;
         let Found { names, mut seen, has_breaks } = head;
         if let Some((start, end)) = range.filter(|(start, _)| *start > 0) {
-            records = opening::open_piece(&path, start, end, dialect)?;
+            records = opening::open_piece(file, start, end, dialect)?;
             seen.clear();
         }
         // Where no header has the names, the first record was read for their number.
@@ -74,7 +75,7 @@ impl Types {
             is_piece: range.is_some(),
             has_ended: false,
             dialect: Arc::clone(dialect),
-            path,
+            path: file.shown().to_owned(),
         })
     }
 
@@ -193,9 +194,9 @@ mod tests {
 
     fn pieces(file: &Path, ranges: &[Option<(u64, u64)>]) -> Result<Vec<RecordBatch>> {
         let dialect = Arc::new(Dialect { gives_types: true, ..Dialect::default() });
-        let path = file.display().to_string();
+        let file = StoredFile::local(file);
         let piece = |range: &Option<(u64, u64)>| {
-            Types::open(path.clone(), *range, &dialect)?.collect::<Result<Vec<_>>>()
+            Types::open(&file, *range, &dialect)?.collect::<Result<Vec<_>>>()
         };
         Ok(ranges.iter().map(piece).collect::<Result<Vec<_>>>()?.concat())
     }

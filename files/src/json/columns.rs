@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::blocking;
 use super::super::listing::DataFile;
+use super::super::remote::StoredFile;
 use super::super::whole::{Change, Learned, Memory, heard};
 use super::lines::Lines;
 use super::shape::Shape;
@@ -68,8 +69,8 @@ pub(in super::super) async fn columns(
     let work: Vec<_> = looked
         .into_iter()
         .map(|file| {
-            let path = file.path.display().to_string();
-            blocking(move || look(&path, compression, is_small))
+            let stored = file.file.clone();
+            blocking(move || look(&stored, compression, is_small))
         })
         .collect();
     let shapes: Vec<Shape> = stream::iter(work).buffered(FILES_AT_ONCE_MAX).try_collect().await?;
@@ -93,8 +94,8 @@ fn sample(files: &[DataFile]) -> Vec<&DataFile> {
 }
 
 /// Looks into a file.
-fn look(path: &str, compression: CompressionTypeVariant, is_whole: bool) -> Result<Shape> {
-    let mut lines = Lines::open(path, compression, None)?;
+fn look(file: &StoredFile, compression: CompressionTypeVariant, is_whole: bool) -> Result<Shape> {
+    let (mut lines, path) = (Lines::open(file, compression, None)?, file.shown());
     let (mut shape, mut line, mut records) = (Shape::default(), Vec::new(), 0);
     while (is_whole || records < SAMPLED_RECORDS_MIN || lines.bytes() < SAMPLED_BYTES_MIN)
         && lines.next(&mut line).map_err(|problem| problem.of(path))?

@@ -1,6 +1,5 @@
 //! The lines of a file.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 use datafusion::common::parsers::CompressionTypeVariant;
@@ -8,6 +7,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 
 use super::{Line, Problem};
+use crate::remote::StoredFile;
 
 /// Bytes that are taken from a file at once.
 const READ_BYTES: usize = 128 * 1024;
@@ -31,12 +31,12 @@ pub(super) struct Lines {
 impl Lines {
     /// Opens a file. The first line of a piece is the first that is not wholly before it.
     pub(super) fn open(
-        path: &str,
+        stored: &StoredFile,
         compression: CompressionTypeVariant,
         range: Option<(u64, u64)>,
     ) -> Result<Self, DataFusionError> {
-        let wrong = |error: std::io::Error| Problem::from(error).of(path);
-        let mut file = File::open(path).map_err(wrong)?;
+        let wrong = |error: std::io::Error| Problem::from(error).of(stored.shown());
+        let mut file = stored.open(range.map(|(_, end)| end)).map_err(wrong)?;
         let (start, end) = range.unwrap_or((0, u64::MAX));
         let from = start.saturating_sub(1);
         if start > 0 {
@@ -100,9 +100,9 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn all(path: &str, range: Option<(u64, u64)>) -> Vec<String> {
+    fn all(file: &StoredFile, range: Option<(u64, u64)>) -> Vec<String> {
         let mut lines =
-            Lines::open(path, CompressionTypeVariant::UNCOMPRESSED, range).expect("open");
+            Lines::open(file, CompressionTypeVariant::UNCOMPRESSED, range).expect("open");
         let (mut line, mut found) = (Vec::new(), Vec::new());
         while lines.next(&mut line).expect("a line") {
             found.push(String::from_utf8(line.clone()).expect("text").trim().to_owned());
@@ -116,7 +116,7 @@ mod tests {
         let text = "\u{feff}{\"a\":1}\n\n{\"a\":22}\r\n  \n{\"a\":3}";
         let mut file = tempfile::NamedTempFile::new().expect("file");
         file.write_all(text.as_bytes()).expect("write");
-        let (path, size) = (file.path().display().to_string(), text.len() as u64);
+        let (path, size) = (StoredFile::local(file.path()), text.len() as u64);
         let whole = all(&path, None);
         assert_eq!(whole, ["{\"a\":1}", "{\"a\":22}", "{\"a\":3}"]);
         for split in 1..size {

@@ -27,6 +27,7 @@ use super::columns::Piece;
 use super::lines::Lines;
 use super::shape::Shape;
 use super::{JsonForm, Problem};
+use crate::remote::Storage;
 use crate::whole::{told, types_schema};
 
 /// Rows of a batch unless the session says otherwise.
@@ -71,7 +72,7 @@ impl JsonLines {
 impl FileSource for JsonLines {
     fn create_file_opener(
         &self,
-        _: Arc<dyn ObjectStore>,
+        store: Arc<dyn ObjectStore>,
         scan: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
@@ -87,6 +88,7 @@ impl FileSource for JsonLines {
             compression: *scan.file_compression_type.get_variant(),
             form: self.form,
             batch_rows: self.batch_rows,
+            storage: Storage::of(&scan.object_store_url, store),
             metrics: BaselineMetrics::new(self.plain.metrics(), partition),
         };
         ProjectionOpener::try_new(projection, Arc::new(opener), file_schema)
@@ -145,16 +147,18 @@ struct LinesOpener {
     compression: CompressionTypeVariant,
     form: JsonForm,
     batch_rows: usize,
+    storage: Storage,
     metrics: BaselineMetrics,
 }
 
 impl FileOpener for LinesOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let path = format!("/{}", file.object_meta.location);
+        let stored = self.storage.file(&file.object_meta);
         let range = file.range.map(|range| (range.start.max(0) as u64, range.end.max(0) as u64));
         let opener = self.clone();
         Ok(Box::pin(async move {
-            let lines = Lines::open(&path, opener.compression, range)?;
+            let (lines, path) =
+                (Lines::open(&stored, opener.compression, range)?, stored.shown().to_owned());
             let (line, shape) = (Vec::new(), Shape::default());
             if opener.form.gives_types {
                 let types = Types { path, lines, line, shape, has_ended: false };

@@ -193,13 +193,12 @@ async fn unreadable() {
     fs::set_permissions(f.path("shut"), fs::Permissions::from_mode(0o700)).expect("permissions");
 }
 
-/// Addresses that are no local files are refused as such.
+/// Addresses of which the scheme is unknown, or that are no local files, are refused as such.
 #[tokio::test]
 async fn addresses() {
     let f = Fixture::new();
-    let only = "is not a local file; only paths and file:// URLs are supported";
-    fails(&f, "s3://bucket/x.parquet", &format!("'s3://bucket/x.parquet' {only}")).await;
-    fails(&f, "https://a.org/x.csv", &format!("'https://a.org/x.csv' {only}")).await;
+    let only = "cannot be read: supported are paths, file:// addresses, s3://, gs://, az://, abfs://, http:// and https://";
+    fails(&f, "hdfs://host/x.parquet", &format!("'hdfs://host/x.parquet' {only}")).await;
     let err = f.error("select * from 'file://host/x.csv'").await;
     assert!(
         err.contains("'file://host/x.csv' is not a valid file:// URL: it names another host"),

@@ -4,6 +4,7 @@ mod errors;
 mod places;
 mod plans;
 mod reading;
+mod stores;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -195,6 +195,8 @@ def _wrap(name: str, doc: str = "") -> Callable[..., Any]:
     numpy_function = getattr(np, name)
 
     def function(x: Any, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(x, "to_dask_array"):
+            x = x.to_dask_array()
         if not isinstance(x, Array):
             return numpy_function(x, *args, **kwargs)
         return _map(name, numpy_function, x, args, kwargs)
@@ -243,6 +245,9 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     """Limit the items to a range, as ``numpy.clip``."""
     low = min if a_min is None else a_min
     high = max if a_max is None else a_max
+    if hasattr(a, "to_dask_array") and out is None:
+        # A lazy frame or column stays one.
+        return a.clip(low, high)
     if not builtins.any(isinstance(one, Array) for one in (a, low, high)):
         return np.clip(a, low, high)
     return elemwise(np.clip, a, low, high, out=out)

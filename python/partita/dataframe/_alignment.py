@@ -23,10 +23,10 @@ from ._sql import INDEX, ORDER, checked, is_plain_text, sort_of, value_type
 __all__ = [
     "ARITHMETIC",
     "COMMON",
+    "COMPLETE",
     "FIRST",
     "IDENTICAL",
     "INNER",
-    "PRODUCT",
     "REINDEX",
     "SELECTION",
     "UNIQUE",
@@ -71,10 +71,10 @@ SELECTION = Match(
     unmatched="unalignable boolean Series provided as indexer (index of the boolean Series and of the indexed object do not "
     "match)",
 )
+#: ``dot``: both sides must have the same labels.
+COMPLETE = Match("outer", unmatched="matrices are not aligned: both must have the same labels")
 #: Comparisons with operators.
 IDENTICAL = Match("same", unmatched="can only compare identically-labeled objects; use methods such as eq() and lt()")
-#: ``dot``, which requires the same labels, as in pandas.
-PRODUCT = Match("same", unmatched="matrices are not aligned: dot() requires the same index labels in the same order")
 
 
 class Side:
@@ -298,7 +298,8 @@ class Alignment(Identity):
     def carry(self, side: Side, rows: Rows, expressions: Sequence[Expr]) -> list[Expr]:
         """Return expressions over the rows of a side as columns of these rows."""
         side.add(rows, expressions)
-        must_match = self.match.unmatched is not None and (self.match.how == "same" or side is self.right)
+        is_both = self.match.how in ("same", "outer")
+        must_match = self.match.unmatched is not None and (is_both or side is self.right)
         if not must_match:
             return [self.relation.column(side.cells[expr]) for expr in expressions]
         # A filter for this would come after others that leave out rows without a match.

@@ -10,58 +10,71 @@ import pandas as pd
 
 from .._collection import unpack
 
-__all__ = ["Blocks", "column_of_array", "is_array", "operands_of_array"]
+__all__ = ["Blocks", "column_of_array", "frame_operand", "is_array", "is_boolean_array"]
+
+
+def _has_axes(value: Any, counts: tuple[int, ...]) -> bool:
+    """Whether a value is an array of NumPy, or a lazy one, with one of these numbers of axes."""
+    from ..array import Array
+
+    return isinstance(value, (np.ndarray, Array)) and value.ndim in counts
 
 
 def is_array(value: Any) -> bool:
     """Whether a value is an array of NumPy, or a lazy one, with one axis."""
-    from ..array import Array
-
-    return isinstance(value, (np.ndarray, Array)) and value.ndim == 1
+    return _has_axes(value, (1,))
 
 
-def operands_of_array(frame: Any, value: Any) -> Any:
-    """Return the operands of the columns of a frame by label, if `value` is an array or list; other values as they are.
+def is_boolean_array(value: Any) -> bool:
+    """Whether a value is an array of booleans with one axis, or a list of them, which selects rows."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, (bool, np.bool_)) for one in value)
+    return is_array(value) and value.dtype == bool
 
-    As in pandas, one axis is that of the columns, and two axes are those of the frame.
+
+def frame_operand(frame: Any, value: Any, is_condition: bool = False) -> Any:
+    """Return an array or list as an operand of a frame: a series of entries for its columns, or a frame of the same rows.
+
+    Other values are returned as they are. As in pandas, an array with one axis has an entry for each column.
 
     Raises
     ------
     ValueError
-        If the number of values and of columns differ.
+        If the shape is not one of the frame.
     """
-    from ..array import Array
-
-    if not isinstance(value, (list, tuple, np.ndarray, Array)):
+    labels = frame.columns
+    is_list = isinstance(value, (list, tuple)) and not is_condition
+    if not is_list and not _has_axes(value, (1, 2)):
         return value
-    labels = list(frame._columns)
-    is_flat = isinstance(value, (list, tuple)) and not any(pd.api.types.is_list_like(one) for one in value)
-    if not is_flat and isinstance(value, (list, tuple)):
-        value = np.array(value)
-    shape: tuple[Any, ...] = (len(value),) if is_flat else value.shape
-    if shape[-1:] != (len(labels),) and not (len(shape) == 2 and shape[1] == 1):
-        raise ValueError(
-            f"Unable to coerce to Series, length must be {len(labels)}, the number of columns: given {shape[-1] if shape else 1}"
-        )
-    if len(shape) == 2 and shape[0] != 1:
-        if shape[1] == len(labels):
-            return _frame_of_array(frame, value)
-        return dict.fromkeys(labels, column_of_array(frame, value[:, 0]))
-    if isinstance(value, Array):
-        value = value.compute()
-    flat = list(value) if is_flat else pd.Series(np.broadcast_to(value.reshape(-1), (len(labels),))).tolist()
-    return dict(zip(labels, flat))
+    if is_list:
+        is_flat = not any(pd.api.types.is_list_like(one) for one in value)
+        value = pd.Series(list(value)) if is_flat else np.array(value)
+    shape = value.shape
+    if is_condition and (len(shape) != 2 or shape[1] != len(labels)):
+        raise ValueError("array conditional must be same shape as self")
+    if len(shape) == 1 or (shape[0] == 1 and not is_condition):
+        if shape[-1] != len(labels):
+            raise ValueError(f"unable to coerce to Series, length must be {len(labels)}: given {shape[-1]}")
+        entries = value if isinstance(value, pd.Series) else pd.Series(np.asarray(value).reshape(-1))
+        return entries.set_axis(labels)
+    if shape[1] not in (1, len(labels)):
+        raise ValueError(f"unable to coerce to DataFrame, the array must have {len(labels)} columns, not {shape[1]}")
+    made = column_of_array(frame, value)
+    if shape[1] == 1 and len(labels) > 1:
+        made = made._like(dict.fromkeys(labels, made._columns[0]))
+    made.columns = labels
+    return made
 
 
 def column_of_array(plan: Any, array: Any) -> Any:
-    """Return the values of an array as a column of the rows of a plan.
+    """Return the values of an array as a column of the rows of a plan; of one with two axes, a frame.
 
     Parameters
     ----------
     plan : DataFrame or Series
         The rows, whose order must be defined.
     array : numpy.ndarray or Array
-        An array with one axis, with a value for each row. A lazy one of which the sizes of the chunks are not known must
+        An array with a value for each row. A lazy one of which the sizes of the chunks are not known must
         have a chunk for each partition.
 
     Raises
@@ -73,34 +86,20 @@ def column_of_array(plan: Any, array: Any) -> Any:
     from ._frame import DataFrame
 
     frame = DataFrame(plan._rows, {}, plan._index)
-    sample = pd.Series(np.empty(0, dtype=array.dtype))
+    is_wide = array.ndim == 2
+    sample: Any = pd.Series(np.empty(0, dtype=array.dtype))
+    if is_wide:
+        sample = pd.DataFrame(np.empty((0, array.shape[1]), dtype=array.dtype))
+        array = array if isinstance(array, np.ndarray) else array.rechunk({1: -1})
     return call_rows(frame, _values_of_block, sample, "array", Blocks(array))
 
 
-def _frame_of_array(frame: Any, array: Any) -> Any:
-    """Return the values of an array with two axes as a frame of the rows and columns of another one."""
-    from ._column_functions import call_rows
-
-    rows = frame._like({})
-    sample = pd.DataFrame(np.empty((0, array.shape[1]), dtype=array.dtype), columns=range(array.shape[1]))
-    made = call_rows(rows, _frame_of_block, sample, "array", Blocks(array))
-    return made._like(dict(zip(frame._columns, made._columns.values())))
-
-
-def _frame_of_block(part: pd.DataFrame, block: Any) -> pd.DataFrame:
-    if len(part) != len(block):
-        raise ValueError(
-            f"an array has {len(block)} rows for a partition of {len(part)} rows; it must have a row for each one"
-        )
-    return pd.DataFrame(block)
-
-
-def _values_of_block(part: pd.DataFrame, block: Any) -> pd.Series:
+def _values_of_block(part: pd.DataFrame, block: Any) -> Any:
     if len(part) != len(block):
         raise ValueError(
             f"an array has {len(block)} values for a partition of {len(part)} rows; it must have a value for each row"
         )
-    return pd.Series(block)
+    return pd.Series(block) if block.ndim == 1 else pd.DataFrame(block)
 
 
 class Blocks:
@@ -120,7 +119,7 @@ class Blocks:
         if isinstance(array, np.ndarray):
             return np.split(array, np.cumsum(sizes)[:-1])
         if self.needs_sizes and tuple(array.chunks[0]) != tuple(sizes):
-            array = array.rechunk((tuple(sizes), *((size,) for size in array.shape[1:])))
+            array = array.rechunk({0: tuple(sizes)})
         parts = array.to_delayed().ravel()
         if len(parts) != count:
             raise ValueError(

@@ -11,10 +11,10 @@ import pyarrow as pa
 from .._functions import function_name
 from ..plan import expr as px
 from ..plan.expr import Expr, aggregate, call, window
-from ._alignment import PRODUCT, REINDEX, UNIQUE
+from ._alignment import COMPLETE, REINDEX, UNIQUE
 from ._base import Level, Plan
 from ._columns import is_masked, sort_value
-from ._matching import align_rows, aligned, aligned_with, check_same_rows, uploaded
+from ._matching import align_rows, aligned, aligned_with, check_same_rows, is_aligned, uploaded
 from ._reductions import Reductions
 from ._rows import Rows
 from ._scalar import Scalar
@@ -171,17 +171,27 @@ class ColumnMethods:
         Parameters
         ----------
         other : Series or DataFrame
-            A column or frame with the same index labels in the same order; one of pandas is uploaded.
+            The column or frame. Rows are matched by their index, and both must have the same labels.
         meta : pandas.Series, optional
-            Its name becomes that of the result with a frame.
+            A series with the name of the result, if `other` is a frame.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), npartitions=2)
+        >>> int(ddf.a.dot(ddf.b).compute())
+        11
         """
+        own: Any = self
         other = uploaded(other, self)
         if not isinstance(other, Plan):
-            raise TypeError(f"dot() takes a frame or column, not {type(other).__name__}")
-        own, other = aligned(self, other, PRODUCT)
+            raise TypeError(f"dot() takes a frame or column of this package, not {type(other).__name__}")
+        if not is_aligned(own, other):
+            own, other = aligned(own, other, COMPLETE)
         if hasattr(other, "_columns"):
             cells = {label: _products(own, other._column(label))._expr for label in other._columns}
-            name = own.name if meta is None else meta.name
+            name = own.name if meta is None else getattr(meta, "name", None)
             return Reductions(own._rows.combine(other._rows), cells, name, None, other._axis)
         return _products(own, other)
 
@@ -190,13 +200,13 @@ class ColumnMethods:
 
         Rows are matched by their index, and sorted by it if the indexes differ.
         """
-        own, other = aligned(self, _other_column("combine_first", other), UNIQUE)
+        own, other = aligned(self, _other_column("combine_first", uploaded(other, self)), UNIQUE)
         found: Series = own.fillna(other)
         return found
 
     def update(self, other: Any) -> None:
         """Replace values in place with those of another column that are not missing; rows are matched by their index."""
-        own, other = aligned(self, _other_column("update", other), REINDEX)
+        own, other = aligned(self, _other_column("update", uploaded(other, self)), REINDEX)
         changed = own.mask(other.notna(), other)
         mutable: Any = self
         mutable._become(changed)
@@ -226,6 +236,7 @@ class ColumnMethods:
         from ._column_functions import call_rows
 
         own: Any = self
+        other = uploaded(other, self)
         if not isinstance(other, Plan):
             return call_rows(own, _Pairs(func, other, False), meta, function_name(func))
         own, other = aligned_with(own, _other_column("combine", other), UNIQUE, fill_value)
@@ -249,7 +260,7 @@ class ColumnMethods:
         """
         if axis not in (None, 0, "index"):
             raise ValueError(f"no axis named {axis} for a column; the only one is 0")
-        own, other = align_rows(self, _other_column("align", other), join)
+        own, other = align_rows(self, _other_column("align", uploaded(other, self)), join)
         return (own, other) if fill_value is None else (own.fillna(fill_value), other.fillna(fill_value))
 
     def case_when(self, caselist: Sequence[tuple[Any, Any]]) -> Series:

@@ -7,6 +7,7 @@ import numbers
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -207,6 +208,8 @@ class ColumnOperators(Operators):
             return self._logical_of_others(operator, other)
         if isinstance(other, Scalar):
             other = self._spread(other)
+        if is_whole != _is_whole(other) and _is_logical(other):
+            return self._logical_of_unlike(operator, other)
         if isinstance(other, ColumnOperators):
             made = _logical_call(function, self._expr, other._expr)
             origin = derived_origin(self._origin, other._origin)
@@ -214,6 +217,23 @@ class ColumnOperators(Operators):
         if is_whole and isinstance(other, numbers.Integral):
             return self._like(call(function, self._expr, ex.operand(int(other), self._kind)[0]))
         return self._like(_logical_call(function, self._expr, literal(other)))
+
+    def _logical_of_unlike(self, operator: builtins.str, other: Any) -> Series:
+        """Apply a logical operator to booleans and integers: as in pandas, to the bits, and the result is their truth."""
+        is_column = isinstance(other, ColumnOperators)
+        rows = self._with(other) if is_column else self._rows
+        origin = derived_origin(self._origin, other._origin if is_column else None)
+        sides = [self._expr, other._expr if is_column else literal(other)]
+        if pa.types.is_boolean(self._kind) and is_masked(self._origin):
+            # Nullable booleans take the truth of integers instead.
+            sides[1] = ex.comparison("ne", sides[1], literal(0), True)
+            return self._like(_logical_call(operator, *sides), rows, self._name_with(other), origin)
+        own = self._kind if pa.types.is_integer(self._kind) else other._kind if is_column else pa.int64()
+        bits = call(
+            {"and": "bit_and", "or": "bit_or", "ne": "bit_xor"}[operator], *(px.cast(one, own) for one in sides)
+        )
+        made = ex.comparison("ne", bits, px.cast(0, own), is_masked(origin))
+        return self._like(made, rows, self._name_with(other), origin)
 
     def _logical_of_others(self, operator: builtins.str, other: ColumnOperators) -> Any:
         """Apply a logical operator to columns of different rows.
@@ -292,6 +312,20 @@ _UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
 def _is_wide(kind: pa.DataType) -> bool:
     """Whether operations of these types have the same type for a single value as for a column."""
     return kind in (pa.int64(), pa.float64()) or pa.types.is_decimal(kind)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether an operand is an integer or a column of integers."""
+    if isinstance(value, ColumnOperators):
+        return bool(pa.types.is_integer(value._kind))
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_logical(value: Any) -> bool:
+    """Whether an operand is boolean or an integer, or a column of them."""
+    if isinstance(value, ColumnOperators):
+        return bool(pa.types.is_boolean(value._kind) or pa.types.is_integer(value._kind))
+    return isinstance(value, (bool, np.bool_, numbers.Integral))
 
 
 def _logical_call(name: str, left: Expr, right: Expr) -> Expr:

@@ -218,7 +218,12 @@ def label_index(labels: list[Any], like: pd.Index | None) -> pd.Index:
             for values, level, is_categorical in zip(arrays, like.levels, categorical)
         ]
         return pd.MultiIndex.from_arrays(known, names=like.names)
-    kept = like.dtype == object or (isinstance(like, pd.CategoricalIndex) and set(labels) <= set(like.categories))
+    are_strings = isinstance(like.dtype, pd.StringDtype) and all(isinstance(label, str) for label in labels)
+    kept = (
+        are_strings
+        or like.dtype == object
+        or (isinstance(like, pd.CategoricalIndex) and set(pd.Index(labels).dropna()) <= set(like.categories))
+    )
     made = pd.Index(labels, dtype=like.dtype if kept else None)
     return made.rename(like.name) if made.nlevels == 1 else made
 

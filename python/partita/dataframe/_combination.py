@@ -11,7 +11,7 @@ import pandas as pd
 from ._alignment import ARITHMETIC, REINDEX, Match
 from ._base import Plan
 from ._columns import Column, is_masked, label_index
-from ._matching import align_rows, aligned, check_join, check_same_rows
+from ._matching import align_rows, aligned, check_join, check_same_rows, uploaded
 from ._replacement import MISSING
 from ._rows import Rows
 from ._sql import is_number, literal
@@ -37,6 +37,7 @@ class FrameCombination:
     def _checked(self, name: str, other: Any, match: Match = ARITHMETIC) -> tuple[Any, Any]:
         """Return this frame and another one over the same rows."""
         frame: Any = self
+        other = uploaded(other, self)
         if not hasattr(other, "_columns"):
             raise TypeError(f"{name}() takes a frame, not {type(other).__name__}; use to_frame() of a column")
         return aligned(frame, other, match)
@@ -132,6 +133,7 @@ class FrameCombination:
         """
         if not overwrite:
             raise NotImplementedError("combine(overwrite=False) is not supported; use combine_first")
+        other = uploaded(other, self)
         if hasattr(other, "_columns") and set(self._columns) != set(other._columns):
             raise NotImplementedError("combine() requires the same columns in both frames; use align first")
         frame, other = self._checked("combine", other)
@@ -169,6 +171,7 @@ class FrameCombination:
         frame: Any = self
         if axis not in (None, 0, "index", 1, "columns"):
             raise ValueError(f"no axis named {axis} for a frame; use 0 or 1")
+        other = uploaded(other, self)
         if not hasattr(other, "_columns"):
             raise TypeError(f"align() takes a frame, not {type(other).__name__}; use to_frame() of a column")
         how: Any = check_join(join)

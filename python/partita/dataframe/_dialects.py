@@ -34,7 +34,6 @@ _WITHOUT_EFFECT = (
 
 #: Arguments that are supported only with these values, and an alternative.
 _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
-    "storage_options": ((None, {}), "use files that all nodes see"),
     "converters": ((None, {}), "use dtype='str' and convert the column after reading"),
     "date_format": ((None,), "times must be in ISO 8601; use dtype='str' and to_datetime for other formats"),
     "date_parser": ((None,), "times must be in ISO 8601; use dtype='str' and to_datetime for other formats"),

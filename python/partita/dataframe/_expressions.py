@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.dtype import common_number, is_real
-from ..plan.expr import Expr, call
+from ..plan.expr import Expr, SortKey, aggregate, call
 from ._columns import ARROW, NULLABLE
 from ._sql import (
     arrow_name,
@@ -35,6 +36,7 @@ __all__ = [
     "comparison",
     "is_bounded",
     "is_real",
+    "joined_strings",
     "kind_of",
     "operand",
     "origin_after",
@@ -365,3 +367,9 @@ def right_operand(name: str, value: Any, like: pa.DataType, style: str) -> tuple
             # No result is an integer; pandas returns a column of floats.
             return operand(0.0, pa.float64())
     return operand(value, like)
+
+
+def joined_strings(value: Expr, order: Sequence[SortKey], between: str = "") -> Expr:
+    """Return all strings as one, in the order of the rows; missing ones are left out."""
+    every = aggregate("array_agg", value, order=order, where=px.not_null(value))
+    return call("coalesce", call("array_to_string", every, between), "")

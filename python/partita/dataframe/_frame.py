@@ -16,7 +16,7 @@ from ..plan.rewrite import plain_condition, split, substitute, with_windows
 from . import _display
 from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
-from ._array_columns import column_of_array, is_array
+from ._array_columns import column_of_array, is_array, is_boolean_array
 from ._base import Level, Plan, UnsupportedName
 from ._columns import Column, label_index, renumbered, to_pandas
 from ._combination import FrameCombination
@@ -237,6 +237,8 @@ class DataFrame(
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
             key = uploaded(key, self)
+        if is_boolean_array(key):
+            key = column_of_array(self, np.asarray(key) if isinstance(key, list) else key)
         if isinstance(key, Series):
             return self._filtered(key)
         if isinstance(key, DataFrame):
@@ -288,9 +290,12 @@ class DataFrame(
 
     def _value(self, value: Any) -> Column:
         """Return a Python value as a column."""
+        if getattr(value, "ndim", 0) > 1:
+            raise ValueError(f"cannot set a column to an array with {value.ndim} axes; it must have one")
         if pd.api.types.is_list_like(value):
-            raise NotImplementedError(
-                "cannot set a column to a list of values; use a single value, a column of this frame, or merge"
+            raise TypeError(
+                f"cannot set a column to a value of type {type(value).__name__}; use a single value, an array with one axis, "
+                "a column of this frame, or merge"
             )
         if isinstance(value, float) and pd.isna(value):
             return Column(MISSING)
@@ -586,9 +591,9 @@ class DataFrame(
         from ._groupby import GroupBy
 
         if arguments.pop("as_index", True) is not True:
-            raise NotImplementedError("groupby(as_index=False) is not supported; use reset_index() on the result")
+            raise TypeError("groupby(as_index=False) is not supported; use reset_index() on the result")
         if arguments.pop("axis", 0) not in (0, "index"):
-            raise NotImplementedError("groupby() does not support axis=1; use compute() and pandas")
+            raise TypeError("groupby() does not support axis=1; use compute() and pandas")
         level = arguments.pop("level", None)
         if (by is None) == (level is None):
             raise TypeError("groupby() requires either by= or level=")

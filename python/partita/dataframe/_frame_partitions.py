@@ -169,7 +169,7 @@ class FramePartitions:
             if not keys:
                 raise ValueError("shuffle(on_index=True) requires an index; use set_index first")
         else:
-            rows, keys = _shuffle_keys(frame, list(on) if isinstance(on, (list, pd.Index)) else [on])
+            rows, keys = _shuffle_keys(frame, list(on) if isinstance(on, (list, pd.Index, pd.Series)) else [on])
         kinds = rows.types(keys)
         texts = [cast(normalize_zero(key, kind), pa.string()) for key, kind in zip(keys, kinds)]
         # Rows with an equal sort key are never in different partitions; equal keys have equal digests.

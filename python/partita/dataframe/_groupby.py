@@ -7,11 +7,12 @@ import inspect
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
-from ..plan.expr import Expr, SortKey, Trait, window
+from ..plan.expr import Expr, SortKey, Trait, cast, window
 from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named
 from ..plan.rewrite import distinct_keys, with_windows
@@ -21,6 +22,7 @@ from ._base import Level, UnsupportedName
 from ._columns import Column, derived_origin, renumbered, sort_value
 from ._frame import LISTS, DataFrame
 from ._group_functions import aggregate_groups, apply_groups, call_method, reject_unobserved
+from ._group_keys import keys_of
 from ._group_squares import squares_of_groups
 from ._group_windows import GroupWindows
 from ._reductions import (
@@ -32,7 +34,7 @@ from ._reductions import (
     is_described,
     size_of,
 )
-from ._rows import Labels, Rows, place_of
+from ._rows import Labels, Rows
 from ._scalar import Scalar
 from ._series import Series, reject_categories
 from ._sql import INDEX, is_number
@@ -70,30 +72,11 @@ class GroupBy(GroupWindows):
         is_sorted: bool = True,
         has_group_keys: bool = True,
     ) -> None:
-        is_label = isinstance(by, tuple) and by in frame._columns
-        given = list(by) if isinstance(by, (list, tuple)) and not is_label else [by]
-        rows = frame._rows
-        keys: list[tuple[Any, Column]] = []
-        for key in given:
-            if isinstance(key, pd.Grouper):
-                key = _key_of_grouper(key)
-            if isinstance(key, Series):
-                rows = rows.combine(key._rows)
-                keys.append((key.name, key._cell))
-            elif isinstance(key, DataFrame):
-                raise ValueError("groupby() takes columns as keys, not frames; select a column")
-            elif callable(key) or isinstance(key, dict):
-                mapped = _labels_of(frame).map(key)
-                rows = rows.combine(mapped._rows)
-                keys.append((mapped.name, mapped._cell))
-            else:
-                keys.append((key, frame._key(key)._cell))
-        if not keys:
-            raise ValueError("No group keys passed! groupby() requires at least one key")
+        frame, keys, by = keys_of(frame, by)
         #: Whether categories without rows are groups.
         self._has_unobserved = not observed and any(isinstance(key.origin, pd.CategoricalDtype) for _, key in keys)
         self._is_selection = selected is not None
-        self._frame = frame._like(frame._columns, rows)
+        self._frame = frame
         self._by = by
         self._keys = keys
         self._dropna = dropna
@@ -391,9 +374,9 @@ class GroupBy(GroupWindows):
         if isinstance(made, Scalar):
             return self._expressions({None: made})[None]
         if isinstance(made, Reductions):
-            return self._expressions({label: made[label] for label in made._cells})
+            return self._expressions({label: made[label] for label in made._cells}, is_row=True)
         if isinstance(made, dict) or (isinstance(made, pd.Series) and len(made)):
-            return self._expressions(dict(made))
+            return self._expressions(dict(made), is_row=isinstance(made, pd.Series))
         raise NotImplementedError(_NO_FUNCTION)
 
     def _has_new_windows(self, value: Expr) -> bool:
@@ -409,9 +392,10 @@ class GroupBy(GroupWindows):
         frame = self._frame
         rows = frame._rows
         inside = rows.with_changes(client=_PlaceholderClient(rows.client))
-        return DataFrame(inside, dict(frame._columns), frame._index, frame._axis)
+        return DataFrame(inside, {label: frame._columns[label] for label in self._selected}, frame._index, frame._axis)
 
-    def _expressions(self, values: dict[Any, Any]) -> DataFrame:
+    def _expressions(self, values: dict[Any, Any], is_row: bool = False) -> DataFrame:
+        """Return a frame of reductions; if they are the values of a series, numbers have one type, as in pandas."""
         rows, cells = self._frame._rows, []
         for label, value in values.items():
             if not isinstance(value, Scalar):
@@ -426,27 +410,13 @@ class GroupBy(GroupWindows):
                 )
             rows = rows.combine(value._rows.with_changes(client=rows.client))
             cells.append((label, Column(value._expr)))
+        kinds = [rows.type(cell.expr) for _, cell in cells]
+        if is_row and len(set(kinds)) > 1 and all(map(is_number, kinds)):
+            common = pa.from_numpy_dtype(np.result_type(*(kind.to_pandas_dtype() for kind in kinds)))
+            cells = [(label, Column(cast(cell.expr, common))) for label, cell in cells]
         made = copy.copy(self)
         made._frame = self._frame._like(self._frame._columns, rows)
         return made._made(cells)
-
-
-def _key_of_grouper(grouper: pd.Grouper) -> Any:
-    if getattr(grouper, "freq", None) is not None:
-        raise NotImplementedError(
-            "groupby() does not support pd.Grouper with freq=; use set_index and resample, or a column of dt.floor"
-        )
-    if grouper.key is None:
-        raise NotImplementedError("groupby() does not support pd.Grouper with level=; use level= of groupby")
-    return grouper.key
-
-
-def _labels_of(frame: DataFrame) -> Series:
-    """Return the labels of the index, which may be the numbers of the rows, as a column."""
-    if not frame._index and frame._rows.order:
-        return Series(frame._rows, place_of(frame._rows), None, ())
-    index = frame.index
-    return Series(frame._rows, index._expr, index.name, (), index._origin)
 
 
 def _native_name(how: Any) -> str | None:

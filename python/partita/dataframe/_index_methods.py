@@ -5,9 +5,11 @@ from __future__ import annotations
 import numbers
 from typing import TYPE_CHECKING, Any
 
-from ..plan.expr import Expr
+import pyarrow as pa
+
+from ..plan.expr import Expr, cast
 from ._base import Level, Plan
-from ._columns import RANGE, Column
+from ._columns import ARROW, RANGE, Column, is_masked
 from ._rows import Rows
 from ._scalar import Scalar
 
@@ -38,10 +40,31 @@ class IndexMethods:
         return made
 
     def __neg__(self) -> Any:
-        made = super().__neg__()  # type: ignore[misc]
+        return self._regular(super().__neg__())  # type: ignore[misc]
+
+    def abs(self) -> Any:
+        """Return the absolute values."""
+        return self._regular(super().abs())  # type: ignore[misc]
+
+    __abs__ = abs
+
+    def _regular(self, made: Any) -> Any:
+        """Return labels that are regular if these are numbers with a constant step."""
         if self._regularity == RANGE:
             made._regularity = RANGE
         return made
+
+    def _mapped_by(self, arg: Any, na_action: Any) -> Any:
+        made = super()._mapped_by(arg, na_action)  # type: ignore[misc]
+        if not is_masked(made._origin):
+            return made
+        # As in pandas, labels are not nullable: those of Arrow's types have the types of Python's values.
+        kind, is_arrow = made._kind, made._origin == ARROW
+        if is_arrow and pa.types.is_integer(kind):
+            return made._like(cast(made._expr, pa.int64()), origin=None)
+        if is_arrow and pa.types.is_floating(kind):
+            return made._like(cast(made._expr, pa.float64()), origin=None)
+        return made._like(made._expr, origin=None)
 
     def unique(self, **arguments: Any) -> Any:
         """Return the distinct labels; see :meth:`Series.unique`."""

@@ -417,7 +417,7 @@ def _relation(client: Client, relation: Relation, index: Any, columns: Sequence[
 
 def files_frame(path: Any, index: Any, columns: Any, client: Client | None, **how: Any) -> DataFrame:
     client = client or current_client()
-    paths = file_paths(path)
+    paths = file_paths(path, stores=True)
     request = paths[0] if len(paths) == 1 and not how else encode_request(paths, **how)
     wanted = [columns] if isinstance(columns, str) else columns
     frame = _relation(client, typed_relation(client, Files, request), index, wanted)
@@ -426,8 +426,8 @@ def files_frame(path: Any, index: Any, columns: Any, client: Client | None, **ho
     return frame
 
 
-def file_paths(path: Any) -> list[str]:
-    paths = [absolute(one) for one in (path if isinstance(path, (list, tuple)) else [path])]
+def file_paths(path: Any, stores: bool = False) -> list[str]:
+    paths = [absolute(one, stores) for one in (path if isinstance(path, (list, tuple)) else [path])]
     if not paths:
         raise ValueError("cannot read files: the list of paths is empty")
     return paths

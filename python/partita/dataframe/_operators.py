@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._matching import uploaded
+
 __all__ = ["Operators"]
 
 T = TypeVar("T", bound="Operators")
@@ -20,6 +22,10 @@ class Operators:
 
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
         """Raise an error if an operation along an axis is not one of each value with the operand in its row."""
+
+    def _of_rows(self, other: Any) -> Any:
+        """Return an operand whose values are those of the rows."""
+        return uploaded(other, self)
 
     def _matched(self: T, other: Any) -> tuple[T, Any]:
         """Return this object and an operand over the same rows, which are matched by their labels."""
@@ -44,6 +50,8 @@ class Operators:
         if level is not None:
             raise NotImplementedError(f"{name}: level must be None; use reset_index, and merge on the level")
         self._check_axis(name, other, axis)
+        if axis in (0, "index"):
+            other = self._of_rows(other)
         self, other = self._matched(other)
         return (self, other) if fill_value is None else self._fill_both(other, fill_value)
 

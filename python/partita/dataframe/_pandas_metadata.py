@@ -11,7 +11,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ._columns import ARROW, origin_of
+from ._storage import SERVICES, remote_metadata, service_of
 
 __all__ = [
     "COMMON",
@@ -42,13 +43,24 @@ _OURS = b"partita"
 COMMON = "_common_metadata"
 
 
-def absolute(path: Any) -> str:
-    """Make a path absolute, relative to the working directory of this process. ``file:`` URLs are unchanged."""
+def absolute(path: Any, stores: bool = False) -> str:
+    """Make a path absolute, relative to the working directory of this process. ``file:`` URLs are unchanged.
+
+    Parameters
+    ----------
+    path : path-like
+        The path.
+    stores : bool
+        Whether names of files in object stores and on web servers are taken as well. They are unchanged.
+    """
     name = os.fspath(path)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", name)
     if scheme is not None and scheme[1].lower() != "file":
+        if stores and scheme[1].lower() in SERVICES:
+            return name
+        stores_text = f"; supported: {', '.join(f'{one}://' for one in sorted(SERVICES))}" if stores else " here"
         raise NotImplementedError(
-            f"cannot use {name!r}: {scheme[1]} is not supported yet; use a path that all nodes of the cluster see"
+            f"cannot use {name!r}: {scheme[1]}:// is not supported{stores_text}; use a path that all nodes of the cluster see"
         )
     return name if name.startswith("file:") else os.path.join(os.getcwd(), os.path.expanduser(name))
 
@@ -89,22 +101,25 @@ def is_known_extension(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in _EXTENSIONS
 
 
-def raw_metadata(path: str) -> dict[bytes, bytes]:
+def raw_metadata(path: str, storage: Mapping[str, str] | None = None) -> dict[bytes, bytes]:
     """Return the metadata of pandas, and our own, from one of the files, or from the common metadata of their folder."""
-    found = _first_file(path.removeprefix("file://"))
-    if found is None:
-        return {}
-    metadata = pq.read_schema(found).metadata or {}
-    beside = os.path.join(os.path.dirname(found), COMMON)
-    if b"pandas" not in metadata and os.path.isfile(beside):
-        metadata = pq.read_schema(beside).metadata or {}
+    if service_of(path) is not None:
+        metadata = remote_metadata(path, storage or {})
+    else:
+        found = _first_file(path.removeprefix("file://"))
+        if found is None:
+            return {}
+        metadata = pq.read_schema(found).metadata or {}
+        beside = os.path.join(os.path.dirname(found), COMMON)
+        if b"pandas" not in metadata and os.path.isfile(beside):
+            metadata = pq.read_schema(beside).metadata or {}
     return {key: metadata[key] for key in (b"pandas", _OURS) if key in metadata}
 
 
-def read_metadata(path: str) -> PandasMetadata:
+def read_metadata(path: str, storage: Mapping[str, str] | None = None) -> PandasMetadata:
     """Read the metadata from one of the files. It is empty if this process cannot see the files."""
     try:
-        metadata = raw_metadata(path)
+        metadata = raw_metadata(path, storage)
         written = json.loads(metadata.get(b"pandas", b"{}"))
         ours = json.loads(metadata.get(_OURS, b"{}"))
     except (OSError, ValueError, pa.ArrowException):

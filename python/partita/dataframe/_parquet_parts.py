@@ -23,7 +23,7 @@ from ._pandas_metadata import COMMON, absolute, data_files
 from ._partitions import index_bounds
 from ._writing_calls import run_writers, writing_tasks
 
-__all__ = ["ParquetJob", "file_names", "writer_options"]
+__all__ = ["ParquetJob", "cast_rows", "file_names", "split_rows", "writer_options"]
 
 #: Characters that Hive and Spark escape in the names of folders.
 _ESCAPED = frozenset("\"#%'*/:=?\\{[]^")
@@ -143,38 +143,50 @@ class _PartWriter:
 
     def __call__(self, rows: pa.Table, number: int) -> None:
         os.makedirs(self.staging, exist_ok=True)
-        if not self.schema.names:
-            rows = pa.table({})
-        table = rows.rename_columns(self.schema.names)
-        try:
-            table = table.cast(self.schema)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ValueError(
-                f"cannot write partition {number} to '{self.path}': its values do not fit the types of schema=: {error}"
-            ) from None
-        for folder, part in self._split(table):
+        table = cast_rows(rows, self.schema, number, self.path)
+        for folder, part in split_rows(table, self.folders):
             target = os.path.join(self.staging, folder)
             os.makedirs(target, exist_ok=True)
             pq.write_table(part, os.path.join(target, self.names[number]), **self.options)
 
-    def _split(self, table: pa.Table) -> list[tuple[str, pa.Table]]:
-        """Return the folders of the rows of a partition, and the rows of each without the columns of its name."""
-        if not self.folders:
-            return [("", table)]
-        keys = table.select(self.folders)
-        keys = pa.table([column.cast(pa.string()) for column in keys.columns], self.folders)
-        codes = [pc.dictionary_encode(column, null_encoding="encode").combine_chunks() for column in keys.columns]
-        code = codes[0].indices.cast(pa.int64()) if codes else None
-        for one in codes[1:]:
-            code = pc.add(pc.multiply(code, len(one.dictionary)), one.indices.cast(pa.int64()))
-        rest = table.drop_columns(self.folders)
-        found = []
-        for value in pc.unique(code):
-            at = pc.indices_nonzero(pc.equal(code, value))
-            first = keys.take(at[:1])
-            names = [_folder_name(name, first.column(name)[0].as_py()) for name in self.folders]
-            found.append((os.path.join(*names), rest.take(at)))
-        return found
+
+def cast_rows(rows: pa.Table, schema: pa.Schema, number: int, path: str) -> pa.Table:
+    """Return the rows of a partition with the columns of the files.
+
+    Raises
+    ------
+    ValueError
+        If values do not fit the types. The message names the partition and the path.
+    """
+    if not schema.names:
+        rows = pa.table({})
+    table = rows.rename_columns(schema.names)
+    try:
+        return table.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(
+            f"cannot write partition {number} to '{path}': its values do not fit the types of schema=: {error}"
+        ) from None
+
+
+def split_rows(table: pa.Table, folders: list[str]) -> list[tuple[str, pa.Table]]:
+    """Return the folders of the rows of a partition, and the rows of each without the columns of its name."""
+    if not folders:
+        return [("", table)]
+    keys = table.select(folders)
+    keys = pa.table([column.cast(pa.string()) for column in keys.columns], folders)
+    codes = [pc.dictionary_encode(column, null_encoding="encode").combine_chunks() for column in keys.columns]
+    code = codes[0].indices.cast(pa.int64()) if codes else None
+    for one in codes[1:]:
+        code = pc.add(pc.multiply(code, len(one.dictionary)), one.indices.cast(pa.int64()))
+    rest = table.drop_columns(folders)
+    found = []
+    for value in pc.unique(code):
+        at = pc.indices_nonzero(pc.equal(code, value))
+        first = keys.take(at[:1])
+        names = [_folder_name(name, first.column(name)[0].as_py()) for name in folders]
+        found.append((os.path.join(*names), rest.take(at)))
+    return found
 
 
 def _folder_name(key: str, value: str | None) -> str:

@@ -18,6 +18,7 @@ from ._io import check_extensions, file_paths, files_frame
 from ._pandas_metadata import data_files, is_known_extension, read_metadata
 from ._parquet_writer import check_engine
 from ._sql import INDEX, sort_of
+from ._storage import service_of, storage_config
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -64,7 +65,8 @@ def read_parquet(
     Parameters
     ----------
     path : str or list of str
-        A file, a folder, a glob pattern, or a list of these. All nodes must see the files.
+        A file, a folder, a glob pattern, or a list of these: paths that all nodes see, or names in a store, such as
+        ``s3://bucket/folder/``, ``gs://``, ``az://`` or ``https://``.
     columns : str or list of str, optional
         Columns to read. A single string returns a column.
     filters : list, optional
@@ -95,7 +97,10 @@ def read_parquet(
         ``pyarrow.dataset.dataset``, such as ``partitioning``.
     engine, ignore_metadata_file, metadata_task_size
         Accepted for compatibility with Dask; no effect.
-    storage_options, filesystem
+    storage_options : dict, optional
+        How the store is reached, as for pandas and Dask: for S3 ``key``, ``secret``, ``token``, ``endpoint_url`` and
+        ``anon``. Without it the environment of the cluster counts, and without credentials there what is public can be read.
+    filesystem
         Not supported.
 
     Returns
@@ -103,8 +108,10 @@ def read_parquet(
     DataFrame or Series
     """
     check_engine(engine)
-    if storage_options or filesystem not in (None, "auto", "arrow", "fsspec"):
-        raise NotImplementedError("read_parquet() supports only files that all nodes see, without filesystem=")
+    if filesystem not in (None, "auto", "arrow", "fsspec"):
+        raise NotImplementedError(
+            "read_parquet() does not support filesystem=; use storage_options= for files in stores"
+        )
     backend = ("numpy_nullable" if use_nullable_dtypes else None) if dtype_backend is None else dtype_backend
     if backend not in _BACKENDS:
         raise ValueError(f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {backend!r}")
@@ -112,7 +119,9 @@ def read_parquet(
         arguments.pop(name, None)
     arrow_to_pandas, dataset = arguments.pop("arrow_to_pandas", None), arguments.pop("dataset", None)
     reject_unsupported("read_parquet", arguments)
-    paths = file_paths(path)
+    paths = file_paths(path, stores=True)
+    storage = storage_config(paths, storage_options)
+    is_remote = service_of(paths[0]) is not None
     if len(paths) > 1:
         paths = [one for one in paths if os.path.basename(one) not in _FOOTERS]
     check_extensions(paths, "read_parquet")
@@ -120,6 +129,15 @@ def read_parquet(
         split_row_groups not in ("infer", None, False) or blocksize not in ("default", None) or bool(aggregate_files)
     )
     others = arrow_to_pandas is not None or dataset is not None or set(parquet_file_extension or ()) != _EXTENSIONS
+    if is_remote and (splits or others):
+        raise NotImplementedError(
+            "read_parquet() does not support split_row_groups=, blocksize=, aggregate_files=, arrow_to_pandas=, dataset= "
+            "and parquet_file_extension= for files in stores; the cluster divides the work by itself"
+        )
+    if is_remote and index is None and len(paths) == 1 and read_metadata(paths[0], storage).has_range:
+        raise NotImplementedError(
+            f"the index of {paths[0]!r} is a range of numbers, which its file does not contain; read it with index=False"
+        )
     if splits or others or _needs_pandas(paths, index):
         from ._parquet_pieces import read_pieces
 
@@ -131,7 +149,7 @@ def read_parquet(
             aggregate_files, bool(calculate_divisions), arrow_to_pandas, dataset, parquet_file_extension, client,
         )  # fmt: skip
     else:
-        frame = _read_files(paths if len(paths) > 1 else paths[0], index, backend, client)
+        frame = _read_files(paths if len(paths) > 1 else paths[0], index, backend, client, storage)
         if filters:
             frame = frame._filtered(_any_of(frame, filters))
     if categories:
@@ -160,12 +178,13 @@ def _needs_pandas(paths: list[str], index: Any) -> bool:
     return len(files) == 1 and index is None and os.path.isfile(files[0]) and read_metadata(files[0]).has_range
 
 
-def _read_files(paths: Any, index: Any, backend: Any, client: Client | None) -> DataFrame:
+def _read_files(paths: Any, index: Any, backend: Any, client: Client | None, storage: Mapping[str, str]) -> DataFrame:
     """Return the frame of files that the workers themselves read."""
-    known = read_metadata(paths[0] if isinstance(paths, list) else paths)
+    known = read_metadata(paths[0] if isinstance(paths, list) else paths, storage)
     if index is None:
         index = [name for name in known.levels if not name.startswith(INDEX)]
-    frame = files_frame(paths, index, None, client, **({"key_types": known.keys} if known.keys else {}))
+    how: dict[str, Any] = {"key_types": known.keys} if known.keys else {}
+    frame = files_frame(paths, index, None, client, **how, **({"storage": storage} if storage else {}))
     for label, origin in known.origins.items():
         if label in frame._columns:
             frame._columns[label] = frame._columns[label]._replace(origin=origin)

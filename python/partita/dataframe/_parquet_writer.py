@@ -18,8 +18,10 @@ from ._base import Level
 from ._columns import to_pandas
 from ._pandas_metadata import absolute, file_metadata, write_metadata
 from ._parquet_parts import ParquetJob, check_append, writer_options
+from ._parquet_stores import run_in_store
 from ._rows import Rows
 from ._sql import INDEX, arrow_name, value_type
+from ._storage import service_of, storage_config
 
 if TYPE_CHECKING:
     from ._columns import Column
@@ -133,12 +135,13 @@ class ParquetWriters:
         filesystem: Any = None,
         **options: Any,
     ) -> Any:
-        """Write a folder with one Parquet file per partition. The files appear only when all are complete.
+        """Write a folder with one Parquet file per partition. The files appear only when all are complete; in a store, each
+        when it is complete.
 
         Parameters
         ----------
         path : str
-            The folder. All nodes must see it.
+            The folder: a path that all nodes see, or a name in a store, such as ``s3://bucket/folder``.
         compression : str, dict or None
             Compression, such as ``"snappy"``, ``"zstd"`` or ``"gzip"``, of all columns or of each.
         write_index : bool
@@ -168,7 +171,9 @@ class ParquetWriters:
             Further arguments of ``pyarrow.parquet.write_table``.
         engine, compute_kwargs
             Accepted for compatibility with Dask; no effect.
-        storage_options, filesystem
+        storage_options : dict, optional
+            How the store is reached; see :func:`read_parquet`.
+        filesystem
             Not supported.
 
         Raises
@@ -189,18 +194,20 @@ class ParquetWriters:
         from ._frame import DataFrame
 
         check_engine(engine)
-        if storage_options or filesystem not in (None, "auto", "arrow", "fsspec"):
-            raise NotImplementedError("to_parquet() supports only folders that all nodes see, without filesystem=")
+        if filesystem not in (None, "auto", "arrow", "fsspec"):
+            raise NotImplementedError("to_parquet() does not support filesystem=; use storage_options= for stores")
         folders = (
             [] if partition_on is None else [partition_on] if isinstance(partition_on, str) else list(partition_on)
         )
         _check_target(path, append, overwrite)
-        path = absolute(path).rstrip("/")
+        path = absolute(path, stores=True).rstrip("/")
+        storage = storage_config([path], storage_options)
+        is_remote = service_of(path) is not None
         frame: Any = self._without_seconds()
         _check_labels(frame, folders)
         row_group_size = options.pop("row_group_size", None)
         given = (append, custom_metadata, write_metadata_file, name_function, options, isinstance(compression, dict))
-        if compute and not any(given) and (schema is None or schema in ("infer",)):
+        if compute and not is_remote and not any(given) and (schema is None or schema in ("infer",)):
             frame._copy_parquet(path, write_index, compression, folders, overwrite, row_group_size)
             return None
         options = writer_options({**options, "row_group_size": row_group_size, "compression": compression or "none"})
@@ -209,6 +216,8 @@ class ParquetWriters:
         metadata = {**file_metadata(*frame._file_metadata(write_index, folders)), **_custom(custom_metadata)}
         fields = frame._file_schema(write_index, schema).with_metadata(metadata)
         job = ParquetJob(path, fields, folders, options, append, overwrite, bool(write_metadata_file), name_function)
+        if is_remote:
+            return run_in_store(job, frame, storage, compute)
         if append:
             index = index_name(0, frame._index[0]) if write_index and frame._index else None
             job = job._replace(append=check_append(frame, job, index, ignore_divisions))
@@ -242,7 +251,9 @@ def check_engine(engine: Any) -> None:
 def _check_target(path: Any, append: bool, overwrite: bool) -> None:
     if append and overwrite:
         raise ValueError("to_parquet() takes either append=True or overwrite=True")
-    if overwrite and os.path.realpath(absolute(path).removeprefix("file://")) == os.path.realpath(os.getcwd()):
+    if overwrite and os.path.realpath(absolute(path, stores=True).removeprefix("file://")) == os.path.realpath(
+        os.getcwd()
+    ):
         raise ValueError("cannot overwrite the working directory; use another folder")
 
 

@@ -172,7 +172,7 @@ def time_divisions(first: Any, last: Any, freq: Any) -> list[Any]:
     """Return the divisions with one partition per time interval of an index."""
     if first is not None and not isinstance(first, pd.Timestamp):
         raise TypeError(
-            f"freq= is for timeseries: the index has no times, but {type(first).__name__}; use set_index first"
+            f"freq= is only for timeseries: the index has no times, but {type(first).__name__}; use set_index first"
         )
     if first is None:
         return [None, None]

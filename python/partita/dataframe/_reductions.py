@@ -32,6 +32,7 @@ from ._columns import (
     to_pandas,
     to_pandas_column,
 )
+from ._expressions import joined_strings
 from ._rows import Rows, cells
 from ._scalar import Scalar
 from ._sql import INDEX, ROW, is_number, is_text, is_whole, literal, replace_nan, sort_of, value_type
@@ -103,6 +104,7 @@ def aggregate(
     min_count: int = 0,
     over: Over = None,
     origin: Any = None,
+    rows: Rows | None = None,
 ) -> Expr:
     """Return a reduction, with the result type of pandas.
 
@@ -124,6 +126,8 @@ def aggregate(
         The arguments of the window, if the reduction is a window function.
     origin
         Origin of the column. Categories sort by their position.
+    rows : Rows, optional
+        The rows of a whole column, of which strings can be joined.
 
     Raises
     ------
@@ -132,6 +136,9 @@ def aggregate(
     """
     if isinstance(origin, pd.CategoricalDtype) and name not in ("count", "nunique"):
         made = _of_categories(name, value, origin, over)
+    elif name == "sum" and is_text(kind) and rows is not None:
+        # As in pandas, the sum of strings is their concatenation.
+        made = joined_strings(value, rows.over()["order"])
     else:
         made = _aggregate("prod" if name == "product" else name, value, kind, ddof, over)
     if name in ("count", "nunique"):

@@ -16,6 +16,7 @@ from ..plan.dtype import DType
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
 from ._alignment import REINDEX
+from ._array_columns import column_of_array, is_array
 from ._columns import origin_of
 from ._matching import aligned, is_aligned, uploaded
 from ._scalar import Scalar
@@ -112,11 +113,12 @@ class ColumnReplacement:
 
     def _replace_where(self, condition: Any, other: Any, keep: bool) -> Series:
         condition, other = (one(self) if callable(one) else one for one in (condition, other))
+        condition, other = (column_of_array(self, one) if is_array(one) else one for one in (condition, other))
         condition, other = uploaded(condition, self), uploaded(other, self)
         if not _is_column(condition):
             raise ValueError(
-                f"a condition must be a boolean column, not {type(condition).__name__}: rows can be aligned only by their index; "
-                "assign an array as a column first"
+                f"a condition must be a boolean column or an array, not {type(condition).__name__}: rows can be aligned only by "
+                "their index"
             )
         condition._check_condition()
         if isinstance(other, Scalar):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -25,6 +26,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Scalar"]
 
+#: The operators of NumPy functions.
+_UFUNCS = {
+    "add": "add",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "truediv",
+    "floor_divide": "floordiv",
+    "remainder": "mod",
+    "power": "pow",
+    "less": "lt",
+    "less_equal": "le",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "equal": "eq",
+    "not_equal": "ne",
+}
+#: Comparisons with the operands in the other order.
+_TURNED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
 #: Binary operators, except comparisons.
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or")
 
@@ -96,6 +115,25 @@ class Scalar(FrameInput):
         from ..delayed import delayed
 
         return delayed(identity)(self)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        """Compute the value as a NumPy array without dimensions."""
+        return np.asarray(self.compute(), dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **arguments: Any) -> Any:
+        """Support NumPy functions. Operators with numbers of NumPy are lazy, other functions compute the value."""
+        if any(isinstance(one, FrameInput) and not isinstance(one, Scalar) for one in inputs):
+            # A column or a frame handles the function.
+            return NotImplemented
+        name = _UFUNCS.get(ufunc.__name__)
+        plain = [one for one in inputs if isinstance(one, (Scalar, np.generic, int, float))]
+        if name is not None and method == "__call__" and not arguments and len(plain) == len(inputs) == 2:
+            first, second = inputs
+            if isinstance(first, Scalar):
+                return getattr(first, f"__{name}__")(second)
+            return getattr(second, f"__{_TURNED.get(name, 'r' + name)}__")(first)
+        values = [one.compute() if isinstance(one, Scalar) else one for one in inputs]
+        return getattr(ufunc, method)(*values, **arguments)
 
     def __float__(self) -> float:
         return float(self.compute())

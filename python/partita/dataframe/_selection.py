@@ -293,8 +293,10 @@ class FrameRows:
         if isinstance(label, list):
             if len(label) != 1 and any(isinstance(one, Series) for one in label):
                 raise TypeError("a list of columns is not supported by set_index(); it takes one column")
-            if len(label) != 1:
-                raise NotImplementedError("set_index() does not yet support multi-indexes; it takes one column")
+            if len(label) != 1 or isinstance(label[0], list):
+                raise NotImplementedError(
+                    "set_index() takes one column: Dask dataframe does not yet support multi-indexes, nor does this one"
+                )
             label = other = label[0]
         is_label = not isinstance(other, Series) and label not in self._columns
         if is_label and [level.name for level in self._index] == [label]:

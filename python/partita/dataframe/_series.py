@@ -7,6 +7,7 @@ import copy
 import numbers
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from ..plan.expr import Expr, SortKey, Trait, aggregate, case, window
 from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
 from ._arguments import reject_unsupported
+from ._array_columns import column_of_array, is_boolean_array
 from ._base import Level, Plan
 from ._categories import CategoryMethods
 from ._column_methods import ColumnMethods
@@ -373,6 +375,8 @@ class Series(
             return found
         if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
             key = uploaded(key, self)
+        if is_boolean_array(key):
+            key = column_of_array(self, np.asarray(key) if isinstance(key, list) else key)
         if isinstance(key, Series):
             return self._from_frame(self._framed()[key])
         if isinstance(key, slice):

@@ -68,7 +68,7 @@ class ColumnSummary:
         # Times compute it without numbers, as in pandas.
         if numeric_only and not (is_number(self._kind) or pa.types.is_temporal(self._kind)):
             raise TypeError(f"cannot compute {name} of a column of {self._kind} with numeric_only=True")
-        return self._reduced(aggregate(name, self._expr, self._kind, origin=self._origin, **how))
+        return self._reduced(aggregate(name, self._expr, self._kind, origin=self._origin, rows=self._rows, **how))
 
     def _reduced(self, expr: Expr, kind: Any = None) -> Scalar:
         return Scalar(self._rows, expr, kind, pd.NA if is_masked(self._origin) else float("nan"))
@@ -230,7 +230,7 @@ class FrameSummary:
         for label in labels:
             try:
                 column = self._columns[label]
-                cells[label] = aggregate(name, column.expr, kinds[label], origin=column.origin, **how)
+                cells[label] = aggregate(name, column.expr, kinds[label], origin=column.origin, rows=self._rows, **how)
             except TypeError as error:
                 raise TypeError(f"column {label!r}: {error}") from None
         return Reductions(self._rows, cells, None, self._origins_by_label(), self._axis, _EMPTY.get(name, "float64"))

@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..plan import expr as px
-from ..plan.expr import Expr, aggregate, call
+from ..plan.expr import Expr, call
+from . import _expressions as ex
 from ._alignment import REINDEX
 from ._columns import Lists
 from ._matching import aligned, uploaded
@@ -111,9 +112,7 @@ class TextParts:
         if others is None:
             order = column._rows.over()["order"]
             value = self._value if na_rep is None else call("fill_null", self._value, na_rep)
-            every = aggregate("array_agg", value, order=order, where=px.not_null(value))
-            joined = call("coalesce", call("array_to_string", every, between), "")
-            return self._column._reduced(joined)
+            return self._column._reduced(ex.joined_strings(value, order, between))
         for one in others if isinstance(others, (list, tuple)) else [others]:
             one = uploaded(one, column)
             if not hasattr(one, "_expr"):

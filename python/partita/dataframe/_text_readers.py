@@ -10,6 +10,7 @@ import pandas as pd
 from .._errors import trim_traceback
 from ._file_calls import SAMPLE_ROWS, PandasReader, category_of_paths, expand_paths, file_ranges, frame_of_files
 from ._partitions import parse_bytes
+from ._storage import service_of, storage_config
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -138,7 +139,8 @@ def read_json(
     Parameters
     ----------
     url_path : str or list of str
-        A file, a folder, a glob pattern, or a list of these. All nodes must see the files.
+        A file, a folder, a glob pattern, or a list of these: paths that all nodes see, or names in a store, such as
+        ``s3://bucket/*.json``, ``gs://``, ``az://`` or ``https://``.
     orient : str
         As in :func:`pandas.read_json`.
     lines : bool, optional
@@ -161,8 +163,8 @@ def read_json(
         Client of the cluster. The default client if not given.
     **arguments
         Arguments of :func:`pandas.read_json`.
-    storage_options
-        Not supported.
+    storage_options : dict, optional
+        How the store is reached; see :func:`read_parquet`. Only for the workers' own reader.
     sample
         Accepted for compatibility with Dask; no effect.
 
@@ -183,12 +185,14 @@ def read_json(
         raise ValueError("Line-delimited JSON is only available with orient='records'; use lines=False")
     if blocksize is not None and (orient != "records" or not lines):
         raise ValueError("blocksize= is only available for files of lines, with orient='records' and lines=True")
-    if storage_options:
-        raise NotImplementedError("read_json() does not support storage_options=; use files that all nodes see")
     is_plain = (encoding, errors, compression, meta, engine) == ("utf-8", "strict", "infer", None, None)
     is_plain = is_plain and lines and blocksize is None and not include_path_column and not arguments
-    if is_plain and all(map(_is_lines, file_paths(url_path))):
-        return files_frame(url_path, index, None, client)
+    paths = file_paths(url_path, stores=True)
+    storage = storage_config(paths, storage_options)
+    if is_plain and all(map(_is_lines, paths)):
+        return files_frame(url_path, index, None, client, **({"storage": storage} if storage else {}))
+    if service_of(paths[0]) is not None:
+        raise NotImplementedError("read_json() supports only files of lines, and no arguments of pandas, in stores")
     if index is not None:
         raise NotImplementedError("read_json() with these arguments does not support index=; use set_index")
     label = "path" if include_path_column is True else include_path_column or None

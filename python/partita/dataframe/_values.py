@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pandas as pd
 
 from ._alignment import IDENTICAL, UNIQUE
 from ._arguments import reject_unsupported
-from ._array_columns import column_of_array, is_array, operands_of_array
+from ._array_columns import column_of_array, frame_operand, is_array
 from ._base import Plan
 from ._columns import Column, UnknownCategories
 from ._matching import aligned, uploaded
@@ -157,38 +158,51 @@ class FrameValues:
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
         """Keep the values where the condition is true, and replace the others. Functions get this frame."""
-        cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        cond, other = self._replacements(cond, other)
         return self._each(lambda column: column.where(_condition_for(cond, column), _value_for(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
         """Replace the values where the condition is true. Functions get this frame."""
-        cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        cond, other = self._replacements(cond, other)
         # Where the condition has no column, all values are replaced.
         return self._each(lambda column: column.mask(_condition_for(cond, column, True), _value_for(other, column)))
+
+    def _replacements(self, cond: Any, other: Any) -> tuple[Any, Any]:
+        """Return the condition and the replacement of ``where`` and ``mask``, of which pandas objects are uploaded."""
+        cond, other = (one(self) if callable(one) else one for one in (cond, other))
+        cond, other = frame_operand(self, cond, True), frame_operand(self, other)
+        return uploaded(cond, self), uploaded(other, self) if isinstance(other, pd.DataFrame) else other
 
     def _check_axis(self, name: str, other: Any, axis: Any) -> None:
         if axis not in (None, 0, 1, "index", "columns"):
             raise ValueError(f"no axis named {axis} for a frame; use 0 or 1")
         is_column = _is_column(other)
-        if axis in (0, "index") and isinstance(other, (pd.Series, dict, list, tuple)):
+        if axis in (0, "index") and isinstance(other, dict):
             raise NotImplementedError(
                 f"{name}(axis=0) does not support an operand of type {type(other).__name__}: its labels would be matched "
                 "with the index; use merge"
             )
         if is_column and axis not in (0, "index"):
-            raise NotImplementedError(
+            raise ValueError(
                 "a frame and a column are matched by the labels of columns, as in pandas; for an operation of each column "
                 f"with this one use .{name}(column, axis=0)"
             )
 
+    def _of_rows(self, other: Any) -> Any:
+        values = np.asarray(other) if isinstance(other, (list, tuple)) else other
+        return column_of_array(self, values) if is_array(values) else uploaded(other, self)
+
     def _matched(self, other: Any) -> tuple[Any, Any]:
         """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
         frame: Any = self
+        other = frame_operand(frame, other)
         if isinstance(other, pd.DataFrame):
             other = uploaded(other, self)
         if _is_column(other):
             # As in pandas, duplicate labels of a frame and a column are an error.
             return aligned(frame, other, UNIQUE)
+        if isinstance(other, pd.Series):
+            return _with_entries(frame, other)
         if not hasattr(other, "_each"):
             return frame, other
         frame, other = aligned(frame, other)
@@ -198,7 +212,6 @@ class FrameValues:
         return _with_columns(frame, labels), _with_columns(other, labels)
 
     def _fill_both(self, other: Any, fill_value: Any) -> tuple[DataFrame, Any]:
-        other = operands_of_array(self, other)
         if _is_column(other):
             pairs = {label: self._column(label)._fill_both(other, fill_value) for label in self._columns}
             left = self._each(lambda column: pairs[column.name][0])
@@ -214,19 +227,13 @@ class FrameValues:
         left = self._each(lambda column: column._fill_both(other._column(column.name), fill_value)[0])
         return left, other._each(lambda column: column._fill_both(self._column(column.name), fill_value)[0])
 
-    def _operands(self, name: str, other: Any, axis: Any, level: Any, fill_value: Any) -> tuple[Any, Any]:
-        # Along the rows, an array has a value for each row.
-        if is_array(other) and axis in (0, "index"):
-            other = column_of_array(self, other)
-        found: tuple[Any, Any] = super()._operands(name, other, axis, level, fill_value)  # type: ignore[misc]
-        return found
-
     def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
-        frame, other = self._matched(operands_of_array(self, other))
+        frame, other = self._matched(other)
 
         def operate(column: Any) -> Any:
             operand = _operand_for(other, column)
-            if MISSING in (column._expr, getattr(operand, "_expr", None)):
+            # 1 to the power of a missing value is 1.
+            if name != "pow" and MISSING in (column._expr, getattr(operand, "_expr", None)):
                 # The column of one of the frames: its values have no counterpart.
                 return column._like(MISSING, origin=None)
             return column._operate(name, operand, swapped)
@@ -236,7 +243,7 @@ class FrameValues:
 
     def _compare(self, name: str, other: Any) -> DataFrame:
         frame: Any = self
-        other = operands_of_array(self, other)
+        other = frame_operand(frame, other)
         if isinstance(other, pd.DataFrame):
             other = uploaded(other, self)
         if hasattr(other, "_each"):
@@ -247,6 +254,7 @@ class FrameValues:
         return made
 
     def _logical(self, operator: str, other: Any) -> DataFrame:
+        other = frame_operand(self, other)
         if not hasattr(other, "_each"):
             return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
         frame: Any = self
@@ -278,13 +286,26 @@ class FrameValues:
         frame: Any = self
         others = []
         for value in inputs:
+            value = frame_operand(frame, value)
             if hasattr(value, "_each") and value is not self:
                 frame, value = frame._matched(value)
             others.append(frame if value is self else value)
+        if len(inputs) > 1:
+            others = _with_common_type(others)
+            frame = next(one for one in others if hasattr(one, "_each"))
         made: DataFrame = frame._each(
             lambda column: column._apply_ufunc(name, tuple(_operand_for(value, column) for value in others))
         )
         return made
+
+
+def _with_common_type(inputs: list[Any]) -> list[Any]:
+    """Return the inputs of a function with the columns of frames of numbers in one type: that of their values in NumPy."""
+    dtypes = [dtype for one in inputs if hasattr(one, "_each") for dtype in one.dtypes]
+    if len(set(dtypes)) < 2 or not all(isinstance(dtype, np.dtype) and dtype.kind in "iuf" for dtype in dtypes):
+        return inputs
+    common = np.result_type(*dtypes)
+    return [one.astype(common) if hasattr(one, "_each") else one for one in inputs]
 
 
 def joined_columns(columns: dict[Any, Any], like: Any) -> DataFrame:
@@ -306,6 +327,17 @@ def _with_columns(frame: Any, labels: pd.Index) -> Any:
     made = frame._like({label: frame._columns.get(label, Column(MISSING)) for label in labels})
     made._axis = labels[:0]
     return made
+
+
+def _with_entries(frame: Any, entries: pd.Series) -> tuple[Any, pd.Series]:
+    """Return a frame and a series of entries for its columns with the labels of both; the added ones have no values."""
+    if not entries.index.is_unique:
+        raise ValueError("cannot reindex on an axis with duplicate labels")
+    if frame.columns.equals(entries.index):
+        return frame, entries
+    labels = frame.columns.join(entries.index, how="outer")
+    wide = frame if len(labels) == len(frame._columns) else _with_columns(frame, labels)
+    return wide, entries.reindex(labels)
 
 
 def _condition_for(cond: Any, column: Series, is_kept: bool = False) -> Any:

@@ -12,10 +12,12 @@ use crate::query::{
 };
 use datafusion::common::{Constraints, TableReference};
 use datafusion::datasource::file_format::format_as_file_type;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::DataFrame;
+use partita_files::FileRequest;
 use partita_plan::depth;
 use partita_plan::logical::{self, FrameCommand, Purpose, RemoteTable};
 use partita_plan::nodes::lower::{self, Leaf};
@@ -171,9 +173,20 @@ async fn lowered(
 
 /// The plan of all columns of a table, or of files.
 async fn table(session: &Session, name: &str) -> Result<LogicalPlan, QueryError> {
-    let name = TableReference::Bare { table: name.into() };
-    let found = session.context.table(name).await;
-    found.map(DataFrame::into_unoptimized_plan).map_err(|error| QueryError::plan(&error))
+    let wrong = |error: DataFusionError| QueryError::plan(&error);
+    let reference = TableReference::Bare { table: name.into() };
+    let Some(shown) = FileRequest::shown(name) else {
+        let found = session.context.table(reference).await;
+        return found.map(DataFrame::into_unoptimized_plan).map_err(wrong);
+    };
+    // Plans and errors are to name the files, not how they are read: credentials are a part of that.
+    let provider = session.context.table_provider(reference).await.map_err(wrong)?;
+    let scan = LogicalPlanBuilder::scan(
+        TableReference::Bare { table: shown.into() },
+        provider_as_source(provider),
+        None,
+    );
+    scan.and_then(LogicalPlanBuilder::build).map_err(wrong)
 }
 
 /// Understands a plan that does with its rows what is asked.

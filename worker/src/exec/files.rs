@@ -5,8 +5,11 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
+use object_store::ObjectMeta;
 use partita_plan::error::plain;
 use std::fs::{File, Metadata};
 use std::sync::Arc;
@@ -43,14 +46,42 @@ pub(crate) fn named(
 
 /// Refuses files that were changed since the plan was made: some rows would be of the old file and
 /// others of the new one, and recomputation would give other rows.
-pub(crate) fn check_unchanged(plan: &Arc<dyn ExecutionPlan>, index: u32) -> Result<()> {
+pub(crate) async fn check_unchanged(
+    plan: &Arc<dyn ExecutionPlan>,
+    index: u32,
+    runtime: &RuntimeEnv,
+) -> Result<()> {
     let mut result = Ok(());
-    visit(plan, Some(index as usize), &mut |file| {
-        if result.is_ok() {
-            result = is_unchanged(file);
+    let mut remote: Vec<(ObjectStoreUrl, Vec<ObjectMeta>)> = Vec::new();
+    visit(plan, Some(index as usize), &mut |file, url| {
+        if *url == ObjectStoreUrl::local_filesystem() {
+            if result.is_ok() {
+                result = is_unchanged(file);
+            }
+            return;
+        }
+        let meta = file.object_meta.clone();
+        match remote.iter_mut().find(|(known, _)| known == url) {
+            // A large file is read in many pieces.
+            Some((_, files)) if files.last() == Some(&meta) => {}
+            Some((_, files)) => files.push(meta),
+            None => remote.push((url.clone(), vec![meta])),
         }
     });
-    result
+    result?;
+    for (url, files) in remote {
+        let store = runtime.object_store(&url)?;
+        if let Some(file) = partita_files::changed_file(&url, &store, files).await {
+            return Err(changed(&partita_files::file_name(&url, &file)));
+        }
+    }
+    Ok(())
+}
+
+fn changed(name: &str) -> DataFusionError {
+    DataFusionError::Execution(format!(
+        "{name} was changed after the query had been planned; run the query again, and recreate tables that were created from this file"
+    ))
 }
 
 fn is_unchanged(file: &PartitionedFile) -> Result<()> {
@@ -67,15 +98,13 @@ fn is_unchanged(file: &PartitionedFile) -> Result<()> {
     if is_planned(std::fs::metadata(&path)) || is_planned(opened()) {
         return Ok(());
     }
-    Err(DataFusionError::Execution(format!(
-        "{path} was changed after the query had been planned; run the query again, and recreate tables that were created from this file"
-    )))
+    Err(changed(&path))
 }
 
 /// The files that a task reads: those of its partition, or of all where that cannot be told.
 fn collect(plan: &Arc<dyn ExecutionPlan>, index: Option<usize>, files: &mut Vec<String>) {
-    visit(plan, index, &mut |file| {
-        let name = format!("/{}", file.object_meta.location);
+    visit(plan, index, &mut |file, url| {
+        let name = partita_files::file_name(url, &file.object_meta);
         if !files.contains(&name) {
             files.push(name);
         }
@@ -85,7 +114,7 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, index: Option<usize>, files: &mut Vec<
 fn visit(
     plan: &Arc<dyn ExecutionPlan>,
     index: Option<usize>,
-    see: &mut impl FnMut(&PartitionedFile),
+    see: &mut impl FnMut(&PartitionedFile, &ObjectStoreUrl),
 ) {
     // The partitions of a union are numbered over all its inputs.
     let index = index.filter(|_| !plan.is::<UnionExec>());
@@ -98,7 +127,8 @@ fn visit(
             Some(own) => std::slice::from_ref(own),
             None => &config.file_groups,
         };
-        groups.iter().flat_map(|group| group.iter()).for_each(&mut *see);
+        let files = groups.iter().flat_map(|group| group.iter());
+        files.for_each(|file| see(file, &config.object_store_url));
     }
     plan.children().into_iter().for_each(|child| visit(child, index, see));
 }

@@ -76,7 +76,7 @@ impl Executor for QueryExecutor {
                 let plan = stage.plan(wanted || task.attempt > 1, || {
                     self.decode(bytes, stage.fragment.stage)
                 })?;
-                files::check_unchanged(&plan, index)?;
+                files::check_unchanged(&plan, index, &self.runtime).await?;
                 let batch_rows = self.policy.batch_rows(widest_row_bytes(&plan));
                 let context = self.context_with(inputs, &memory, batch_rows);
                 let output = self.run_plan(&plan, &task, &context).await;

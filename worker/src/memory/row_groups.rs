@@ -14,6 +14,7 @@ use datafusion::datasource::physical_plan::{
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
@@ -161,7 +162,8 @@ pub(crate) fn with_gated_reads(
                 Arc::new(DefaultParquetFileReaderFactory::new(store))
             }
         };
-        let factory = Arc::new(GatedReaders { inner, gate: Arc::clone(gate) });
+        let (gate, url) = (Arc::clone(gate), config.object_store_url.clone());
+        let factory = Arc::new(GatedReaders { inner, gate, url });
         let source = source.clone().with_parquet_file_reader_factory(factory);
         let config =
             FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build();
@@ -175,6 +177,7 @@ pub(crate) fn with_gated_reads(
 struct GatedReaders {
     inner: Arc<dyn ParquetFileReaderFactory>,
     gate: Arc<RowGroupGate>,
+    url: ObjectStoreUrl,
 }
 
 impl ParquetFileReaderFactory for GatedReaders {
@@ -185,7 +188,7 @@ impl ParquetFileReaderFactory for GatedReaders {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let path = format!("/{}", file.object_meta.location);
+        let path = partita_files::file_name(&self.url, &file.object_meta);
         let inner = self.inner.create_reader(partition, file, metadata_size_hint, metrics)?;
         Ok(Box::new(GatedReader { inner, gate: Arc::clone(&self.gate), path, metadata: None }))
     }
