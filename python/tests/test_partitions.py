@@ -113,7 +113,7 @@ def test_divisions():
         ({"partition_size": "many"}, "a string such as '100MB'"),
         ({"partition_size": -1}, "not -1"),
         ({"partition_size": 1}, "supported: 1 to 10000"),
-        ({"freq": "1D"}, "is for timeseries"),
+        ({"freq": "1D"}, "only for timeseries"),
         ({"divisions": [0]}, "at least two labels"),
         ({"divisions": [0, 9, 5, 999]}, "strictly increasing"),
         ({"divisions": [0, 500]}, "0 to 999"),
