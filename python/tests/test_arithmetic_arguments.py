@@ -66,7 +66,7 @@ def test_a_frame_and_a_column_are_not_combined_by_position(frame):
         lambda: frame < frame.a,
         lambda: frame.add(frame.a),
     ):
-        with pytest.raises(NotImplementedError, match="axis=0"):
+        with pytest.raises(ValueError, match="axis=0"):
             combine()
 
 
@@ -74,16 +74,29 @@ def test_operands_along_the_columns(frame):
     row = pd.Series({"a": 1.0, "b": 2.0})
     expected = PDF[["a", "b"]].add(row, axis="columns")
     pd.testing.assert_frame_equal(frame[["a", "b"]].add(row, axis="columns").compute(), expected)
+    labels = pd.Series([1.0, 2.0], index=PDF.index[:2])
+    expected = PDF[["a", "b"]].add(labels, axis=0)
+    pd.testing.assert_frame_equal(frame[["a", "b"]].add(labels, axis=0).compute(), expected)
     with pytest.raises(NotImplementedError, match="matched with the index"):
-        frame[["a", "b"]].add(row, axis=0)
+        frame[["a", "b"]].add({"a": 1}, axis=0)
 
 
 def test_unsupported_arguments_are_refused(frame):
-    with pytest.raises(NotImplementedError, match="level="):
+    with pytest.raises(NotImplementedError, match="level must be None"):
         frame.a.add(frame.b, level=0)
     with pytest.raises(ValueError, match="no axis named 1"):
         frame.a.add(1, axis=1)
     with pytest.raises(ValueError, match="no axis named 2"):
         frame.add(1, axis=2)
     with pytest.raises(NotImplementedError, match="fill_value"):
-        frame.add(frame.a, axis=0, fill_value=1)
+        frame.add(pd.Series({"a": 1}), fill_value=1)
+
+
+@pytest.mark.parametrize("name", ["add", "rsub", "mul", "truediv", "pow"])
+def test_fill_values_of_a_frame_and_a_column(client, name):
+    frame = pd.DataFrame({"a": [1, 2, None], "b": [1.5, None, None]})
+    column = pd.Series([10, None, None, 4.0], name="z")
+    got = getattr(dd.from_pandas(frame, npartitions=2), name)(
+        dd.from_pandas(column, npartitions=2), axis=0, fill_value=2
+    )
+    pd.testing.assert_frame_equal(got.compute(), getattr(frame, name)(column, axis=0, fill_value=2))

@@ -28,7 +28,7 @@ _UNITS = {"D": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_0
 _ISO = (None, "ISO8601")
 #: Directives that the engine reads as pandas does, if the string has a whole date. Others are left to pandas.
 _OF_ENGINE = frozenset("YmdHMSjbB%")
-#: What completes a string of ISO 8601 of so many characters, which the engine reads only in full.
+#: What completes a string of ISO 8601 with this number of characters, which the engine reads only in full.
 _COMPLETED = {4: "-01-01", 7: "-01", 13: ":00:00", 16: ":00"}
 #: Characters of a string with a date and microseconds: only longer ones can have nanoseconds.
 _MICROSECONDS_WIDTH = 26

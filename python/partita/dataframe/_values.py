@@ -212,9 +212,14 @@ class FrameValues:
         return _with_columns(frame, labels), _with_columns(other, labels)
 
     def _fill_both(self, other: Any, fill_value: Any) -> tuple[DataFrame, Any]:
-        if _is_column(other) or isinstance(other, (pd.Series, dict, Reductions)):
-            # As in pandas.
-            raise NotImplementedError(f"fill_value={fill_value!r} is not supported with a column")
+        if _is_column(other):
+            pairs = {label: self._column(label)._fill_both(other, fill_value) for label in self._columns}
+            left = self._each(lambda column: pairs[column.name][0])
+            return left, {label: filled for label, (_, filled) in pairs.items()}
+        if isinstance(other, (pd.Series, dict, Reductions)):
+            raise NotImplementedError(
+                f"fill_value {fill_value!r} not supported with a value for each column; use fillna"
+            )
         if not hasattr(other, "_each"):
             return self._each(lambda column: column._fill_both(other, fill_value)[0]), (
                 fill_value if is_missing(other) else other
