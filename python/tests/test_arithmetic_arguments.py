@@ -76,6 +76,11 @@ def test_operands_along_the_columns(frame):
     pd.testing.assert_frame_equal(frame[["a", "b"]].add(row, axis="columns").compute(), expected)
     with pytest.raises(TypeError, match="cannot match an index of numbers with one of strings"):
         frame[["a", "b"]].add(row, axis=0)
+    labels = pd.Series([1.0, 2.0], index=PDF.index[:2])
+    expected = PDF[["a", "b"]].add(labels, axis=0)
+    pd.testing.assert_frame_equal(frame[["a", "b"]].add(labels, axis=0).compute(), expected)
+    with pytest.raises(NotImplementedError, match="matched with the index"):
+        frame[["a", "b"]].add({"a": 1}, axis=0)
 
 
 def test_unsupported_arguments_are_refused(frame):
