@@ -53,9 +53,9 @@ REFUSED = {
     "replace lists": (ValueError, "same length", lambda d: d.v.replace([1, 2], [1])),
     "fillna": (ValueError, "missing values of column 's' of strings with 0", lambda d: d.s.fillna(0).compute()),
     "rolling on": (NotImplementedError, "use set_index", lambda d: d.rolling("2D", on="t")),
-    "s3": (NotImplementedError, "s3 is not supported yet", lambda d: dd.read_parquet("s3://bucket/key.parquet")),
-    "https": (NotImplementedError, "https is not supported yet", lambda d: dd.read_csv("https://a.b/c.csv")),
-    "write to s3": (NotImplementedError, "s3 is not supported yet", lambda d: d.to_parquet("s3://bucket/key")),
+    "hdfs": (NotImplementedError, "hdfs:// is not supported", lambda d: dd.read_parquet("hdfs://host/key.parquet")),
+    "write CSV to s3": (NotImplementedError, "s3:// is not supported here", lambda d: d.to_csv("s3://bucket/key")),
+    "write to the web": (NotImplementedError, "web servers take no files", lambda d: d.to_parquet("https://a.b/c")),
 }
 
 

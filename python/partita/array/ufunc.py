@@ -190,12 +190,17 @@ for _name, _other in _STANDARD.items():
     globals()[_name] = globals()[_other]
 
 
+def _is_frame(x: Any) -> bool:
+    """Whether a value is a lazy frame or column. Arrays convert to arrays of Dask by the same name."""
+    return not isinstance(x, Array) and hasattr(x, "to_dask_array")
+
+
 def _wrap(name: str, doc: str = "") -> Callable[..., Any]:
     """Return a function of NumPy, applied to the items of the first argument."""
     numpy_function = getattr(np, name)
 
     def function(x: Any, *args: Any, **kwargs: Any) -> Any:
-        if hasattr(x, "to_dask_array"):
+        if _is_frame(x):
             x = x.to_dask_array()
         if not isinstance(x, Array):
             return numpy_function(x, *args, **kwargs)
@@ -245,7 +250,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     """Limit the items to a range, as ``numpy.clip``."""
     low = min if a_min is None else a_min
     high = max if a_max is None else a_max
-    if hasattr(a, "to_dask_array") and out is None:
+    if _is_frame(a) and out is None:
         # A lazy frame or column stays one.
         return a.clip(low, high)
     if not builtins.any(isinstance(one, Array) for one in (a, low, high)):
