@@ -141,13 +141,13 @@ fn from_address(name: &str) -> Result<PathBuf> {
     Ok(without_dots(&path))
 }
 
-fn is_address(name: &str) -> bool {
+pub(super) fn is_address(name: &str) -> bool {
     name.split_once("://").is_some_and(|(scheme, _)| {
         !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     })
 }
 
-fn is_file_address(name: &str) -> bool {
+pub(super) fn is_file_address(name: &str) -> bool {
     name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("file://"))
 }
 

@@ -5,6 +5,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 
 use super::options::StorageOptions;
 use super::refused;
+use crate::location::{is_address, is_file_address};
 
 /// The schemes that names may begin with, as messages list them.
 const KNOWN: &str = "s3://, gs://, az://, abfs://, http:// and https://";
@@ -69,14 +70,10 @@ impl Address {
     /// # Errors
     /// If the scheme is unknown, or the address is incomplete.
     pub(super) fn parse(name: &str) -> Result<Option<Self>> {
-        let Some((scheme, rest)) = name.split_once("://") else { return Ok(None) };
-        let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-        if scheme.is_empty()
-            || !scheme.chars().all(is_scheme)
-            || scheme.eq_ignore_ascii_case("file")
-        {
+        if !is_address(name) || is_file_address(name) {
             return Ok(None);
         }
+        let Some((scheme, rest)) = name.split_once("://") else { return Ok(None) };
         let Some(service) = Service::of(scheme) else {
             return Err(refused(format!(
                 "'{name}' cannot be read: supported are paths, file:// addresses, {KNOWN}"
@@ -107,11 +104,6 @@ impl Address {
         Ok(Some(Self { service, authority, key, account }))
     }
 
-    /// The store as people write it.
-    pub(super) fn shown(&self) -> String {
-        format!("{}://{}", self.service.scheme(), self.authority)
-    }
-
     /// The address of the store, by which every process can open it: it contains the options.
     ///
     /// # Errors
@@ -139,18 +131,32 @@ mod tests {
         Address::parse(name).expect("valid").expect("an address")
     }
 
+    fn shown(address: &Address) -> String {
+        let url = address.store(&StorageOptions::default()).expect("valid");
+        crate::remote::reading::shown(&url).expect("a store")
+    }
+
+    /// A store has one name, however its address is written: files are recognised by it.
+    #[test]
+    fn stores_have_one_name() {
+        for name in ["https://example.org/a", "https://example.org:443/a", "HTTPS://Example.org/a"]
+        {
+            assert_eq!(shown(&parse(name)), "https://example.org", "{name}");
+        }
+    }
+
     /// Names are divided into store and key; characters of patterns stay in the key.
     #[test]
     fn names_have_parts() {
         let found = parse("s3://data/2024/*/part-?.parquet");
         assert_eq!(
-            (found.shown().as_str(), found.key.as_str()),
+            (shown(&found).as_str(), found.key.as_str()),
             ("s3://data", "2024/*/part-?.parquet")
         );
         assert_eq!(parse("gcs://b/").key, "");
         assert_eq!(parse("https://example.org:8443/a/b.csv").authority, "example.org:8443");
         let azure = parse("abfss://c@account.dfs.core.windows.net/x.csv");
-        assert_eq!((azure.shown().as_str(), azure.account.as_deref()), ("az://c", Some("account")));
+        assert_eq!((shown(&azure).as_str(), azure.account.as_deref()), ("az://c", Some("account")));
     }
 
     /// Paths and file addresses are none; other schemes and incomplete addresses are errors that name them.

@@ -35,7 +35,7 @@ pub(crate) struct Remote {
     /// The name as it is written.
     name: String,
     /// The store as people write it.
-    shown: String,
+    shown: Arc<str>,
     /// The key of a file or folder, or a pattern.
     key: String,
 }
@@ -61,7 +61,10 @@ impl Remote {
         let Some(address) = Address::parse(name)? else { return Ok(None) };
         let url = address.store(options)?;
         let store = runtime.object_store(&url)?;
-        let (shown, key) = (address.shown(), address.key.clone());
+        let Storage::Remote { shown, .. } = Storage::of(&url, Arc::clone(&store)) else {
+            return Ok(None);
+        };
+        let key = address.key.clone();
         let remote = Self { url, store, name: name.to_owned(), shown, key };
         let place = remote.place(&address)?;
         Ok(Some((remote, place)))
@@ -78,12 +81,8 @@ impl Remote {
         if self.key.contains('*') {
             return Ok(Place::Pattern { folders: wants_folder });
         }
-        if !wants_folder {
-            match self.head(&self.key) {
-                Ok(Some(_)) => return Ok(Place::File),
-                Ok(None) => {}
-                Err(error) => return Err(error),
-            }
+        if !wants_folder && self.head(&self.key)?.is_some() {
+            return Ok(Place::File);
         }
         if has_wildcard(&self.key) {
             return Ok(Place::Pattern { folders: wants_folder });
@@ -101,7 +100,7 @@ impl Remote {
 
     /// The address of a key as it is shown.
     pub(crate) fn shown_key(&self, key: &str) -> String {
-        if key.is_empty() { self.shown.clone() } else { format!("{}/{key}", self.shown) }
+        if key.is_empty() { self.shown.to_string() } else { format!("{}/{key}", self.shown) }
     }
 
     /// Where its files are read from.

@@ -36,10 +36,7 @@ const ASKED_AT_ONCE_MAX: usize = 16;
 /// The path or address of a file of a scan, as people write it.
 #[must_use]
 pub fn file_name(store: &ObjectStoreUrl, file: &ObjectMeta) -> String {
-    match reading::shown(store) {
-        Some(shown) => format!("{shown}/{}", file.location),
-        None => format!("/{}", file.location),
-    }
+    reading::named(reading::shown(store).as_deref(), &file.location)
 }
 
 /// The first of these files of a store that has changed since it was listed. What cannot be asked counts as unchanged:

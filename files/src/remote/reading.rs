@@ -34,6 +34,11 @@ pub(super) fn shown(url: &ObjectStoreUrl) -> Option<String> {
     Some(format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
 }
 
+/// The path or address of a file, as people write it.
+pub(super) fn named(store: Option<&str>, location: &Path) -> String {
+    format!("{}/{location}", store.unwrap_or_default())
+}
+
 /// Where the files of a table are.
 #[derive(Clone, Debug)]
 pub(crate) enum Storage {
@@ -56,8 +61,8 @@ impl Storage {
     pub(crate) fn file(&self, meta: &ObjectMeta) -> StoredFile {
         let (location, size) = (meta.location.clone(), meta.size);
         let shown = match self {
-            Self::Local => format!("/{location}"),
-            Self::Remote { shown, .. } => format!("{shown}/{location}"),
+            Self::Local => named(None, &location),
+            Self::Remote { shown, .. } => named(Some(shown), &location),
         };
         StoredFile { storage: self.clone(), location, size, shown }
     }

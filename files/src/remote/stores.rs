@@ -1,6 +1,7 @@
 //! The stores that a process has open.
 
 use std::collections::VecDeque;
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -176,6 +177,15 @@ fn unknown_option(service: &str, key: &str) -> DataFusionError {
     refused(format!("storage_options: '{key}' is not an option of {service}"))
 }
 
+/// The options by the keys of a service.
+fn parsed<'a, K: FromStr>(options: &'a StorageOptions, service: &str) -> Result<Vec<(K, &'a str)>> {
+    let keys = options.iter().map(|(key, value)| match key.parse() {
+        Ok(parsed) => Ok((parsed, value)),
+        Err(_) => Err(unknown_option(service, key)),
+    });
+    keys.collect()
+}
+
 fn amazon(
     builder: AmazonS3Builder,
     bucket: &str,
@@ -184,8 +194,7 @@ fn amazon(
 ) -> Result<AmazonS3Builder> {
     use AmazonS3ConfigKey as Key;
     let mut builder = builder.with_bucket_name(bucket);
-    for (key, value) in options.iter() {
-        let key: Key = key.parse().map_err(|_| unknown_option("S3", key))?;
+    for (key, value) in parsed::<Key>(options, "S3")? {
         builder = builder.with_config(key, value);
     }
     let lacks = |builder: &AmazonS3Builder, key| builder.get_config_value(&key).is_none();
@@ -236,8 +245,7 @@ fn google(
     options: &StorageOptions,
 ) -> Result<GoogleCloudStorageBuilder> {
     use GoogleConfigKey as Key;
-    for (key, value) in options.iter() {
-        let key: Key = key.parse().map_err(|_| unknown_option("Google Cloud Storage", key))?;
+    for (key, value) in parsed::<Key>(options, "Google Cloud Storage")? {
         builder = builder.with_config(key, value);
     }
     if builder.get_config_value(&Key::BaseUrl).is_some_and(|url| url.starts_with("http://")) {
@@ -260,8 +268,7 @@ fn azure(
     options: &StorageOptions,
 ) -> Result<MicrosoftAzureBuilder> {
     use AzureConfigKey as Key;
-    for (key, value) in options.iter() {
-        let key: Key = key.parse().map_err(|_| unknown_option("Azure", key))?;
+    for (key, value) in parsed::<Key>(options, "Azure")? {
         builder = builder.with_config(key, value);
     }
     if builder.get_config_value(&Key::Endpoint).is_some_and(|url| url.starts_with("http://")) {
