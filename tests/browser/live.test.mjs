@@ -66,7 +66,7 @@ for (const [where, route] of /** @type {[string, (id: number) => string][]} */ (
     await until('progress that is seen at three moments', async () => {
       const before = await here.cluster.get(`jobs/${job.id}`);
       if (before.state !== 'running') {
-        // On a busy machine a job may end before it was looked at often enough.
+        // On a busy machine a job may end before it was read often enough.
         ({ job, process } = await look());
         return false;
       }

@@ -88,12 +88,15 @@ class ColumnOperators(Operators):
         # A missing operand is one in all rows.
         return (self, fill_value) if is_missing(other) else (self.fillna(fill_value), other)
 
-    def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
+    def _operand(self, other: Any) -> Any:
+        """Return an operand, with a series of pandas or an array as a column."""
         other = without_numpy_times(other)
         if isinstance(other, pd.Series):
-            other = uploaded(other, self)
-        if is_array(other):
-            other = column_of_array(self, other)._named(self.name)
+            return uploaded(other, self)
+        return column_of_array(self, other)._named(self.name) if is_array(other) else other
+
+    def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
+        other = self._operand(other)
         if not isinstance(other, ColumnOperators) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, ColumnOperators) and not is_aligned(self, other):
@@ -133,11 +136,7 @@ class ColumnOperators(Operators):
         return ex.style_of(self._origin, other._origin)
 
     def _compare(self, name: str, other: Any) -> Any:
-        other = without_numpy_times(other)
-        if isinstance(other, pd.Series):
-            other = uploaded(other, self)
-        if is_array(other):
-            other = column_of_array(self, other)._named(self.name)
+        other = self._operand(other)
         if not isinstance(other, ColumnOperators) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, ColumnOperators) and not is_aligned(self, other):

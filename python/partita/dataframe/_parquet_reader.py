@@ -134,10 +134,6 @@ def read_parquet(
             "read_parquet() does not support split_row_groups=, blocksize=, aggregate_files=, arrow_to_pandas=, dataset= "
             "and parquet_file_extension= for files in stores; the cluster divides the work by itself"
         )
-    if is_remote and index is None and len(paths) == 1 and read_metadata(paths[0], storage).has_range:
-        raise NotImplementedError(
-            f"the index of {paths[0]!r} is a range of numbers, which its file does not contain; read it with index=False"
-        )
     if splits or others or _needs_pandas(paths, index):
         from ._parquet_pieces import read_pieces
 
@@ -181,6 +177,10 @@ def _needs_pandas(paths: list[str], index: Any) -> bool:
 def _read_files(paths: Any, index: Any, backend: Any, client: Client | None, storage: Mapping[str, str]) -> DataFrame:
     """Return the frame of files that the workers themselves read."""
     known = read_metadata(paths[0] if isinstance(paths, list) else paths, storage)
+    if known.has_range and index is None and isinstance(paths, str) and service_of(paths) is not None:
+        raise NotImplementedError(
+            f"the index of {paths!r} is a range of numbers, which its file does not contain; read it with index=False"
+        )
     if index is None:
         index = [name for name in known.levels if not name.startswith(INDEX)]
     how: dict[str, Any] = {"key_types": known.keys} if known.keys else {}
