@@ -69,7 +69,7 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
     if options.wants("first") {
         rows.push(first_answer(folder, dask.as_ref())?);
     }
-    if options.wants("slurm") && std::env::var_os(partita_tests::slurm::VARIABLE).is_some() {
+    if options.wants("slurm") && std::env::var_os(slurm::VARIABLE).is_some() {
         rows.extend(slurm::measure(dask.as_ref())?);
     }
     if let Some(dask) = dask.as_ref().filter(|_| options.wants("functions")) {

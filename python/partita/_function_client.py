@@ -133,6 +133,8 @@ class FunctionMethods:
             Resources that it has for itself, such as ``{"GPU": 1}``.
         retries : int, optional
             How often it is tried again after an exception.
+        priority : int
+            Calls of a higher priority run first among those of this client.
         pure : bool
             Whether equal calls are one call, which is the default.
         actor : bool
