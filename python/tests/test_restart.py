@@ -5,10 +5,11 @@ import subprocess
 import time
 
 import pytest
+from polling import until
+
 from partita import ClusterError
 from partita._binary import find_program
 from partita.distributed import Client, get_worker, wait
-from polling import until
 
 #: Time that a test may wait for something that takes a second, in seconds.
 LONG_S = 60.0
