@@ -1,6 +1,6 @@
 """The same work on arrays in NumPy, on Dask and on Partita.
 
-`arrays.py numpy|dask|partita ADDRESS SCALE` prints one JSON object: seconds by question, the least of three. The
+`arrays.py numpy|dask|partita ADDRESS SCALE [QUESTION...]` prints one JSON object: seconds by question, the least of three. The
 arrays are in memory before a question: that of the process, or that of the workers. Results that are arrays stay there.
 """
 
@@ -17,6 +17,8 @@ SIDE, LARGE_SIDE = 8_000, 10_000
 CHUNK = 1_000
 #: Turns of each question, after one that is not counted.
 TURNS = 3
+#: Time in which a cluster forgets the results of a turn, in seconds: the next one is computed, and not found.
+FORGET_S = 1.0
 
 
 def smooth(block):
@@ -80,15 +82,18 @@ def on_cluster(name, address, scale):
 
 def main():
     """Ask all of it."""
-    name, address, scale = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    name, address, scale, *only = sys.argv[1], sys.argv[2], float(sys.argv[3]), *sys.argv[4:]
     asked, run, *kept = in_numpy(scale) if name == "numpy" else on_cluster(name, address, scale)
     seconds = {}
     for question, make in asked.items():
+        if only and question not in only:
+            continue
         times = []
         for _ in range(TURNS + 1):
             begin = time.perf_counter()
             run(make)
             times.append(time.perf_counter() - begin)
+            time.sleep(FORGET_S)
         seconds[question] = min(times[1:])
     print(json.dumps({"seconds": seconds}))
     del kept
