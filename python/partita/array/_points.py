@@ -20,7 +20,7 @@ def is_array_part(one: Any) -> bool:
 def is_single_mask(one: Any) -> bool:
     """Whether a part of an index is one truth value, which selects all or nothing."""
     return isinstance(one, (bool, np.bool_)) or (
-        getattr(one, "ndim", None) == 0 and getattr(one, "dtype", None) == bool
+        getattr(one, "ndim", None) == 0 and getattr(one, "dtype", None) == np.dtype(bool)
     )
 
 
