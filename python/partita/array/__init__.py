@@ -198,6 +198,7 @@ _SUBMODULES = (
     "reductions",
     "routines",
     "stats",
+    "utils",
 )
 #: Dtypes and constants of NumPy.
 _OF_NUMPY = {
