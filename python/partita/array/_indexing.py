@@ -16,7 +16,7 @@ from ._axis_maps import All, At, Axis, Read
 from ._chunks import UNKNOWN_REMEDY, is_unknown, starts
 from ._core import Array, array_of, make_meta
 from ._expression import Constant, Node
-from ._points import computed_index, is_array_part, is_single_mask, points, with_single_mask
+from ._points import check_caller, computed_index, is_array_part, is_single_mask, points, with_single_mask
 from ._pushdown import push_slices
 from ._shape import index_block
 
@@ -32,6 +32,8 @@ def getitem(x: Any, index: Any) -> Any:
         return with_single_mask(x, index)
     parts = normalize_index(index, x.shape)
     several = sum(map(is_array_part, parts)) > 1
+    if several:
+        check_caller()
     if several and any(isinstance(one, Array) for one in parts):
         parts = normalize_index(computed_index(index), x.shape)
     given = parts

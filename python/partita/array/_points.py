@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,19 @@ import numpy as np
 from ._core import Array
 from ._expression import is_small
 
-__all__ = ["computed_index", "is_array_part", "is_single_mask", "points", "with_single_mask"]
+__all__ = ["check_caller", "computed_index", "is_array_part", "is_single_mask", "points", "with_single_mask"]
+
+
+def check_caller() -> None:
+    """Refuse an index of several arrays to xarray, which means the product of its arrays by it.
+
+    It tries this with arrays of Dask, which refuse it, and then indexes one axis after the other.
+    """
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("partita.array"):
+        frame = frame.f_back
+    if frame is not None and frame.f_globals.get("__name__", "").startswith("xarray."):
+        raise NotImplementedError("Don't yet support nd fancy indexing for xarray: index one axis after the other")
 
 
 def is_array_part(one: Any) -> bool:
