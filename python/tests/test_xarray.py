@@ -328,3 +328,14 @@ def test_several_arrays_of_an_index_are_a_product():
     mask = {"x": np.array([True, True]), "z": [3, 1]}
     np.testing.assert_array_equal(lazy.isel(mask).to_numpy(), values[:, :, [3, 1]])
     assert lazy.data[[1, 0], [0, 2]].shape == (2, 4)
+
+
+def test_where_of_lazy_masks():
+    values = np.arange(10)
+    mask = values > 3
+    expected = xr.DataArray(values).where(mask)
+    lazy, lazy_mask = da.from_array(values, 5), da.from_array(mask, 5)
+    for data, condition in ((values, lazy_mask), (lazy, mask), (lazy, lazy_mask)):
+        found = xr.DataArray(data).where(condition)
+        assert isinstance(found.data, da.Array)
+        xr.testing.assert_equal(found.compute(), expected)

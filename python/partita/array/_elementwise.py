@@ -375,7 +375,7 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None, **kwarg
 
     Parameters
     ----------
-    x : Array
+    x : array
         The array.
     dtype : dtype
         The dtype.
@@ -391,6 +391,7 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None, **kwarg
     if extra:
         raise TypeError(f"astype does not take the following keyword arguments: {sorted(extra)}")
     wanted = np.dtype(dtype)
+    x = as_array(x)
     if wanted == x.dtype:
         return x
     casting = kwargs.get("casting", "unsafe")
