@@ -21,6 +21,7 @@ from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
 from ._matching import aligned
+from ._partitions import divide
 from ._reductions import (
     REDUCTIONS,
     Reductions,
@@ -115,7 +116,13 @@ class ColumnSummary:
             if self._kind == pa.float32():
                 values = [cast(value, pa.float32()) for value in values]
             cells = [(float(at), value) for at, value in zip(q, values)]
-            return labelled_values(self._rows, cells, self.name, derived_origin(self._origin))
+            made = labelled_values(self._rows, cells, self.name, derived_origin(self._origin))
+            labels = [label for label, _ in cells]
+            if labels and all(a < b for a, b in zip(labels, labels[1:])):
+                made._rows.order = (SortKey(made._index[0].expr),)
+                made._rows.partitions = 1
+                divide(made, (labels[0], labels[-1]))
+            return made
         return self._reduced(quantile(self._expr, q, self._kind))
 
     def mode(self) -> Series:
