@@ -142,6 +142,7 @@ def files(loaded, tmp_path_factory):
 PIECES = [
     ({"split_row_groups": True}, 6),
     ({"split_row_groups": 2}, 3),
+    ({"split_row_groups": False}, 3),
     ({"split_row_groups": 4, "aggregate_files": True}, 2),
     ({"blocksize": "1MiB"}, 3),
     ({"blocksize": "1MiB", "aggregate_files": True}, 1),

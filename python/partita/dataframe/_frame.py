@@ -25,7 +25,7 @@ from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, divide, index_bounds, kept_divisions, parse_splits
-from ._replacement import MISSING
+from ._replacement import MISSING, NO_TIME
 from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
 from ._scalar import Scalar
@@ -300,6 +300,8 @@ class DataFrame(
             )
         if isinstance(value, float) and pd.isna(value):
             return Column(MISSING)
+        if value is pd.NaT:
+            return Column(NO_TIME)
         return Column(literal(value))
 
     def _with_column(self, label: Any, value: Any) -> DataFrame:
