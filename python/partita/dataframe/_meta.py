@@ -184,7 +184,8 @@ class Meta:
     def _check_columns(self, frame: pd.DataFrame, where: str) -> None:
         if not self.is_series and list(frame.columns) != list(self.empty.columns):
             raise ValueError(
-                f"{where}: expected the columns {_listed(self.empty.columns)}, found {_listed(frame.columns)}; {_GIVE}"
+                f"{where}: The columns in the computed data do not match the columns in the provided metadata: expected the "
+                f"columns {_listed(self.empty.columns)}, found {_listed(frame.columns)}; {_GIVE}"
             )
         if list(frame.index.names) != list(self.empty.index.names):
             raise ValueError(
