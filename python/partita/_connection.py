@@ -382,6 +382,10 @@ class Connection(Transfers):
             If the table no longer exists.
         """
         self.deferred.create(name)
+        return self.existing_table(name)
+
+    def existing_table(self, name: str) -> dict[str, Any]:
+        """Return the description of a table that is not deferred; see :meth:`table`."""
         found = [row for row in self.action("partita.tables", {}) if row["name"] == name]
         if not found:
             raise PartitaError(f"table {name} no longer exists on the cluster; compute it again")

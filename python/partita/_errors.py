@@ -24,6 +24,7 @@ __all__ = [
     "TokenRefused",
     "Unreachable",
     "UnsupportedName",
+    "UnsupportedReduction",
     "query_error",
     "remote_traceback",
     "trim_traceback",
@@ -159,6 +160,10 @@ def query_error(kind: bytes, text: str, query: str | None) -> QueryError:
     for found, clear in _CLEAR.items():
         text = text.replace(found, clear)
     return _OF_KIND.get(kind, QueryError)(text, query)
+
+
+class UnsupportedReduction(TypeError, ValueError):
+    """A reduction that the values of a column do not have, for which pandas raises a type error and Dask a value error."""
 
 
 class UnsupportedName(NotImplementedError, AttributeError):

@@ -1,5 +1,8 @@
 """Conversions with astype."""
 
+import datetime
+import decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,3 +82,39 @@ def test_missing_values_are_not_integers(column):
         dd.from_pandas(column, npartitions=2).astype("int64").compute()
     with pytest.raises((TypeError, ValueError)):
         dd.from_pandas(pd.Series([1.5, None]), npartitions=1).astype("Int64").compute()
+
+
+OBJECTS = pd.DataFrame(
+    {
+        "strings": ["a", None],
+        "categories of strings": pd.Categorical(["x", "y"]),
+        "dates": [datetime.date(2020, 1, 1), None],
+        "decimals": [decimal.Decimal("1.5"), None],
+        "lists": [[1], [2, 3]],
+        "bytes": [b"a", None],
+        "integers": [1, 2],
+        "nullable integers": pd.array([1, None], dtype="Int64"),
+        "floats": [0.5, None],
+        "booleans": [True, False],
+        "times": pd.to_datetime(["2020", None]),
+        "categories of integers": pd.Categorical([1, 2]),
+    }
+)
+
+
+@pytest.mark.parametrize("column", OBJECTS.columns)
+def test_objects(client, column):
+    """Columns whose values are Python objects stay as they are; numbers and times do not become strings silently."""
+    found = dd.from_pandas(OBJECTS[column], npartitions=1)
+    if list(OBJECTS).index(column) < 6:
+        expected = OBJECTS[column].astype(object)
+        made = found.astype(object).compute().astype(object)
+        pd.testing.assert_series_equal(made.where(made.notna(), None), expected.where(expected.notna(), None))
+    else:
+        with pytest.raises(NotImplementedError, match=r"astype\(object\) of .* is not supported"):
+            found.astype(object)
+
+
+def test_a_missing_time_is_a_column(client):
+    made = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=1).assign(t=pd.NaT)
+    pd.testing.assert_frame_equal(made.compute(), pd.DataFrame({"a": [1, 2]}).assign(t=pd.NaT))

@@ -139,3 +139,12 @@ def test_concatenated_frames_with_missing_labels(client):
 def test_refused_keys(frame, call, error, words):
     with pytest.raises(error, match=words):
         call(frame)
+
+
+def test_quantiles_have_divisions(client):
+    """A sorted list of quantiles is the index of the result."""
+    column = dd.from_pandas(pd.Series(range(11), name="x"), npartitions=2)
+    found = column.quantile([0.1, 0.5])
+    assert found.known_divisions and found.divisions == (0.1, 0.5) and found.npartitions == 1
+    assert found.compute().to_dict() == {0.1: 1.0, 0.5: 5.0}
+    assert column.quantile([0.5, 0.1]).compute().index.tolist() == [0.5, 0.1]

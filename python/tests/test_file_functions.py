@@ -142,6 +142,7 @@ def files(loaded, tmp_path_factory):
 PIECES = [
     ({"split_row_groups": True}, 6),
     ({"split_row_groups": 2}, 3),
+    ({"split_row_groups": False}, 3),
     ({"split_row_groups": 4, "aggregate_files": True}, 2),
     ({"blocksize": "1MiB"}, 3),
     ({"blocksize": "1MiB", "aggregate_files": True}, 1),
@@ -271,6 +272,14 @@ def test_json_orients(loaded, tmp_path, orient):
     same(dd.read_json(tmp_path / "t", orient=orient, lines=False), expected)
 
 
+def test_json_meta(tmp_path):
+    """meta= gives the types that the first file does not have."""
+    for name, scale in (("a", 1), ("b", 0.5)):
+        PLAIN.assign(a=PLAIN.a * scale).to_json(tmp_path / f"{name}.json", orient="records", lines=True)
+    found = dd.read_json(tmp_path / "*.json", meta=PLAIN.assign(a=0.5).iloc[:0]).compute()
+    assert found.a.dtype == "float64" and found.a.sum() == PLAIN.a.sum() * 1.5
+
+
 def test_json_ranges(tmp_path):
     """A file of lines is divided, and paths are a column."""
     PLAIN.to_json(tmp_path / "a.json", orient="records", lines=True)
@@ -312,6 +321,14 @@ def test_orc(loaded, tmp_path, arguments):
     same(found if "index" in arguments else found.reset_index(drop=True), expected)
     with pytest.raises(ValueError, match="no column 'absent'"):
         dd.read_orc(tmp_path / "t", columns=["absent"])
+
+
+def test_orc_index_of_small_numbers(tmp_path):
+    """An index keeps its type, also if its numbers are a range in some files."""
+    frame = pd.DataFrame({"v": np.arange(6)}, index=pd.Index([9, 1, 2, 3, 4, 5], dtype="int32", name="i"))
+    dd.from_pandas(frame, npartitions=2, sort=False).to_orc(tmp_path / "t")
+    found = dd.read_orc(tmp_path / "t", index="i").compute()
+    assert found.index.dtype == "int32" and found.index.tolist() == frame.index.tolist()
 
 
 @pytest.mark.parametrize(("path", "key"), [("a.h5", "/d"), ("a-*.h5", "/d"), ("a.h5", "/d*")])

@@ -13,7 +13,6 @@ from partita import dataframe as dd
 pytest.importorskip("cloudpickle")
 pytestmark = [
     pytest.mark.usefixtures("client"),
-    pytest.mark.filterwarnings("ignore:`meta` is not specified"),
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
 ]
 

@@ -88,3 +88,15 @@ def test_strings_of_pandas_are_joined():
     texts = pd.Series(["a", "b", None])
     got = dd.from_pandas(texts, npartitions=2).str.cat([texts.str.upper(), texts], sep=":", na_rep="-")
     same(got.compute(), texts.str.cat([texts.str.upper(), texts], sep=":", na_rep="-"))
+
+
+def test_labels_in_an_extension_array(client):
+    """loc takes labels in an array of an extension type; a lazy array of labels must be computed first."""
+    frame = pd.DataFrame({"v": range(4)}, index=pd.Index(list("abcd")))
+    lazy = dd.from_pandas(frame, npartitions=2)
+    labels = pd.array(["d", "b"], dtype="string")
+    assert sorted(lazy.loc[labels].compute().v.tolist()) == [1, 3]
+    with pytest.warns(UserWarning, match="object dtype"):
+        values = lazy.assign(s="a").s.values
+    with pytest.raises(KeyError, match="Try passing computed values"):
+        lazy.loc[values]

@@ -105,3 +105,12 @@ def test_description_of_groups():
     for label in ("q", "s"):
         with pytest.raises(NotImplementedError, match="only numeric columns"):
             ddf.groupby("g")[label].describe()
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError])
+@pytest.mark.parametrize("name", ["mean", "std", "median"])
+def test_reductions_of_strings(name, error, client):
+    """The error is that of pandas, and that of Dask."""
+    column = dd.from_pandas(pd.Series(["a", "b"]), npartitions=1)
+    with pytest.raises(error, match=f"`{name}` not supported with str series"):
+        getattr(column, name)()

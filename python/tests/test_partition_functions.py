@@ -8,6 +8,8 @@ import signal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from comparison import same
 from function_samples import count_call
@@ -668,3 +670,19 @@ def test_lost_partitions():
         assert sum(partita.compute(*again, scheduler=client)) == 500500
         same(more.compute(), expected + 1)
         same(last.compute(), expected + 2)
+
+
+def test_structs_of_small_numbers(tmp_path):
+    """Dicts of integers are stored with the types of the fields of the column."""
+    kind = pa.struct([("a", pa.int32()), ("b", pa.string())])
+    table = pa.table({"n": pa.array([{"a": 1, "b": "x"}, None, {"a": 3, "b": "y"}], kind)})
+    pq.write_table(table, tmp_path / "t.parquet")
+    found = dd.read_parquet(tmp_path / "t.parquet").map_partitions(lambda part: part).compute()
+    assert found.n.tolist() == [{"a": 1, "b": "x"}, None, {"a": 3, "b": "y"}]
+
+
+def test_mismatch_of_delayed_values():
+    """The error of a partition that is not as meta= says names the function."""
+    made = dd.from_delayed([delayed(FRAME)], meta=FRAME.v)
+    with pytest.raises(ValueError, match="Metadata mismatch found in `from_delayed`: partition 0: expected a Series"):
+        made.compute()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
-__all__ = ["is_columns_axis", "reject_unsupported", "without_tuning"]
+__all__ = ["check_split_every", "is_columns_axis", "reject_unsupported", "without_tuning"]
+
+#: Least number of results that one task combines.
+SPLIT_EVERY_MIN = 2
 
 _TUNING = frozenset(
     (
@@ -36,14 +40,30 @@ def reject_unsupported(name: str, given: dict[str, Any]) -> None:
     TypeError
         If there is another argument: ignoring it could give a wrong result.
     """
+    check_split_every(given.get("split_every"))
     for argument, value in given.items():
         if argument in _TUNING or (argument in _OF_NUMPY and value is _OF_NUMPY[argument]):
             continue
         raise TypeError(f"{name}() does not support the argument {argument!r}")
 
 
+def check_split_every(value: Any) -> None:
+    """Check how many results one task combines; None and False leave that to the cluster.
+
+    Raises
+    ------
+    ValueError
+        If it is not an integer of at least 2.
+    """
+    if value is None or value is False:
+        return
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < SPLIT_EVERY_MIN:
+        raise ValueError(f"split_every must be an integer >= {SPLIT_EVERY_MIN}, or False, not {value!r}")
+
+
 def without_tuning(given: dict[str, Any]) -> dict[str, Any]:
     """Return arguments without those that only tune Dask."""
+    check_split_every(given.get("split_every"))
     return {name: value for name, value in given.items() if name not in _TUNING}
 
 

@@ -341,7 +341,10 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
 
     @property
     def values(self) -> Any:
-        """The values as an array: :meth:`to_dask_array`."""
+        """The values as an array: :meth:`to_dask_array`. A warning tells if its dtype is object, as of strings."""
+        from ._warnings import warn_of_objects
+
+        warn_of_objects(self)
         return self.to_dask_array()
 
     def to_bag(self, index: bool = False, format: str = "tuple") -> Any:
@@ -385,18 +388,28 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         self, partitions: int | None = None, splits: Sequence[str] | None = None
     ) -> tuple[Rows, tuple[Level, ...]]:
         """Create a persisted table of the rows, partitioned as they are, into a number of partitions, or at values of the first sort key."""
-        rows = self._rows
         name = new_table_name()
+        parts, query = self._persisted_query()
+        connection = self._client._connection
+        with connection.release_on_error(name):
+            connection.query(wire.create_table(name, query, partitions=partitions, splits=splits))
+            count = connection.table(name)["partitions"]
+        return self._rows_of_table(name, parts, count)
+
+    def _persisted_query(self) -> tuple[list[Named], Relation]:
+        """Return the columns of a persisted table of the rows, and its relation."""
+        rows = self._rows
         # A sort key that is already a column of the table needs no hidden column.
         parts = self._ordered_parts(rows)
         query = rows.project(parts)
         if rows.order:
             # If the rows are already in this order, this tells the cluster so without sorting them again.
-            query = Sorting(query, self._order_over(query, rows))
-        connection = rows.client._connection
-        with connection.release_on_error(name):
-            connection.query(wire.create_table(name, query, partitions=partitions, splits=splits))
-            count = connection.table(name)["partitions"]
+            return parts, Sorting(query, self._order_over(query, rows))
+        return parts, query
+
+    def _rows_of_table(self, name: str, parts: list[Named], count: int) -> tuple[Rows, tuple[Level, ...]]:
+        """Return the rows of a persisted table with these columns and its number of partitions, and their index."""
+        rows = self._rows
         # The table keeps the order of the query.
         table = Table(name, {name: rows.known_type(expr) for name, expr in parts})
         order = self._order_over(table, rows)

@@ -28,6 +28,7 @@ from ._meta import Meta, as_pandas
 from ._partition_inputs import meta_of, outline_of, plan_of_outline
 from ._partition_results import run_calls, upload_results
 from ._rows import Rows, new_table_name, release_after
+from ._warnings import warn_of_inference
 
 if TYPE_CHECKING:
     from ._array_columns import Blocks
@@ -76,12 +77,19 @@ class ColumnCall:
         return [Named(name, PythonCall(self, name, self.inputs, kind)) for name, kind in zip(names, kinds)]
 
 
-def call_rows(plan: Any, function: Callable[..., Any], meta: Any, name: str, blocks: Blocks | None = None) -> Any:
-    """Return the column, or frame, of the results of a function over the rows of a plan."""
+def call_rows(
+    plan: Any, function: Callable[..., Any], meta: Any, name: str, blocks: Blocks | None = None, method: str = ""
+) -> Any:
+    """Return the column, or frame, of the results of a function over the rows of a plan.
+
+    If the type of the results is inferred and `method` is given, users are warned that this method infers it.
+    """
     if isinstance(meta, Plan):
         meta = meta._meta
     if meta is None or meta is no_default:
         described = _inferred(plan, function, name)
+        if method:
+            warn_of_inference(method, name, described)
     else:
         is_pandas = isinstance(meta, (pd.DataFrame, pd.Series))
         described = Meta.of(meta.reset_index(drop=True) if is_pandas else meta)
@@ -95,10 +103,12 @@ def call_rows(plan: Any, function: Callable[..., Any], meta: Any, name: str, blo
         for (_, expr), dtype in zip(call.results(), described.empty.dtypes)
     ]
     from ._frame import DataFrame
-    from ._series import Series
+    from ._series import Index, Series
 
     if described.is_series:
         (cell,) = cells
+        if isinstance(plan, Index):
+            return Index(rows, cell.expr, described.name, (), cell.origin)
         return Series(rows, cell.expr, described.name, plan._index, cell.origin)
     return DataFrame(rows, dict(zip(described.empty.columns, cells)), plan._index, described.empty.columns[:0])
 
@@ -111,7 +121,12 @@ def _inferred(plan: Any, function: Callable[[Any], Any], name: str) -> Meta:
             f"cannot infer the type that {name} returns: it raised {type(error).__name__}: {error} for two rows of made-up "
             "values; give it with meta="
         ) from error
-    return Meta(as_pandas(result, name).reset_index(drop=True))
+    return Meta(as_pandas(_as_series(result), name).reset_index(drop=True))
+
+
+def _as_series(result: Any) -> Any:
+    """Return an index, which functions of an index return, as a series."""
+    return result.to_series().reset_index(drop=True) if isinstance(result, pd.Index) else result
 
 
 # The relation.
@@ -223,7 +238,7 @@ class _Step:
         given = (
             rows.select(self.inputs).rename_columns(names) if self.inputs else pa.table({names[0]: [1] * rows.num_rows})
         )
-        result = as_pandas(self.function(plan._to_pandas(given), *blocks), f"partition {number}")
+        result = as_pandas(_as_series(self.function(plan._to_pandas(given), *blocks)), f"partition {number}")
         if len(result) != rows.num_rows:
             raise ValueError(f"partition {number}: {self.name} returned {len(result)} values for {rows.num_rows} rows")
         table = self.meta.convert(result.reset_index(drop=True), number)
@@ -282,11 +297,11 @@ class _Apply:
 
 def map_values(column: Any, function: Callable[..., Any], na_action: Any, meta: Any) -> Any:
     """Call a function with each value of a column."""
-    return call_rows(column, _Map(function, na_action), meta, function_name(function))
+    return call_rows(column, _Map(function, na_action), meta, function_name(function), method="map")
 
 
 def apply_rows(plan: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], meta: Any) -> Any:
     """Call a function with each row of a frame, or with each value of a column."""
     if not callable(function):
         raise TypeError(f"apply() takes a function, not {type(function).__name__}")
-    return call_rows(plan, _Apply(function, tuple(args), kwargs), meta, function_name(function))
+    return call_rows(plan, _Apply(function, tuple(args), kwargs), meta, function_name(function), method="apply")

@@ -117,7 +117,7 @@ class ColumnOperators(Operators):
             style = self._style_with(name, other)
             right = (other._expr, other._kind)
         elif swapped:
-            right = ex.operand(other, like)
+            right = ex.operand(other, like, name)
         else:
             right = ex.right_operand(name, other, like, style)
         sides = (right, left) if swapped else (left, right)

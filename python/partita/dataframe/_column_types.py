@@ -26,12 +26,21 @@ __all__ = ["ColumnTypes"]
 NAT = literal(-(2**63))
 
 
+def _is_object(dtype: Any) -> bool:
+    """Whether a type is that of Python objects."""
+    try:
+        return pd.api.types.is_object_dtype(pd.api.types.pandas_dtype(dtype))
+    except TypeError:
+        return False
+
+
 class ColumnTypes:
     """Conversion to other types."""
 
     _expr: Expr
     _kind: pa.DataType
     _origin: Any
+    dtype: Any
     copy: Callable[..., Series]
     dropna: Callable[..., Series]
     isin: Callable[..., Series]
@@ -43,6 +52,8 @@ class ColumnTypes:
             dtype = self._origin if isinstance(self._origin, pd.CategoricalDtype) else pd.CategoricalDtype()
         if isinstance(dtype, pd.CategoricalDtype):
             return self._to_categories(dtype)
+        if _is_object(dtype) and not is_text(self._kind):
+            return self._to_objects()
         origin = ex.origin_after(dtype)
         if pa.types.is_boolean(ex.kind_of(dtype)) and not pa.types.is_boolean(self._kind):
             return self._to_boolean(origin)
@@ -54,6 +65,15 @@ class ColumnTypes:
         if pa.types.is_integer(wanted):
             return self._to_integers(wanted, dtype, origin)
         return self._like(ex.cast(self._expr, self._kind, dtype), origin=origin)
+
+    def _to_objects(self) -> Series:
+        """Return the column itself if its values are Python objects in pandas, such as dates and lists."""
+        if self.dtype == object:
+            return self.copy()
+        raise NotImplementedError(
+            f"astype(object) of {self._kind} is not supported: columns have no objects of Python; use astype(str), or "
+            "map_partitions for arrays of objects"
+        )
 
     def _to_integers(self, wanted: pa.DataType, dtype: Any, origin: Any) -> Series:
         """Convert to integers. Missing values raise an error when the plan runs, except in nullable types."""

@@ -18,7 +18,7 @@ __all__ = ["check_errors", "to_numeric", "to_timedelta"]
 
 def check_errors(name: str, errors: str) -> None:
     if errors not in ("raise", "coerce"):
-        raise ValueError(f"{name}: errors must be 'raise' or 'coerce', not {errors!r}")
+        raise ValueError(f"{name}: invalid error value specified: errors must be 'raise' or 'coerce', not {errors!r}")
 
 
 def to_numeric(arg: Any, errors: str = "raise", meta: Any = None, **arguments: Any) -> Any:

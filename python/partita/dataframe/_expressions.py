@@ -161,7 +161,10 @@ def _nanoseconds(value: Expr, kind: pa.DataType) -> Expr:
 
 def _of_times(name: str, left: Expr, a: pa.DataType, right: Expr, b: pa.DataType) -> Expr:
     if pa.types.is_timestamp(a) and pa.types.is_timestamp(b) and name == "sub":
-        return left - right
+        if (a.tz is None) != (b.tz is None):
+            raise TypeError("cannot subtract times with a zone and times without a zone; use dt.tz_localize")
+        unit = _finest(a, b)
+        return px.cast(left, pa.timestamp(unit, a.tz)) - px.cast(right, pa.timestamp(unit, b.tz))
     if pa.types.is_timestamp(a) and pa.types.is_duration(b) and name in ("add", "sub"):
         whole, part = _nanoseconds(left, pa.timestamp("ns")), _nanoseconds(right, pa.duration("ns"))
         exact = px.cast(whole + part if name == "add" else whole - part, pa.timestamp("ns", a.tz))
@@ -316,15 +319,19 @@ def can_hold(kind: pa.DataType, value: Any) -> bool:
     return not (is_number(kind) and isinstance(value, str))
 
 
-def operand(value: Any, like: pa.DataType) -> tuple[Expr, pa.DataType]:
+def operand(value: Any, like: pa.DataType, name: str = "") -> tuple[Expr, pa.DataType]:
     """Return a Python value that is an operand of an operator with a column, and its type.
 
     Raises
     ------
     OverflowError
         If a column of integers cannot hold an integer.
+    TypeError
+        If it is ``NaT``, and the column has neither times nor durations.
     """
     value = without_numpy_times(value)
+    if value is pd.NaT:
+        return _missing_time(name, like)
     if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
         value = int(value)
         if pa.types.is_integer(like):
@@ -338,6 +345,17 @@ def operand(value: Any, like: pa.DataType) -> tuple[Expr, pa.DataType]:
             kind = like
         return px.cast(literal(value, kind), kind), kind
     return literal(value, like), kind
+
+
+def _missing_time(name: str, like: pa.DataType) -> tuple[Expr, pa.DataType]:
+    """Return ``NaT`` as an operand. As in pandas, it is a time in a difference of times, and otherwise a duration."""
+    if is_text(like) or (pa.types.is_duration(like) and name in ("add", "sub")):
+        kind = like
+    elif pa.types.is_timestamp(like) and name in ("add", "sub"):
+        kind = like if name == "sub" else pa.duration(like.unit)
+    else:
+        raise TypeError(f"cannot compute {name or 'this'} of {like} and NaT")
+    return px.cast(None, kind), kind
 
 
 def check_fits(value: int, kind: pa.DataType) -> None:
@@ -366,7 +384,7 @@ def right_operand(name: str, value: Any, like: pa.DataType, style: str) -> tuple
         if name in ("floordiv", "mod") and value == 0 and style == "pandas":
             # No result is an integer; pandas returns a column of floats.
             return operand(0.0, pa.float64())
-    return operand(value, like)
+    return operand(value, like, name)
 
 
 def joined_strings(value: Expr, order: Sequence[SortKey], between: str = "") -> Expr:

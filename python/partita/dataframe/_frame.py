@@ -25,12 +25,13 @@ from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, divide, index_bounds, kept_divisions, parse_splits
-from ._replacement import MISSING
+from ._replacement import MISSING, NO_TIME
 from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
 from ._scalar import Scalar
 from ._selection import FrameRows
 from ._series import Index, Series, _index_of, check_label_slice, with_index
+from ._split_out import heeds
 from ._sql import INDEX, literal
 from ._summary import FrameSummary
 from ._values import FrameValues
@@ -244,7 +245,7 @@ class DataFrame(
         if isinstance(key, DataFrame):
             return self.where(key)
         if isinstance(key, LISTS):
-            return self._like({label: self._column(label)._cell for label in key})
+            return self._like(_unique((label, self._column(label)._cell) for label in key))
         if isinstance(key, slice):
             return self.loc[check_label_slice(key)]
         if callable(key):
@@ -299,6 +300,8 @@ class DataFrame(
             )
         if isinstance(value, float) and pd.isna(value):
             return Column(MISSING)
+        if value is pd.NaT:
+            return Column(NO_TIME)
         return Column(literal(value))
 
     def _with_column(self, label: Any, value: Any) -> DataFrame:
@@ -361,7 +364,7 @@ class DataFrame(
             Further positional arguments.
         meta : optional
             The columns and types of the result, as for :func:`partita.dataframe.map_partitions`. By default they are those
-            of the results for made-up rows.
+            of the results for made-up rows, and a warning names them.
         **kwargs
             Keyword arguments of the function.
 
@@ -370,7 +373,7 @@ class DataFrame(
         >>> import pandas as pd
         >>> from partita import dataframe as dd
         >>> ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), npartitions=2)
-        >>> ddf.apply(lambda row: row.a * row.b, axis=1).compute().tolist()
+        >>> ddf.apply(lambda row: row.a * row.b, axis=1, meta=(None, "int64")).compute().tolist()
         [3, 8]
         """
         from ._column_functions import apply_rows
@@ -616,13 +619,13 @@ class DataFrame(
 
         return merge(self, right, how, **options)
 
+    @heeds("npartitions")
     def join(
         self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "", **arguments: Any
     ) -> DataFrame:
         """Join columns of this frame (the index by default) with the index of another frame, or of each of a list."""
         from ._merge import join
 
-        arguments.pop("npartitions", None)
         reject_unsupported("join", arguments)
         return join(self, other, on, how, lsuffix, rsuffix)
 

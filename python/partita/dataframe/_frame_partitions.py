@@ -246,7 +246,7 @@ class FramePartitions:
 
         if not callable(func):
             raise TypeError(f"map() takes a function, not {type(func).__name__}")
-        return call_rows(self, _Map(func, na_action, kwargs), meta, function_name(func))
+        return call_rows(self, _Map(func, na_action, kwargs), meta, function_name(func), method="map")
 
     def nunique_approx(self, split_every: Any = None) -> Scalar:
         """Return the number of distinct rows, which is exact here."""

@@ -37,6 +37,7 @@ from ._reductions import (
 from ._rows import Labels, Rows
 from ._scalar import Scalar
 from ._series import Series, reject_categories
+from ._split_out import splits_out
 from ._sql import INDEX, is_number
 from ._unobserved import EMPTY, with_unobserved
 
@@ -180,6 +181,7 @@ class GroupBy(GroupWindows):
         cells = [(label, self._cell(name, label, **how)) for label in labels]
         return self._made(cells, self._frame._axis, [self._fill(name, label, **how) for label in labels])
 
+    @splits_out
     def quantile(self, q: Any = 0.5, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return a quantile of the values of each group; with a list of quantiles, a row for each of them."""
         given = without_tuning(arguments)
@@ -188,6 +190,7 @@ class GroupBy(GroupWindows):
             return call_method(self, "quantile", (), how)
         return self._all("quantile", numeric_only, q=q)
 
+    @splits_out
     def size(self, **arguments: Any) -> Series:
         """Return the number of rows of each group."""
         reject_unsupported("size", arguments)
@@ -197,6 +200,7 @@ class GroupBy(GroupWindows):
     def _size_name(self) -> Any:
         return None
 
+    @splits_out
     def agg(self, func: Any = None, *args: Any, **named: Any) -> Any:
         """Reduce the values of each group.
 
@@ -542,14 +546,17 @@ class SeriesGroupBy(GroupBy):
             made if self._has_group_keys else DataFrame(made._rows, made._columns, found._index[len(keys) :])
         )
 
+    @splits_out
     def size(self, **arguments: Any) -> Series:
         """Return the number of rows of each group."""
         reject_unsupported("size", arguments)
         made = self._made([("size", size_of(self._column()))], fills=[0])["size"]
         return made.rename(self._size_name())
 
-    def unique(self) -> Series:
+    @splits_out
+    def unique(self, **arguments: Any) -> Series:
         """Return the distinct values of each group, as lists of undefined order."""
+        reject_unsupported("unique", arguments)
         return self._one(
             self._made([(self._selected[0], Column(aggregated("array_agg", self._column()._expr, is_distinct=True)))])
         )
@@ -557,6 +564,7 @@ class SeriesGroupBy(GroupBy):
     def _column(self) -> Series:
         return self._frame._column(self._selected[0])
 
+    @splits_out
     def value_counts(self, **arguments: Any) -> Series:
         """Count the rows of each distinct value in each group."""
         given = without_tuning(arguments)
@@ -616,7 +624,7 @@ def _reduction(name: str) -> Any:
 
     reduction.__doc__ = f"Return the {name} of the values of each group, ignoring missing values."
     reduction.__name__ = name
-    return reduction
+    return splits_out(reduction)
 
 
 for _name in (*GROUP_REDUCTIONS, "product"):

@@ -66,6 +66,30 @@ class IndexMethods:
             return made._like(cast(made._expr, pa.float64()), origin=None)
         return made._like(made._expr, origin=None)
 
+    def map(self, arg: Any, na_action: Any = None, meta: Any = None, is_monotonic: bool = False) -> Any:
+        """Map labels by a dict, a pandas series, or a Python function; see :meth:`Series.map`.
+
+        Parameters
+        ----------
+        arg, na_action, meta
+            As for columns.
+        is_monotonic : bool
+            Whether a function maps greater labels to greater ones. The rows then stay sorted by the index, and the
+            divisions are those to which the function maps the present ones.
+        """
+        made = super().map(arg, na_action, meta)  # type: ignore[misc]
+        if is_monotonic and self.known_divisions and callable(arg):
+            from ._labels import with_shifted_order
+
+            mapped = tuple(map(arg, self.divisions))
+            if any(a > b for a, b in zip(mapped, mapped[1:])):
+                raise ValueError(
+                    f"map(is_monotonic=True): the function maps the divisions to {list(mapped)!r}, not sorted"
+                )
+            made._rows = with_shifted_order(self._rows, made)
+            made._rows.divisions, made._rows.divided_by = mapped, made._expr
+        return made
+
     def unique(self, **arguments: Any) -> Any:
         """Return the distinct labels; see :meth:`Series.unique`."""
         made = super().unique(**arguments)  # type: ignore[misc]

@@ -44,16 +44,17 @@ class Loc:
         if callable(key):
             key = key(self._finish(frame))
         columns = self._column_labels(columns)
-        if isinstance(key, Series):
-            if not pa.types.is_boolean(key._kind):
+        if isinstance(key, Series) or (is_array(key) and not isinstance(key, np.ndarray)):
+            is_boolean = pa.types.is_boolean(key._kind) if isinstance(key, Series) else key.dtype == bool
+            if not is_boolean:
                 raise KeyError(
                     "Cannot index with non-boolean dask Series. Try passing computed values instead (e.g. "
                     "``ddf.loc[s.compute()]``)"
                 )
-            frame = frame._filtered(key)
+            frame = frame._filtered(key if isinstance(key, Series) else column_of_array(frame, key))
         elif is_array(key) and key.dtype == bool:
             frame = frame._filtered(column_of_array(frame, key))
-        elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray)):
+        elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray, pd.api.extensions.ExtensionArray)):
             frame = self._select_labels(list(key))
         elif key != slice(None):
             frame = frame._narrowed(self._where(key))

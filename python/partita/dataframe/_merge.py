@@ -17,6 +17,7 @@ from ._columns import Column, derived_origin, renumbered
 from ._frame import DataFrame
 from ._rows import Rows
 from ._series import Series
+from ._split_out import heeds
 from ._sql import INDEX, is_text, value_type
 
 __all__ = ["as_frame", "columns_by_label", "join", "labels_of", "merge"]
@@ -47,6 +48,7 @@ class _Side(NamedTuple):
         return cls(relation, [relation.column(name) for name, _ in levels], by_label)
 
 
+@heeds("npartitions")
 def merge(
     left: DataFrame,
     right: Any,
@@ -78,6 +80,9 @@ def merge(
         Suffixes of columns, other than keys, that both frames have.
     indicator : bool or str
         Whether to add a column, named ``"_merge"`` or by this string, that tells which frame a row comes from.
+    npartitions : int, optional
+        Number of partitions of the result, which is then persisted when it is first used. By default the cluster chooses
+        it.
 
     Returns
     -------
@@ -89,7 +94,6 @@ def merge(
     ValueError
         If the frames have no common columns, or the result would have duplicate columns.
     """
-    arguments.pop("npartitions", None)
     reject_unsupported("merge", arguments)
     left, right = (as_frame(one, (left, right)) for one in (left, right))
     if left._client is not right._client:
@@ -392,9 +396,7 @@ def _check_kinds(left: DataFrame, right: DataFrame, a: _Side, b: _Side, pairs: S
             raise ValueError(f"cannot merge a string key with a {y if is_text(x) else x} key; convert one with astype")
 
 
-def join(
-    left: DataFrame, other: Any, on: Any, how: str, lsuffix: str, rsuffix: str, npartitions: int | None = None
-) -> DataFrame:
+def join(left: DataFrame, other: Any, on: Any, how: str, lsuffix: str, rsuffix: str) -> DataFrame:
     """Join columns of a frame, or its index, with the index of another frame, or of each of several frames."""
     if isinstance(other, (list, tuple)):
         if on is not None:

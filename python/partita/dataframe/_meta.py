@@ -184,7 +184,8 @@ class Meta:
     def _check_columns(self, frame: pd.DataFrame, where: str) -> None:
         if not self.is_series and list(frame.columns) != list(self.empty.columns):
             raise ValueError(
-                f"{where}: expected the columns {_listed(self.empty.columns)}, found {_listed(frame.columns)}; {_GIVE}"
+                f"{where}: The columns in the computed data do not match the columns in the provided metadata: expected the "
+                f"columns {_listed(self.empty.columns)}, found {_listed(frame.columns)}; {_GIVE}"
             )
         if list(frame.index.names) != list(self.empty.index.names):
             raise ValueError(
@@ -253,6 +254,12 @@ def _fit(column: pa.ChunkedArray, kind: pa.DataType, dtype: Any, expected: Any) 
     if pa.types.is_list(found) and pa.types.is_list(kind) and pa.types.is_null(found.value_type):
         # All lists of the partition are empty.
         return column.cast(kind)
+    if pa.types.is_struct(found) and pa.types.is_struct(kind) and _names(found) == _names(kind):
+        # Integers in dicts have the widest type.
+        try:
+            return column.cast(kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return None
     if is_text(found) and is_text(kind):
         return column.cast(kind.value_type if pa.types.is_dictionary(kind) else kind).cast(kind)
     if pa.types.is_integer(kind) and origin_of(expected) is None and dtype == "float64" and column.null_count:
@@ -263,6 +270,11 @@ def _fit(column: pa.ChunkedArray, kind: pa.DataType, dtype: Any, expected: Any) 
             return None
         return fitted if (pc.max(pc.abs(column)).as_py() or 0) <= EXACT_MAX else None
     return None
+
+
+def _names(kind: pa.DataType) -> list[str]:
+    """Return the names of the fields of a struct."""
+    return [kind.field(at).name for at in range(kind.num_fields)]
 
 
 # Samples.
@@ -323,6 +335,10 @@ def _values(kind: pa.DataType) -> tuple[Any, Any]:
         return datetime.time(0), datetime.time(1)
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
         return b"a", b"b"
+    if types.is_struct(kind):
+        fields = [kind.field(at) for at in range(kind.num_fields)]
+        made = {field.name: _values(field.type)[0] for field in fields}
+        return made, made
     if types.is_list(kind) or types.is_large_list(kind):
         return [_values(kind.value_type)[0]], [_values(kind.value_type)[0]]
     return None, None

@@ -101,7 +101,10 @@ class _Reader:
     def frame(self, table: pa.Table) -> pd.DataFrame:
         """Return rows as a frame."""
         found = table.to_pandas()
-        found = found if self.index is None else found.set_index(self.index)
+        if self.index is not None:
+            # set_index() makes a range of numbers in a row, whose type is another one.
+            labels = found.pop(self.index)
+            found.index = pd.Index(labels.array, name=self.index)
         return found if self.columns is None else found[[one for one in self.columns if one != self.index]]
 
 

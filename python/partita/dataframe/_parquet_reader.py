@@ -82,7 +82,8 @@ def read_parquet(
         With partitions that arguments describe: whether the statistics of the files give the divisions, if the files are
         sorted by the index. Otherwise no effect: divisions are known if there is an index.
     split_row_groups : bool, int or "adaptive", optional
-        Row groups of a partition: one each with True, this number of them, or as many as fit `blocksize`.
+        Row groups of a partition: one each with True, this number of them, those of a file with False, or as many as fit
+        `blocksize`.
     blocksize : int or str, optional
         Largest size of the row groups of a partition, before compression, such as ``"64MiB"``.
     aggregate_files : bool or str, optional
@@ -127,7 +128,7 @@ def read_parquet(
     check_extensions(paths, "read_parquet")
     splits = (
         split_row_groups not in ("infer", None, False) or blocksize not in ("default", None) or bool(aggregate_files)
-    )
+    ) or (split_row_groups is False and not is_remote)
     others = arrow_to_pandas is not None or dataset is not None or set(parquet_file_extension or ()) != _EXTENSIONS
     if is_remote and (splits or others):
         raise NotImplementedError(

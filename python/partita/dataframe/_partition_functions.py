@@ -287,7 +287,7 @@ def from_map(
     def make() -> list[Any]:
         tasks = [Task(call, (at, row, {}, shared), None, name) for at, row in enumerate(items)]
         if first is not None:
-            tasks[0] = Task(Conversion(described, known), (0, first), None, name)
+            tasks[0] = Task(Conversion(described, known, name), (0, first), None, name)
         return tasks
 
     return Results(client, new_table_name(), described, known).frame(make, len(items))

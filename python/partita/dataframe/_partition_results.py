@@ -225,18 +225,26 @@ def _count_rows(table: pa.Table) -> int:
 class Conversion:
     """The function of the calls that check and convert the results of delayed values."""
 
-    def __init__(self, meta: Meta, divisions: tuple[Any, ...] | None) -> None:
+    def __init__(self, meta: Meta, divisions: tuple[Any, ...] | None, name: str = "from_delayed") -> None:
         self.meta = meta
         self.divisions = divisions
-        self.__name__ = "from_delayed"
+        self.__name__ = name
 
     def __call__(self, number: int, result: Any) -> pa.Table:
-        return convert_part(self.meta, self.divisions, number, result)
+        try:
+            table = self.meta.convert(result, number)
+        except ValueError as error:
+            raise ValueError(f"Metadata mismatch found in `{self.__name__}`: {error}") from None
+        return _checked_part(table, self.divisions, number, result)
 
 
 def convert_part(meta: Meta, divisions: tuple[Any, ...] | None, number: int, result: Any) -> pa.Table:
     """Return a partition as rows of the table, after checking its columns, types and divisions."""
-    table = meta.convert(result, number)
+    return _checked_part(meta.convert(result, number), divisions, number, result)
+
+
+def _checked_part(table: pa.Table, divisions: tuple[Any, ...] | None, number: int, result: Any) -> pa.Table:
+    """Return the rows of a partition, after checking its divisions."""
     if divisions is not None and table.num_rows:
         _check_division(as_pandas(result, "").index, divisions, number)
     return table

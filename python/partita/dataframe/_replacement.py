@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["EXACT_MAX", "MISSING", "ColumnReplacement", "is_missing"]
+__all__ = ["EXACT_MAX", "MISSING", "NO_TIME", "ColumnReplacement", "is_missing"]
 
 #: Largest integer up to which floats represent all integers.
 EXACT_MAX = 2**53
 #: A column without values.
 MISSING = px.cast(None, pa.float64())
+#: A missing time, of the type that pandas gives a column of them.
+NO_TIME = px.cast(None, pa.timestamp("ns"))
 
 
 def is_missing(value: Any) -> bool:

@@ -226,7 +226,7 @@ class Scalar(FrameInput):
         if name in ex.COMPARISONS or name in ("and", "or"):
             return literal(value, self._type), self._type
         if swapped:
-            return ex.operand(value, self._type)
+            return ex.operand(value, self._type, name)
         return ex.right_operand(name, value, self._type, "numpy")
 
     if TYPE_CHECKING:

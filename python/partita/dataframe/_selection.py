@@ -25,6 +25,7 @@ from ._partitions import sampling_hash
 from ._reductions import row_reduction
 from ._rows import Rows, place_of
 from ._series import _NO_ORDER, Index, Series, _compute_file_tail, reject_categories
+from ._split_out import splits_out
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -342,6 +343,7 @@ class FrameRows:
         order = [SortKey(sort_value(level.expr, level.origin), not ascending) for level in self._index]
         return self._reordered((*order, *self._rows.order))
 
+    @splits_out
     def drop_duplicates(
         self, subset: Any = None, keep: Any = "first", ignore_index: bool = False, **arguments: Any
     ) -> DataFrame:

@@ -17,7 +17,7 @@ from ..plan import wire
 from ..plan.expr import Expr, SortKey, Trait, aggregate, case, window
 from ..plan.relation import Distinct, Filter, Grouping, Named, Projection, Relation, Union, Values
 from . import _display
-from ._arguments import reject_unsupported
+from ._arguments import check_split_every, reject_unsupported
 from ._array_columns import column_of_array, is_boolean_array
 from ._base import Level, Plan
 from ._categories import CategoryMethods
@@ -40,6 +40,7 @@ from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Labels, Rows, contains
 from ._scalar import Scalar
+from ._split_out import splits_out
 from ._sql import INDEX, is_text, is_time, literal
 from ._summary import ColumnSummary
 from ._window_methods import ColumnWindows
@@ -439,6 +440,7 @@ class Series(
         """Sort by the index."""
         return self._from_frame(self._framed().sort_index(ascending))
 
+    @splits_out
     def unique(self, **arguments: Any) -> Series:
         """Return the distinct values.
 
@@ -463,12 +465,13 @@ class Series(
         found = self._rows.project([Named(name, self._expr)])
         return Filter(found, [px.not_null(found.column(name))]) if dropna else found
 
-    def drop_duplicates(
-        self, keep: Any = "first", ignore_index: bool = False, split_every: Any = None, split_out: Any = None
-    ) -> Series:
+    @splits_out
+    def drop_duplicates(self, keep: Any = "first", ignore_index: bool = False, split_every: Any = None) -> Series:
         """Drop all but the first occurrence of each value."""
+        check_split_every(split_every)
         return self._from_frame(self._framed().drop_duplicates(keep=keep, ignore_index=ignore_index))
 
+    @splits_out
     def value_counts(
         self, normalize: bool = False, sort: bool = True, ascending: bool = False, dropna: bool = True, **arguments: Any
     ) -> Series:

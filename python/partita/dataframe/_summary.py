@@ -10,6 +10,7 @@ from typing import cast as typed
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import UnsupportedReduction
 from .._frame_inputs import FrameInput
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey, call, case, cast
@@ -21,6 +22,7 @@ from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
 from ._matching import aligned
+from ._partitions import divide
 from ._reductions import (
     REDUCTIONS,
     Reductions,
@@ -48,6 +50,7 @@ class ColumnSummary:
     """Methods of columns that return one value or a small table."""
 
     name: Any
+    dtype: Any
     _rows: Rows
     _expr: Expr
     _kind: Any
@@ -68,7 +71,14 @@ class ColumnSummary:
         # Times compute it without numbers, as in pandas.
         if numeric_only and not (is_number(self._kind) or pa.types.is_temporal(self._kind)):
             raise TypeError(f"cannot compute {name} of a column of {self._kind} with numeric_only=True")
-        return self._reduced(aggregate(name, self._expr, self._kind, origin=self._origin, rows=self._rows, **how))
+        try:
+            found = aggregate(name, self._expr, self._kind, origin=self._origin, rows=self._rows, **how)
+        except TypeError:
+            if not is_text(self._kind) or isinstance(self._origin, pd.CategoricalDtype):
+                raise
+            dtype = str(self.dtype).removesuffix("[pyarrow]")
+            raise UnsupportedReduction(f"`{name}` not supported with {dtype} series") from None
+        return self._reduced(found)
 
     def _reduced(self, expr: Expr, kind: Any = None) -> Scalar:
         return Scalar(self._rows, expr, kind, pd.NA if is_masked(self._origin) else float("nan"))
@@ -115,7 +125,13 @@ class ColumnSummary:
             if self._kind == pa.float32():
                 values = [cast(value, pa.float32()) for value in values]
             cells = [(float(at), value) for at, value in zip(q, values)]
-            return labelled_values(self._rows, cells, self.name, derived_origin(self._origin))
+            made = labelled_values(self._rows, cells, self.name, derived_origin(self._origin))
+            labels = [label for label, _ in cells]
+            if labels and all(a < b for a, b in zip(labels, labels[1:])):
+                made._rows.order = (SortKey(made._index[0].expr),)
+                made._rows.partitions = 1
+                divide(made, (labels[0], labels[-1]))
+            return made
         return self._reduced(quantile(self._expr, q, self._kind))
 
     def mode(self) -> Series:

@@ -185,7 +185,7 @@ def read_json(
         raise ValueError("Line-delimited JSON is only available with orient='records'; use lines=False")
     if blocksize is not None and (orient != "records" or not lines):
         raise ValueError("blocksize= is only available for files of lines, with orient='records' and lines=True")
-    is_plain = (encoding, errors, compression, meta, engine) == ("utf-8", "strict", "infer", None, None)
+    is_plain = (encoding, errors, compression, engine) == ("utf-8", "strict", "infer", None) and meta is None
     is_plain = is_plain and lines and blocksize is None and not include_path_column and not arguments
     paths = file_paths(url_path, stores=True)
     storage = storage_config(paths, storage_options)

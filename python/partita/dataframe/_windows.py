@@ -62,7 +62,10 @@ class Resampler:
         self._labels = labels
         self._index = index = of.index
         if not pa.types.is_timestamp(index._kind):
-            raise ValueError(f"cannot resample by an index of {index._kind}; use set_index with a column of times")
+            raise ValueError(
+                f"cannot resample by an index of {index._kind}; use set_index with a column of times, so that the divisions "
+                "are times"
+            )
         step = self._step = pd.tseries.frequencies.to_offset(rule)
         self._origin, self._offset = origin, offset
         calendar, zone = calendar_rule(step), index._kind.tz
