@@ -1,8 +1,9 @@
 """Small parts of blocks, which are cut where the blocks are."""
 
 import numpy as np
-import partita.array as da
 import pytest
+
+import partita.array as da
 from partita.array import _pieces
 from partita.array._lowering import lower
 

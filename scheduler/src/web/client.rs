@@ -219,7 +219,7 @@ async fn retire(hub: &Hub, workers: Vec<WorkerId>) -> Option<Reply> {
     wait_until(hub, move |core| workers.iter().all(|id| core.data_address(*id).is_none())).await
 }
 
-/// Has workers start anew, and waits until workers with their names are there instead.
+/// Has workers start anew, and waits until workers with their names are connected instead.
 async fn restart(hub: &Hub, workers: Vec<WorkerId>) -> Option<Reply> {
     if let Err(reply) = named(hub, &workers).await? {
         return Some(reply);
