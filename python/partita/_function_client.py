@@ -20,7 +20,7 @@ from ._functions import Submitter
 from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
 from ._options import call_options
-from ._packing import load_parts, unpack
+from ._packing import load_parts, unpack_result
 from ._remote_errors import make_exception
 from ._session import RETRY, Session, State, wait_states
 from ._task_futures import TaskFuture, flat_futures
@@ -321,7 +321,7 @@ class FunctionMethods:
         small = [state for state in fine if state.value is not None]
         large = [state for state in fine if state.value is None]
         with loading(self):
-            results = {state: unpack(state.value) for state in small}
+            results = {state: unpack_result(state.value) for state in small}
         for session, own in _by_session(large).items():
             # Those of another client come over its connection.
             owner = (owners or {}).get(session)

@@ -30,6 +30,7 @@ __all__ = [
     "pack_value",
     "reduce_input",
     "unpack",
+    "unpack_result",
 ]
 
 #: The name of the module that both sides register, so that pickles refer to its functions.
@@ -324,6 +325,11 @@ def unpack(value: Any) -> Any:
     (count,) = _U32.unpack_from(view)
     lengths = struct.unpack_from(f"<{count}Q", view, 4)
     return load_parts(view[4 + 8 * count :], lengths)
+
+
+def unpack_result(value: bytes) -> Any:
+    """Return the object of a packed result, in memory of its own: arrays in it can be written to."""
+    return unpack(bytearray(value))
 
 
 def load_parts(view: memoryview, lengths: Sequence[int]) -> Any:

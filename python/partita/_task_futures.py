@@ -19,7 +19,7 @@ from ._errors import Cancelled, remote_traceback, trim_traceback
 from ._foreign import loading
 from ._futures import BaseActorFuture, Future
 from ._graphs import graph_futures, is_foreign
-from ._packing import unpack
+from ._packing import unpack, unpack_result
 from ._remote_errors import make_exception
 from ._session import SLOT_WAIT_S, State, wait_states
 from ._worker_view import leave_slot
@@ -118,7 +118,7 @@ class TaskFuture(Future):
         value = self._state.value
         if value is not None:
             with loading(self._owner):
-                return unpack(value)
+                return unpack_result(value)
         (result,) = self._owner._fetch([self._state])
         return result
 

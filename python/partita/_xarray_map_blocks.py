@@ -57,7 +57,7 @@ def map_blocks(
     places = [at for at, one in enumerate(given) if isinstance(one, kinds)]
     aligned = align(*[given[at] for at in places], join="exact")
     whole = [parallel.dataarray_to_dataset(one) if isinstance(one, xarray.DataArray) else one for one in aligned]
-    whole = [one.chunk(one.chunksizes) for one in whole]
+    whole = [one.chunk(one.chunksizes, chunked_array_type="partita") for one in whole]
     chunks: dict[Hashable, tuple[int, ...]] = {}
     for one in whole:
         parallel.assert_chunks_compatible(whole[0], one)

@@ -165,3 +165,13 @@ def test_frames_and_arrays(on_cluster):
     assert frame.a.values.sum().compute() == 6
     again = dd.from_dask_array(x, columns=["a", "b"])
     assert again.b.sum().compute() == 6
+
+
+def test_small_results_can_be_written_to(client):
+    found = da.ones(4, chunks=4).map_blocks(lambda block: block + 1).compute()
+    found[0] = 5
+    result = client.submit(np.ones, 3).result()
+    result += 1
+    gathered = client.gather([client.submit(np.zeros, 2)])[0]
+    gathered[1] = 1
+    assert found.tolist() == [5, 2, 2, 2] and result.tolist() == [2, 2, 2] and gathered.tolist() == [0, 1]
