@@ -4,6 +4,7 @@
 //! `cargo xtask bench [--scale F] [--without-dask] [--only NAME,...]` builds this in release and
 //! runs it; the table goes to `benches/README.md`. `--scale 1` is about a gigabyte a table.
 
+mod arrays;
 mod core_cost;
 mod dashboard;
 mod dask;

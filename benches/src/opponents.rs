@@ -2,7 +2,7 @@
 
 use crate::measure::{Background, median, pair, resident_bytes, say, timed};
 use crate::report::Row;
-use crate::{Options, core_cost, dask, functions, persisted, slurm};
+use crate::{Options, arrays, core_cost, dask, functions, persisted, slurm};
 use anyhow::{Context, Result, bail};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
@@ -69,11 +69,14 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
     if options.wants("first") {
         rows.push(first_answer(folder, dask.as_ref())?);
     }
-    if options.wants("slurm") && std::env::var_os(partita_tests::slurm::VARIABLE).is_some() {
+    if options.wants("slurm") && std::env::var_os(slurm::VARIABLE).is_some() {
         rows.extend(slurm::measure(dask.as_ref())?);
     }
     if let Some(dask) = dask.as_ref().filter(|_| options.wants("functions")) {
         rows.extend(functions::measure(dask, &partita()?, folder, options.scale)?);
+    }
+    if let Some(dask) = dask.as_ref().filter(|_| options.wants("arrays")) {
+        rows.extend(arrays::measure(dask, &partita()?, folder, options.scale)?);
     }
     if let Some(dask) = dask.as_ref().filter(|_| options.wants("persisted")) {
         rows.extend(persisted::measure(dask, &partita()?, folder, options.scale)?);
@@ -81,8 +84,9 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
     if let Some(dask) = dask.as_ref().filter(|_| options.wants("large")) {
         rows.extend(persisted::large(dask, &partita()?, folder, options.scale)?);
     }
-    let alone =
-        |only: &String| ["slurm", "functions", "persisted", "large"].contains(&only.as_str());
+    let alone = |only: &String| {
+        ["slurm", "functions", "arrays", "persisted", "large"].contains(&only.as_str())
+    };
     if options.only.iter().all(alone) && !options.only.is_empty() {
         return Ok(rows);
     }

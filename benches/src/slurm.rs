@@ -9,6 +9,8 @@ use partita_tests::slurm::{self, Nodes, python};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The variable that says that Slurm is set up here. `cargo xtask bench` sets it.
+pub(crate) const VARIABLE: &str = "PARTITA_BENCH_SLURM";
 /// Jobs of each kind, after one that is not counted.
 const JOBS: usize = 3;
 /// What one job may take.
@@ -53,7 +55,7 @@ fn jobs() -> Vec<(&'static str, String, String)> {
 
 /// Runs all of it.
 pub(crate) fn measure(dask: Option<&Dask>) -> Result<Vec<Row>> {
-    let nodes = slurm::nodes(4).context("the Slurm of the tests was not asked for")?;
+    let nodes = slurm::nodes(4);
     if let Some(dask) = dask {
         python::environment(&nodes, dask.environment(), "dask", false);
         nodes.write("mean.py", include_str!("../python/slurm_mean.py"));

@@ -44,6 +44,8 @@ pub struct StageSpec {
     pub origin: Origin,
     /// How often a task of an open job that fails with an error of its own is tried again.
     pub retries: u8,
+    /// Tasks of stages of a higher priority come first among those of their job.
+    pub priority: i32,
     /// What its tasks need of the worker that runs them.
     pub requirement: Requirement,
 }

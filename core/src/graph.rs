@@ -204,7 +204,7 @@ impl Job {
     pub(crate) fn sync_near(&mut self, stage: usize, worker: Option<WorkerId>) {
         let Some(worker) = worker.filter(|_| self.spec.order == Order::DepthFirst) else { return };
         let (at, number) = (&mut self.stages[stage], stage as u32);
-        let key = at.ready.lowest_rank_near(worker);
+        let key = at.ready.lowest_rank_near(worker).map(|rank| at.precedence(rank));
         let before = match key {
             Some(key) => at.near_keys.insert(worker, key),
             None => at.near_keys.remove(&worker),
@@ -233,6 +233,7 @@ impl Job {
             (_, Order::Stages) => Some(u32::MAX - number),
             (_, Order::DepthFirst) => at.ready.lowest_rank(),
         };
+        let key = key.map(|rank| at.precedence(rank));
         if key == at.ready_key {
             return;
         }

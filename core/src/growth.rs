@@ -155,6 +155,7 @@ pub(crate) fn append(core: &mut Core, id: JobId, growth: Growth) -> Vec<TaskRang
     let mut ranges = Vec::new();
     for (index, (spec, needed)) in (first..).zip(growth.stages.into_iter().zip(needs)) {
         ranges.push(TaskRange { stage: index, first: 0, count: spec.tasks });
+        job.has_priorities |= spec.priority != 0;
         job.stages.push(new_stage((id, index), spec, needed, &places, &job.spec));
     }
     connect(&mut job.stages, first as usize);

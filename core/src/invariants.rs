@@ -4,7 +4,7 @@ use crate::event::Origin;
 use crate::exchange::{is_whole, visit_own};
 use crate::graph::count_of;
 use crate::state::ready_stages::ReadyStage;
-use crate::state::{Core, Job, NOBODY};
+use crate::state::{Core, Job, NOBODY, Precedence};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::model::{TaskCounts, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,14 +220,15 @@ impl Job {
                 stage.counts.ready
             ));
         }
-        let near: BTreeSet<(WorkerId, u32, u32)> =
+        let near: BTreeSet<(WorkerId, Precedence, u32)> =
             stage.near_keys.iter().map(|(worker, key)| (*worker, *key, number as u32)).collect();
         let listed = self
             .ready_near
             .iter()
             .flat_map(|(worker, stages)| stages.all().map(|(key, stage)| (*worker, key, stage)));
         let listed = listed.filter(|(.., stage)| *stage as usize == number);
-        let fronts = near.iter().all(|(w, key, _)| stage.ready.lowest_rank_near(*w) == Some(*key));
+        let fronts =
+            near.iter().all(|(w, key, _)| stage.ready.lowest_rank_near(*w) == Some(key.rank));
         if !fronts || !listed.eq(near.iter().copied()) {
             return Err(format!(
                 "{id}.{number} is listed near {near:?}, but has {:?}",

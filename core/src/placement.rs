@@ -161,7 +161,8 @@ fn share_of(job: &Job) -> Option<(u64, u64)> {
     (!job.ready.is_empty()).then_some((share, job.turn))
 }
 
-/// The stages of a job in which a worker looks for a task, and the queues of them, in order.
+/// The stages of a job in which a worker looks for a task, and the queues of them, in order: those of a higher
+/// priority first.
 fn candidates<'a>(
     job: &'a Job,
     worker: WorkerId,
@@ -173,9 +174,18 @@ fn candidates<'a>(
     };
     let here = here.into_iter().flat_map(move |here| here.first(STAGES_EXAMINED_MAX, can_take));
     let others = others.iter().flat_map(move |near| {
-        job.ready.first(STAGES_EXAMINED_MAX, can_take).map(|(_, stage)| (*near, stage))
+        job.ready.first(STAGES_EXAMINED_MAX, can_take).map(|found| (*near, found))
     });
-    here.map(|(_, stage)| (Near::Here, stage)).chain(others)
+    let found = here.map(|found| (Near::Here, found)).chain(others);
+    // Only where priorities differ are the candidates collected.
+    let (as_found, sorted) = if job.has_priorities {
+        let mut sorted: Vec<_> = found.collect();
+        sorted.sort_by_key(|(_, (place, _))| place.priority);
+        (None, sorted)
+    } else {
+        (Some(found), Vec::new())
+    };
+    as_found.into_iter().flatten().chain(sorted).map(|(near, (_, stage))| (near, stage))
 }
 
 /// The queues of a stage in which a task is looked for.

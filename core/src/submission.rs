@@ -48,6 +48,7 @@ pub(crate) fn new_stage(
         plan: spec.plan,
         origin: spec.origin,
         retries: spec.retries,
+        priority: spec.priority,
         requirement,
         fragment: Arc::new(Fragment {
             stage: id,

@@ -158,9 +158,13 @@ fn rivals_in_job(job: &Job, stage: usize, index: u32) -> Vec<String> {
     let ready = |task: &&Task| task.state == TaskState::Ready;
     let mut found = Vec::new();
     if job.spec.order == Order::DepthFirst {
-        let rank = job.stages[stage].tasks[index as usize].rank;
-        let tasks = job.stages.iter().flat_map(|stage| &stage.tasks).filter(ready);
-        let before = tasks.filter(|task| task.rank < rank).count();
+        let place = |stage: &Stage, task: &Task| stage.precedence(task.rank);
+        let own = place(&job.stages[stage], &job.stages[stage].tasks[index as usize]);
+        let before = job.stages.iter().map(|stage| {
+            let tasks = stage.tasks.iter().filter(ready);
+            tasks.filter(|task| place(stage, task) < own).count()
+        });
+        let before: usize = before.sum();
         if before > 0 {
             found.push(format!("{before} ready tasks come before it in the order of the graph"));
         }

@@ -20,8 +20,9 @@ from ._errors import ClusterError
 from ._foreign import unpack_value
 from ._futures import BaseActorFuture
 from ._packing import pack_value
+from ._remote_errors import remote_exception
 from ._session import Error, wait_without_slot
-from ._task_futures import TaskFuture, remote_exception
+from ._task_futures import TaskFuture
 
 if TYPE_CHECKING:
     from ._actors import Core

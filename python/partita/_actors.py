@@ -22,9 +22,10 @@ from ._coordination import Answer, Request
 from ._errors import ClusterError
 from ._foreign import loading_client
 from ._packing import add_place, is_packing, is_packing_value, keep
+from ._remote_errors import make_exception
 from ._returned import add_loaded, is_returning, keep_returned
 from ._session import Error, Session, State
-from ._task_futures import TaskFuture, make_exception
+from ._task_futures import TaskFuture
 
 __all__ = ["Actor", "ActorFuture", "create_actor"]
 

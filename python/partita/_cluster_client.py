@@ -210,7 +210,7 @@ class ClusterMethods:
 
     # Cluster lifetime.
 
-    def _program(self, *arguments: str) -> None:
+    def _program(self, *arguments: str, timeout: float | None = None) -> None:
         connection = self._connection
         environment = {
             **os.environ,
@@ -219,9 +219,17 @@ class ClusterMethods:
         }
         if connection.trust.tls_ca_file is not None:
             environment["PARTITA_TLS_CA_FILE"] = connection.trust.tls_ca_file
-        done = subprocess.run(
-            [find_program(), *arguments], capture_output=True, text=True, env=environment, check=False
-        )
+        try:
+            done = subprocess.run(
+                [find_program(), *arguments],
+                capture_output=True,
+                text=True,
+                env=environment,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"`partita {arguments[0]}` took longer than {timeout:g} s") from None
         if done.returncode:
             raise ClusterError(done.stderr.strip().removeprefix("error: "))
 
@@ -271,14 +279,73 @@ class ClusterMethods:
             raise ValueError(
                 "retire_workers() takes a list of addresses; client.nthreads() returns those of all workers"
             )
+        self._program("retire", *self._worker_ids(workers))
+        return list(workers)
+
+    def _worker_ids(self, workers: Sequence[str]) -> list[str]:
+        """Return the identifiers of workers, given their addresses."""
         ids = {row["address"]: str(row["id"]) for row in self._workers()}
         addresses = [address.removeprefix("tcp://") for address in workers]
         for address in addresses:
             if address not in ids:
                 known = ", ".join(f"tcp://{one}" for one in ids)
                 raise ClusterError(f"no worker at tcp://{address}; connected: {known or 'none'}")
-        self._program("retire", *(ids[address] for address in addresses))
-        return list(workers)
+        return [ids[address] for address in addresses]
+
+    @may_await
+    def restart_workers(
+        self, workers: Sequence[str], timeout: float | str | None = None, raise_for_error: bool = True
+    ) -> dict[str, str]:
+        """Restart worker processes and wait until they are connected again.
+
+        What they hold is lost, and what they run begins anew elsewhere; results that are still wanted are computed
+        again. A worker in a batch job stays in its job.
+
+        Parameters
+        ----------
+        workers : list of str
+            Addresses of the workers, as in :meth:`nthreads`, or their names.
+        timeout : float or str, optional
+            How long to wait, by default and at most a minute.
+        raise_for_error : bool
+            Whether to raise an error if not all are back in time.
+
+        Returns
+        -------
+        dict
+            ``"OK"`` or ``"timed out"`` for each of `workers`.
+
+        Raises
+        ------
+        ClusterError
+            If one of the workers is not connected. In this case none is restarted.
+        TimeoutError
+            If not all are back in time.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=2, threads_per_worker=1) as client:
+        ...     client.wait_for_workers(2)
+        ...     first, second = client.nthreads()
+        ...     restarted = client.restart_workers([first])
+        ...     (restarted == {first: "OK"}, len(client.nthreads()))
+        (True, 2)
+        """
+        if isinstance(workers, str) or not workers:
+            raise ValueError(
+                "restart_workers() takes a list of addresses; client.nthreads() returns those of all workers"
+            )
+        names = {row["name"]: row["address"] for row in self._workers()}
+        ids = self._worker_ids([names.get(worker, worker) for worker in workers])
+        wait = None if timeout is None else parse_seconds(timeout)
+        try:
+            self._program("restart", *ids, timeout=wait)
+        except TimeoutError:
+            if raise_for_error:
+                raise
+            return dict.fromkeys(workers, "timed out")
+        return dict.fromkeys(workers, "OK")
 
     @may_await
     def restart(self, timeout: float | str | None = None, wait_for_workers: bool = True) -> Any:

@@ -21,8 +21,9 @@ from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
 from ._options import call_options
 from ._packing import load_parts, unpack
+from ._remote_errors import make_exception
 from ._session import RETRY, Session, State, wait_states
-from ._task_futures import TaskFuture, flat_futures, make_exception
+from ._task_futures import TaskFuture, flat_futures
 from ._tasks import identity
 
 __all__ = ["FunctionMethods"]
@@ -133,6 +134,8 @@ class FunctionMethods:
             Resources that it has for itself, such as ``{"GPU": 1}``.
         retries : int, optional
             How often it is tried again after an exception.
+        priority : int
+            Calls of a higher priority run first among those of this client.
         pure : bool
             Whether equal calls are one call, which is the default.
         actor : bool

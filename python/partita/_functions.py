@@ -23,7 +23,6 @@ from ._session import Session, State, environment
 from ._setup import prepare
 from ._task_futures import TaskFuture
 from ._tasks import Task, identity, sort_tasks
-from .utils import warn_caller
 
 __all__ = ["Submitter", "function_name", "is_lost_value", "submit"]
 
@@ -33,6 +32,10 @@ SHARED_BYTES_MIN = 64 << 10
 UPLOAD_ATTEMPTS_MAX = 4
 #: Time after which a value is sent again that the scheduler does not know to be there, in seconds.
 UPLOAD_SETTLE_S = 10.0
+
+
+#: The highest priority of calls; the lowest one is its negative.
+PRIORITY_MAX = 2**31 - 1
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -54,12 +57,11 @@ def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
     if not options:
         return {}
     made: dict[str, Any] = {}
-    if options.get("priority"):
-        # An error would stop a script whose results are the same without it.
-        warn_caller(
-            f"priority={options['priority']!r} has no effect: calls run in the order in which they are submitted, and "
-            "calls that free results run first; use another client for calls that should not wait for these"
-        )
+    priority = options.get("priority")
+    if priority:
+        if not isinstance(priority, (int, float)) or priority != int(priority) or abs(priority) > PRIORITY_MAX:
+            raise TypeError(f"priority must be an integer from -{PRIORITY_MAX} to {PRIORITY_MAX}, not {priority!r}")
+        made["priority"] = int(priority)
     retries = options.get("retries")
     if retries:
         if not isinstance(retries, int) or not 0 <= retries <= 255:

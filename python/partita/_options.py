@@ -76,7 +76,7 @@ def current_options() -> dict[str, Any] | None:
 def call_options(
     workers: Any, allow_other_workers: bool, resources: Any, retries: Any, priority: int
 ) -> dict[str, Any] | None:
-    """Return the arguments of a method that are options of its calls, without those that say nothing, or None."""
+    """Return the options of calls, or None: the arguments of a method, and those of :func:`annotate` that they lack."""
     options = {
         "workers": workers,
         "allow_other_workers": allow_other_workers,
@@ -84,7 +84,8 @@ def call_options(
         "retries": retries,
         "priority": priority,
     }
-    return {name: value for name, value in options.items() if value} or None
+    given = {name: value for name, value in options.items() if value}
+    return {**(current_options() or {}), **given} or None
 
 
 def task_options(given: dict[str, Any]) -> dict[str, Any] | None:

@@ -13,8 +13,9 @@ from ._errors import ClusterError
 from ._foreign import loading
 from ._packing import loading_inputs
 from ._records import RECORDED_BYTES_MAX
+from ._remote_errors import make_exception
 from ._session import State, wait_states
-from ._task_futures import TaskFuture, flat_futures, make_exception
+from ._task_futures import TaskFuture, flat_futures
 from ._worker_view import is_in_runner
 
 __all__ = ["ReplayMethods"]

@@ -16,10 +16,11 @@ from ._errors import ClusterError, trim_traceback
 from ._functions import Submitter
 from ._packing import dumps
 from ._plugins import SetupFunction, UploadFile
+from ._remote_errors import make_exception
 from ._session import Error, wait_states
 from ._setup import PIECE_BYTES, Need, applied_needs
 from ._shipping import Shipment
-from ._task_futures import TaskFuture, make_exception
+from ._task_futures import TaskFuture
 
 __all__ = ["SetupMethods"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextlib
 import functools
@@ -16,21 +15,13 @@ from typing import Any
 
 from ._awaiting import call_soon, in_event_loop
 from ._durations import Deadline, parse_seconds
-from ._errors import (
-    REMOTE_MARK,
-    REMOTE_NOTE,
-    Cancelled,
-    ClusterError,
-    KilledWorker,
-    RemoteError,
-    remote_traceback,
-    trim_traceback,
-)
+from ._errors import Cancelled, remote_traceback, trim_traceback
 from ._foreign import loading
 from ._futures import BaseActorFuture, Future
 from ._graphs import graph_futures, is_foreign
 from ._packing import unpack
-from ._session import SLOT_WAIT_S, Error, State, wait_states
+from ._remote_errors import make_exception
+from ._session import SLOT_WAIT_S, State, wait_states
 from ._worker_view import leave_slot
 
 __all__ = ["TaskFuture", "as_completed", "fire_and_forget", "futures_of", "wait"]
@@ -218,100 +209,6 @@ class TaskFuture(Future):
         known = self.type if self._state.status == "finished" else None
         kind = "" if known is None else f", <b>type</b>: {escape(known.__name__)}"
         return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key), quote=False)}"
-
-
-# Exceptions.
-
-
-def make_exception(error: Error, state: State) -> BaseException:
-    """Return the exception of a call that has no result."""
-    if error.kind == "cancelled":
-        return Cancelled(f"{state.key}: {error.text}")
-    return remote_exception(error)
-
-
-def remote_exception(error: Error) -> BaseException:
-    """Return the exception of a call that was not cancelled."""
-    if error.exception is not None:
-        found = _remote_exception(error)
-        if found is not None:
-            return found
-    kinds: dict[str, type[Exception]] = {
-        "memory": MemoryError,
-        "lost": ClusterError if error.stage < 0 else KilledWorker,
-        "refused": ClusterError,
-        "raised": RemoteError,
-    }
-    return kinds.get(error.kind, RemoteError)(error.text)
-
-
-def _remote_exception(error: Error) -> BaseException | None:
-    """Return the exception that a function raised, with the lines of the function in its traceback."""
-    import pickle
-
-    try:
-        exception, frames, causes = pickle.loads(error.exception)
-    except Exception:
-        return None
-    if not isinstance(exception, BaseException):
-        return None
-    note = f"{REMOTE_NOTE}: {error.text.rpartition(' (task ')[2].rstrip(')')}"
-    if hasattr(exception, "add_note"):
-        exception.add_note(note)
-    _chain_causes(exception, causes)
-    return _with_frames(exception, frames)
-
-
-def _chain_causes(exception: BaseException, causes: Iterable[tuple[Any, ...]]) -> None:
-    """Set the causes of an exception: each is its pickle, or its text, its frames, and whether it is more than a context."""
-    import pickle
-
-    for pickled, text, frames, is_cause in causes:
-        found: Any = None
-        if pickled is not None:
-            with contextlib.suppress(Exception):
-                found = pickle.loads(pickled)
-        if not isinstance(found, BaseException):
-            found = RemoteError(text)
-        _with_frames(found, frames)
-        if is_cause:
-            exception.__cause__ = found
-        else:
-            exception.__context__ = found
-        exception = found
-
-
-def _with_frames(exception: BaseException, frames: Iterable[tuple[Any, ...]]) -> BaseException:
-    """Return an exception with a traceback of the given lines, if that can be built."""
-    try:
-        return exception.with_traceback(_rebuild_traceback(frames))
-    except Exception:
-        return exception
-
-
-def _rebuild_traceback(frames: Iterable[tuple[Any, ...]]) -> types.TracebackType | None:
-    """Return a traceback with the given lines: file, line number, name of the function."""
-    built: types.TracebackType | None = None
-    for frame in reversed(list(frames)):
-        filename, line, name = frame[0], frame[1], frame[2]
-        tree = ast.parse(f"raise {REMOTE_MARK}")
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.stmt, ast.expr)):
-                # Without columns, which would be marked below the line of the function.
-                node.lineno = node.end_lineno = max(int(line), 1)
-                node.col_offset = node.end_col_offset = -1
-        code = compile(tree, filename, "exec").replace(co_name=name)
-        try:
-            exec(code, {REMOTE_MARK: _Marker(), "__name__": name, "__file__": filename})
-        except _Marker as marker:
-            inner = marker.__traceback__.tb_next if marker.__traceback__ is not None else None
-            if inner is not None:
-                built = types.TracebackType(built, inner.tb_frame, inner.tb_lasti, inner.tb_lineno)
-    return built
-
-
-class _Marker(Exception):
-    """Raised to get a frame."""
 
 
 # Several futures.

@@ -59,3 +59,18 @@ def test_stages_are_drawn(tmp_path):
     assert visualize(x).svg == drawing.svg
     assert "ones_like-" in da.ones(4, chunks=2).visualize(tasks=True).svg
     assert "<svg" in x._repr_html_() and "<table>" in x._repr_html_()
+
+
+def test_rechunk_in_steps_reads_few_blocks_at_once(monkeypatch):
+    from partita.array import _rechunk_steps
+
+    a = np.random.default_rng(0).normal(size=(24, 30))
+    x = da.from_array(a, chunks=(1, 30)) + 0
+    direct = stages_of([x.rechunk((24, 1))._node])[-1]
+    monkeypatch.setattr(_rechunk_steps, "READ_BYTES", 1)
+    y = x.rechunk((24, 1))
+    assert max(stage.read for stage in stages_of([y._node])) < direct.read / 3
+    assert y.chunks == ((24,), (1,) * 30)
+    np.testing.assert_array_equal(y.compute(scheduler="synchronous"), a)
+    z = x.rechunk((7, 11))
+    np.testing.assert_array_equal(z.compute(scheduler="synchronous"), a)

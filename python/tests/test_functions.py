@@ -1173,15 +1173,37 @@ def test_options_of_wrong_types_are_refused(client):
         client.submit(inc, 1, resources={"GPU": -1})
     with pytest.raises(TypeError, match="resources must be"):
         client.submit(inc, 1, resources=["GPU"])
+    for priority in (1.5, 2**40, "high"):
+        with pytest.raises(TypeError, match="priority must be"):
+            client.submit(inc, 1, priority=priority)
 
 
-def test_priority_is_ignored_with_a_warning(client):
-    """The result is the same without it. The warning names the line of the caller."""
-    with pytest.warns(UserWarning, match="priority=5 has no effect") as caught:
-        assert client.submit(inc, 1, priority=5, pure=False).result(LONG_S) == 2
-    assert caught[0].filename == __file__
-    with pytest.warns(UserWarning, match="priority=1"), partita.annotate(priority=1):
-        assert partita.delayed(inc)(1).compute(scheduler=client) == 2
+def test_calls_of_a_higher_priority_run_first(client, gate, tmp_path):
+    """Also those that came later, but for the few that a worker has already."""
+    log = tmp_path / "log"
+
+    def wait_for_gate(began, path):
+        with open(began, "w"):
+            pass
+        while not os.path.exists(path):
+            time.sleep(0.01)
+
+    def note(word, number):
+        with open(log, "a") as file:
+            file.write(f"{word}\n")
+
+    worker = next(iter(client.scheduler_info()["workers"]))
+    first = client.submit(wait_for_gate, gate.began, gate.path, workers=[worker], pure=False)
+    gate.wait_until_running()
+    low = client.map(note, ["low"] * 20, range(20), workers=[worker], pure=False, priority=-1)
+    usual = client.map(note, ["usual"] * 20, range(20), workers=[worker], pure=False)
+    with partita.annotate(priority=7.0):
+        high = client.map(note, ["high"] * 20, range(20), workers=[worker], pure=False)
+    gate.open()
+    wait([first, *low, *usual, *high], LONG_S)
+    words = log.read_text().split()
+    assert len(words) == 60
+    assert set(words[10:15]) == {"high"} and set(words[-10:]) == {"low"}
 
 
 # Graphs.

@@ -317,3 +317,25 @@ def test_netcdf(engine, client, tmp_path):
             assert isinstance(ds.temperature.data, da.Array)
             xr.testing.assert_allclose(ds.temperature.mean("time").compute(), plain.temperature.mean("time"))
             xr.testing.assert_identical(ds.day.compute(), plain.day)
+
+
+def test_several_arrays_of_an_index_are_a_product():
+    values = np.arange(24).reshape(2, 3, 4)
+    lazy = xr.DataArray(values, dims=("x", "y", "z")).chunk(y=2, chunked_array_type="partita")
+    index = {"x": [1, 0], "y": [0, 2], "z": np.array([3, 1])}
+    expected = xr.DataArray(values, dims=("x", "y", "z")).isel(index)
+    np.testing.assert_array_equal(lazy.isel(index).to_numpy(), expected.to_numpy())
+    mask = {"x": np.array([True, True]), "z": [3, 1]}
+    np.testing.assert_array_equal(lazy.isel(mask).to_numpy(), values[:, :, [3, 1]])
+    assert lazy.data[[1, 0], [0, 2]].shape == (2, 4)
+
+
+def test_where_of_lazy_masks():
+    values = np.arange(10)
+    mask = values > 3
+    expected = xr.DataArray(values).where(mask)
+    lazy, lazy_mask = da.from_array(values, 5), da.from_array(mask, 5)
+    for data, condition in ((values, lazy_mask), (lazy, mask), (lazy, lazy_mask)):
+        found = xr.DataArray(data).where(condition)
+        assert isinstance(found.data, da.Array)
+        xr.testing.assert_equal(found.compute(), expected)

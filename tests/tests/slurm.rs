@@ -1,7 +1,9 @@
 //! Real jobs on a real Slurm of several nodes.
 //!
-//! They run where `PARTITA_TEST_SLURM` is set, as `cargo xtask test` does. The binary is taken from
-//! beside the test's executable: build it first (`cargo build -p partita-cli`).
+//! They need root and Debian's Slurm, and are ignored unless they are asked for: `cargo xtask test` sets Slurm up and
+//! runs them beside the other tests, since they wait more than they compute. The binary is taken from beside the
+//! test's executable: build it first (`cargo build -p partita-cli`), then
+//! `cargo test -p partita-tests --test slurm -- --include-ignored`.
 
 #[path = "slurm/by_hand.rs"]
 mod by_hand;

@@ -46,3 +46,12 @@ pub struct Stop {
     /// How long it may take for what was begun, and for migrating what others want of it.
     pub grace: Duration,
 }
+
+/// Why a worker ended, if nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It left the cluster.
+    Left,
+    /// Its process is to start anew.
+    Restarting,
+}

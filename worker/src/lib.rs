@@ -21,7 +21,7 @@ mod store;
 pub mod supervisor;
 mod transfers;
 
-pub use config::{Stop, WorkerConfig};
+pub use config::{Ended, Stop, WorkerConfig};
 pub use control::{Connector, ControlLink, LinkError, WebSocketConnector};
 pub use engine::Engine;
 pub use error::{EXIT_NO_SCHEDULER, EXIT_REFUSED, WorkerError};
@@ -61,7 +61,7 @@ impl Worker {
         &self.engine
     }
 
-    /// Serves the scheduler that `connector` finds, until it says to leave or `stop` resolves and
+    /// Serves the scheduler that `connector` finds, until it says to leave or to start anew, or `stop` resolves and
     /// what was begun is done.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Worker {
         self,
         connector: impl Connector,
         stop: impl Future<Output = Stop>,
-    ) -> Result<(), WorkerError> {
+    ) -> Result<Ended, WorkerError> {
         tokio::select! {
             ended = agent::run(&self.config, &self.engine, connector, stop) => ended,
             never = control::watch(Arc::clone(&self.engine)) => match never {},

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if apt::is_root()? {
         // The Slurm of the tests is brought up for its part, which needs namespaces.
         setup::slurm()?;
-        benches.env("PARTITA_TEST_SLURM", "1");
+        benches.env("PARTITA_BENCH_SLURM", "1");
     }
     let ended = step("benchmarks", || status(benches.current_dir(&paths.root).args(args)))?;
     Ok(exit_code(ended))

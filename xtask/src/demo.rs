@@ -14,6 +14,9 @@ use std::process::{Command, ExitCode, Stdio};
 /// What the demo runs inside the cluster that it starts.
 pub(crate) const QUESTIONS_COMMAND: &str = "demo-questions";
 
+/// The profile of the program: the one that is built soonest.
+const PROFILE: &str = "demo";
+
 /// Workers of the demo's cluster.
 const WORKERS: &str = "2";
 
@@ -88,7 +91,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     build(&Mirror::of(&paths)?.paths)?;
     announce(2, steps, "Get the flights of a year", "first time: about a minute");
     let data = setup::flights(&paths)?;
-    let partita = paths.binary("debug", "partita");
+    let partita = paths.binary(PROFILE, "partita");
     let this = std::env::current_exe().context("cannot find the path of this program")?;
     let mut cluster = program(&partita);
     let journal = paths.cache.join("demo.journal");
@@ -120,7 +123,7 @@ fn announce(number: u32, steps: u32, what: &str, time: &str) {
 fn build(paths: &Paths) -> Result<()> {
     step("build", || {
         let mut build = cargo(paths);
-        build.args(["build", "--locked", "-p", "partita-cli"]);
+        build.args(["build", "--locked", "--profile", PROFILE, "-p", "partita-cli"]);
         command::run(&mut build)
     })
 }

@@ -23,6 +23,7 @@ mod python;
 mod setup;
 mod spdx;
 mod test;
+mod test_runs;
 mod web;
 mod web_debian;
 mod wheel;

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 
 /// Clients of other makers that tests put to work against the cluster, what our own package needs, and
 /// what checks it.
-const PACKAGES: [&str; 22] = [
+const PACKAGES: [&str; 23] = [
     "pyarrow==26.0.1",
     "adbc-driver-manager==1.13.0",
     "adbc-driver-flightsql==1.13.0",
     "pytest==9.2.0",
     "pytest-timeout==2.4.0",
+    "pytest-xdist==3.8.0",
     "pandas==3.1.1",
     "duckdb==2.0.1",
     "hypothesis==6.170.17",

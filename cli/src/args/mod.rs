@@ -201,6 +201,8 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// Retire workers: migrate their partitions, then stop them
     Retire(RetireArgs),
+    /// Restart workers: what they hold and run is lost, and recomputed where it is needed
+    Restart(RestartArgs),
     /// Shut down the cluster: scheduler and workers
     Shutdown(Target),
     /// Print the dashboard's link and the SSH tunnel to it, or replay a journal
@@ -441,6 +443,17 @@ fn percent(text: &str) -> Result<f64, String> {
 /// `partita retire`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct RetireArgs {
+    /// Worker ids, e.g. worker-3 or 3
+    #[arg(required = true)]
+    pub(crate) workers: Vec<WorkerId>,
+    /// The cluster to use
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// `partita restart`
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct RestartArgs {
     /// Worker ids, e.g. worker-3 or 3
     #[arg(required = true)]
     pub(crate) workers: Vec<WorkerId>,

@@ -1,7 +1,9 @@
 //! Commands that ask one question: `status`, `workers`, `jobs`, `tables`, `wait`, `cancel`,
 //! `retire`, `shutdown`.
 
-use crate::args::{CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, RetireArgs, Target, WaitArgs};
+use crate::args::{
+    CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, RestartArgs, RetireArgs, Target, WaitArgs,
+};
 use crate::cluster::{find, find_all, find_quietly};
 use crate::output::columns::{Columns, Fit};
 use anyhow::{Result, bail};
@@ -278,6 +280,14 @@ pub(crate) async fn retire(args: RetireArgs) -> Result<u8> {
     ask(&args.target, Request::Retire(args.workers.clone())).await?;
     for worker in args.workers {
         say!("retired {worker}");
+    }
+    Ok(0)
+}
+
+pub(crate) async fn restart(args: RestartArgs) -> Result<u8> {
+    ask(&args.target, Request::Restart(args.workers.clone())).await?;
+    for worker in args.workers {
+        say!("restarted {worker}");
     }
     Ok(0)
 }

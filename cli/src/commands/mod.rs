@@ -42,6 +42,7 @@ pub(crate) fn run(args: Args) -> Result<u8> {
         Command::Profile(args) => asking()?.block_on(profile::profile(args)),
         Command::Cancel(args) => asking()?.block_on(listing::cancel(args)),
         Command::Retire(args) => asking()?.block_on(listing::retire(args)),
+        Command::Restart(args) => asking()?.block_on(listing::restart(args)),
         Command::Shutdown(target) => asking()?.block_on(listing::shutdown(target)),
         Command::Dashboard(args) => match &args.replay {
             Some(journal) => serving()?.block_on(journals::replay(journal, &args)),

@@ -10,8 +10,9 @@ use partita_worker::environment::slurm::SlurmJob;
 use partita_worker::environment::{ask_slurm, memory, scratch::Scratch, threads};
 use partita_worker::supervisor::{Death, Ending, Supervisor};
 use partita_worker::{
-    Connector, ControlLink, Stop, WebSocketConnector, Worker, WorkerConfig, WorkerError,
+    Connector, ControlLink, Ended, Stop, WebSocketConnector, Worker, WorkerConfig, WorkerError,
 };
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +29,27 @@ pub(crate) fn run(mut args: WorkerArgs) -> Result<u8> {
     }
     // The control link has a thread of its own: nothing that computes runs on it.
     let runtime = asking()?;
-    if args.nworkers > 1 { runtime.block_on(supervise(args)) } else { runtime.block_on(one(args)) }
+    if args.nworkers > 1 {
+        return runtime.block_on(supervise(args));
+    }
+    match runtime.block_on(one(args))? {
+        Ended::Left => Ok(0),
+        Ended::Restarting => {
+            drop(runtime);
+            Err(start_anew())
+        }
+    }
+}
+
+/// Replaces this process by a new one with the same arguments. It keeps its id, so that a supervisor or `srun` notices
+/// nothing. Returns why that is impossible.
+fn start_anew() -> anyhow::Error {
+    let mut arguments = std::env::args_os();
+    let mut program = Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        program.arg0(name);
+    }
+    anyhow::Error::from(program.args(arguments).exec()).context("cannot restart the worker")
 }
 
 fn connector(args: &WorkerArgs) -> WebSocketConnector {
@@ -44,7 +65,7 @@ fn find(args: &WorkerArgs) -> Result<Access, AccessError> {
     access::find_with(args.address.as_deref(), args.scheduler_file.as_deref(), &hints(args))
 }
 
-async fn one(args: WorkerArgs) -> Result<u8> {
+async fn one(args: WorkerArgs) -> Result<Ended> {
     let plan = memory::limit(args.memory_limit, 1)?;
     if plan.is_tight() {
         crate::keep_no_free_memory();
@@ -102,8 +123,7 @@ async fn one(args: WorkerArgs) -> Result<u8> {
             }
         }
     };
-    Worker::new(config).await?.run(connector(&args), stop).await?;
-    Ok(0)
+    Ok(Worker::new(config).await?.run(connector(&args), stop).await?)
 }
 
 /// How long a worker may take after a signal: what Slurm grants in a job of its, else [`GRACE`].
@@ -210,6 +230,12 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
         }
         if let Some(name) = &given.name {
             command.arg(format!("--name={name}-{index}"));
+        }
+        if let Some(python) = &given.python {
+            command.arg("--python").arg(python);
+        }
+        for (name, thousandths) in &given.resources {
+            command.arg(format!("--resources={name}={}", *thousandths as f64 / 1000.0));
         }
         if let Some(lifetime) = given.lifetime {
             command.arg(format!("--lifetime={}s", lifetime.as_secs_f64()));

@@ -52,6 +52,7 @@ pub(crate) fn on_submitted(
     });
     let all: Vec<TaskRange> = all.collect();
     let mut next_rank = 0;
+    let has_priorities = stages.iter().any(|stage| stage.priority != 0);
     if spec.order == Order::DepthFirst {
         order::rank(&mut stages, &all, &mut next_rank);
     }
@@ -67,6 +68,7 @@ pub(crate) fn on_submitted(
         running: 0,
         turn: 0,
         ready: ReadyStages::default(),
+        has_priorities,
         ready_near: BTreeMap::new(),
         share: None,
         delivered: 0,

@@ -37,9 +37,11 @@ pub(crate) struct Job {
     /// inversely proportional to its priority. A job without ready tasks does not save up virtual
     /// time.
     pub(crate) turn: u64,
-    /// Stages with ready tasks, in the order in which they are served: of a query the latest first, of
-    /// a graph the one with the lowest rank.
+    /// Stages with ready tasks, in the order in which they are served: by priority, then of a query the
+    /// latest first, of a graph the one with the lowest rank.
     pub(crate) ready: ReadyStages,
+    /// Whether some stage has a priority other than 0.
+    pub(crate) has_priorities: bool,
     /// Of a graph: the workers that hold inputs of ready tasks, each with these stages by rank.
     pub(crate) ready_near: BTreeMap<WorkerId, ReadyStages>,
     /// Its key in [`Core::by_share`](crate::state::Core), if it is there.

@@ -14,7 +14,7 @@ pub(crate) mod worker;
 pub(crate) use job::{EndedJob, Job, Persistence};
 pub(crate) use planning::Planning;
 pub(crate) use ready::ReadyQueues;
-pub(crate) use ready_stages::ReadyStages;
+pub(crate) use ready_stages::{Precedence, ReadyStages};
 pub(crate) use requirements::{RequirementId, Requirements};
 pub(crate) use stage::{Consumer, Stage};
 pub(crate) use task::{NOBODY, Task, task_id};

@@ -1,10 +1,20 @@
 //! The stages of a job with ready tasks.
 
 use crate::state::RequirementId;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A stage with its place in the order in which stages are served: the place, and the number of the stage.
-pub(crate) type ReadyStage = (u32, u32);
+/// The place of a stage in the order in which stages are served: of a higher priority first, then by rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Precedence {
+    /// The priority of the stage.
+    pub(crate) priority: Reverse<i32>,
+    /// Of a graph the lowest rank of its ready tasks.
+    pub(crate) rank: u32,
+}
+
+/// A stage with its place: the place, and the number of the stage.
+pub(crate) type ReadyStage = (Precedence, u32);
 
 /// Stages with ready tasks, in order. Those whose tasks need something of their worker are kept apart, so that a
 /// worker that lacks it does not walk over them.

@@ -2,10 +2,11 @@
 
 use crate::event::{Arguments, Origin};
 use crate::exchange::Readers;
-use crate::state::{ReadyQueues, RequirementId, Task};
+use crate::state::{Precedence, ReadyQueues, RequirementId, Task};
 use partita_shared::ids::WorkerId;
 use partita_shared::message::{Fragment, Holder, InputSpec};
 use partita_shared::model::{OperatorRow, TaskCounts};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) plan: String,
     pub(crate) origin: Origin,
     pub(crate) retries: u8,
+    /// Tasks of stages of a higher priority come first.
+    pub(crate) priority: i32,
     /// What its tasks need of the worker that runs them.
     pub(crate) requirement: RequirementId,
     pub(crate) fragment: Arc<Fragment>,
@@ -47,9 +50,9 @@ pub(crate) struct Stage {
     /// The ready tasks.
     pub(crate) ready: ReadyQueues,
     /// Its key in [`Job::ready`](crate::state::Job), if it has ready tasks.
-    pub(crate) ready_key: Option<u32>,
-    /// Its ranks in [`Job::ready_near`](crate::state::Job).
-    pub(crate) near_keys: BTreeMap<WorkerId, u32>,
+    pub(crate) ready_key: Option<Precedence>,
+    /// Its keys in [`Job::ready_near`](crate::state::Job).
+    pub(crate) near_keys: BTreeMap<WorkerId, Precedence>,
     /// Holders of the whole-read inputs, as last sent to workers; empty before.
     pub(crate) locations: Vec<(u32, Arc<Vec<Holder>>)>,
     /// Counts the changes of `locations`.
@@ -66,6 +69,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// Its place in the order in which stages are served, with ready tasks from this rank on.
+    pub(crate) fn precedence(&self, rank: u32) -> Precedence {
+        Precedence { priority: Reverse(self.priority), rank }
+    }
+
     /// Whether it mirrors the persisted result of another job.
     pub(crate) fn is_mirror(&self) -> bool {
         matches!(self.origin, Origin::Persisted(_))

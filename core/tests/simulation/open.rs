@@ -96,6 +96,7 @@ pub(crate) fn draw_graph(settings: &Settings, rng: &mut Rng) -> (Graph, Vec<Stag
             name: "calls".into(),
             tasks,
             retries: rng.below(3) as u8,
+            priority: rng.below(3) as i32 - 1,
             requirement: draw_requirement(rng),
             ..StageSpec::default()
         },

@@ -176,7 +176,9 @@ impl Session {
                 self.orders.push(order);
             }
             ToWorker::Refused { reason } => panic!("the core refuses nobody: {reason}"),
-            ToWorker::Watch(_) | ToWorker::TellDetail => panic!("the core watches nobody"),
+            ToWorker::Watch(_) | ToWorker::TellDetail | ToWorker::Restart => {
+                panic!("the core does not do this by itself")
+            }
             ToWorker::Shutdown { .. } => {
                 assert!(self.running.is_empty() && self.queue.is_empty(), "told to go at work");
                 self.told_to_go = true;

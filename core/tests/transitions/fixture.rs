@@ -412,6 +412,7 @@ impl Cluster {
             }
             ToWorker::Refused { reason } => format!("refused ({reason})"),
             ToWorker::Shutdown { reason } => format!("shutdown ({reason})"),
+            ToWorker::Restart => "restart".into(),
         }
     }
 }

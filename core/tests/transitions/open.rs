@@ -147,6 +147,23 @@ fn tasks_have_retries() {
     t.check(&["settled 1.0.0: 1.0.0: flaky (task job-1.0.0 on a)"]);
 }
 
+/// Tasks of a higher priority run first, also those that came later, and those of a lower one last.
+#[test]
+fn tasks_have_priorities() {
+    let mut t = Cluster::with_workers(&["a"]);
+    let mut graph = graph(&[&[], &[], &[], &[]], &[0, 1, 2, 3]).source(1).source(1);
+    graph.spec.stages[1].priority = -1;
+    graph.spec.stages[2].priority = 1;
+    graph.spec.wanted.extend([1, 2].map(|stage| TaskRange { stage, first: 0, count: 1 }));
+    t.submit_quietly(graph);
+    let mut order = Vec::new();
+    while let Some(task) = t.running(1).first().cloned() {
+        t.finish_quietly(&[&task]);
+        order.push(task);
+    }
+    assert_eq!(order, ["1.2.0", "1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.1.0"]);
+}
+
 /// Retrying a task that inherited an error runs what failed first, too.
 #[test]
 fn failed_tasks_are_retried() {

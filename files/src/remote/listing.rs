@@ -38,6 +38,8 @@ pub(crate) struct Remote {
     shown: Arc<str>,
     /// The key of a file or folder, or a pattern.
     key: String,
+    /// The file of this key, if there is one.
+    file: Option<ObjectMeta>,
 }
 
 /// The files that were found.
@@ -65,12 +67,12 @@ impl Remote {
             return Ok(None);
         };
         let key = address.key.clone();
-        let remote = Self { url, store, name: name.to_owned(), shown, key };
+        let mut remote = Self { url, store, name: name.to_owned(), shown, key, file: None };
         let place = remote.place(&address)?;
         Ok(Some((remote, place)))
     }
 
-    fn place(&self, address: &Address) -> Result<Place> {
+    fn place(&mut self, address: &Address) -> Result<Place> {
         let wants_folder = self.name.ends_with('/') || self.key.is_empty();
         if address.service.is_web() && (wants_folder || has_wildcard(&self.key)) {
             return Err(refused(format!(
@@ -81,7 +83,10 @@ impl Remote {
         if self.key.contains('*') {
             return Ok(Place::Pattern { folders: wants_folder });
         }
-        if !wants_folder && self.head(&self.key)?.is_some() {
+        if !wants_folder {
+            self.file = self.head(&self.key)?;
+        }
+        if self.file.is_some() {
             return Ok(Place::File);
         }
         if has_wildcard(&self.key) {
@@ -115,8 +120,8 @@ impl Remote {
     pub(crate) fn files(&self, place: Place) -> Result<Found> {
         let (files, root) = match place {
             Place::File => {
-                let found = self.head(&self.key)?.into_iter().map(|meta| (meta, false)).collect();
-                (found, self.key.clone())
+                let found = self.file.iter().map(|meta| (meta.clone(), false));
+                (found.collect(), self.key.clone())
             }
             Place::Folder => (self.below(&self.key)?, self.key.clone()),
             Place::Pattern { folders } => {
@@ -133,7 +138,7 @@ impl Remote {
         Path::parse(key).map_err(|error| plan_error(format!("'{}': {error}", self.name)))
     }
 
-    /// What is known of a file; none if there is none of this name.
+    /// Size, time and tag of a file; none if no file has this name.
     fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
         let (store, path) = (Arc::clone(&self.store), self.parsed(key)?);
         match stores::wait(async move { store.head(&path).await })? {
@@ -242,8 +247,8 @@ impl Remote {
     }
 }
 
-/// What is known of a file of a store, with a time that no other file or version of it has: what was read of files is
-/// kept by their keys, sizes and times, and stores tell times in whole seconds.
+/// Size, time and tag of a file of a store, with a time that no other file or version of it has: what was read of files
+/// is kept by their keys, sizes and times, and stores tell times in whole seconds.
 pub(super) fn stamped(store: &str, mut meta: ObjectMeta) -> ObjectMeta {
     let tag = meta.e_tag.as_deref().map(|tag| tag.trim_matches('"'));
     let mut hasher = DefaultHasher::new();

@@ -51,7 +51,7 @@ impl StorageOptions {
     /// Of the user name of an address.
     ///
     /// # Errors
-    /// If it is none of ours.
+    /// If the user name has no options in it.
     pub(super) fn decoded(user: &str) -> Result<Self> {
         if user.is_empty() {
             return Ok(Self::default());

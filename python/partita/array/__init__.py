@@ -16,6 +16,10 @@ from .._late_imports import register_with_xarray
 from .._stubs import MissingImport, _is_import, module_getattr
 from ..base import compute
 from ._core import Array
+from ._namespace import API_VERSION, NamespaceInfo
+
+__array_api_version__ = API_VERSION
+__array_namespace_info__ = NamespaceInfo
 
 #: The module of each name.
 _MODULES = {
@@ -39,6 +43,8 @@ _MODULES = {
     "_joining": ["append", "block", "broadcast_arrays", "concatenate", "dstack", "hstack", "stack", "vstack"],
     "_map_blocks": ["map_blocks"],
     "_pad": ["pad"],
+    "_matrices": ["cross"],
+    "_namespace": ["finfo", "iinfo"],
     "_percentile": ["nanpercentile", "percentile"],
     "_products": ["dot", "einsum", "matmul", "outer", "tensordot", "vdot"],
     "_rechunk": ["rechunk"],
@@ -72,10 +78,12 @@ _MODULES = {
         "swapaxes",
         "transpose",
     ],
+    "_sets": ["unique_all", "unique_counts", "unique_inverse", "unique_values"],
     "_shuffle": ["shuffle"],
     "_hdf5": ["from_hdf5", "to_hdf5"],
     "_standard": [
         "argsort",
+        "can_cast",
         "cumulative_prod",
         "cumulative_sum",
         "from_dlpack",
@@ -190,6 +198,7 @@ _SUBMODULES = (
     "reductions",
     "routines",
     "stats",
+    "utils",
 )
 #: Dtypes and constants of NumPy.
 _OF_NUMPY = {
@@ -218,9 +227,6 @@ _OF_NUMPY = {
                 "uint16",
                 "uint32",
                 "uint64",
-                "can_cast",
-                "finfo",
-                "iinfo",
                 "promote_types",
             ],
             *["ScalarType"],
@@ -240,7 +246,6 @@ _unsupported = module_getattr(
         "optimize": "expressions are optimized when they are computed",
         "Blockwise": "use blockwise",
         "array_expr_enabled": "arrays are always expressions",
-        "cross": "use map_blocks or multiply and subtract",
         "lexsort": "use argtopk",
         "kron": "use einsum and reshape",
         "interp": "use map_blocks(numpy.interp)",

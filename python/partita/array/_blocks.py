@@ -83,34 +83,21 @@ def take(block: Any, positions: Any, axis: int) -> Any:
     return block[(slice(None),) * axis + (positions,)]
 
 
-def _cut_nested(nested: Any, boxes: Sequence[Any], levels: Sequence[int], box: list[Any], ndim: int) -> Any:
-    if not levels:
-        return cut(nested, tuple(box)) if any(one is not None for one in boxes) else nested
-    axis, found = levels[0], []
-    for at, one in enumerate(nested):
-        if boxes[axis] is not None:
-            box[axis] = boxes[axis][at]
-        found.append(_cut_nested(one, boxes, levels[1:], box, ndim))
-    return found
-
-
-def cut_nested(nested: Any, boxes: tuple[Any, ...], levels: tuple[int, ...]) -> Any:
-    """Cut each block in nested lists.
+def cut_nested(nested: Any, boxes: Any, depth: int) -> Any:
+    """Cut a part out of each block in nested lists.
 
     Parameters
     ----------
     nested : list
         Blocks in nested lists.
-    boxes : tuple
-        For each axis None, the part of the blocks, or for axes of `levels` a list of parts.
-    levels : tuple of int
-        The axes to which the levels of the lists belong.
+    boxes : list
+        The parts, in lists nested alike. None stands for the whole block.
+    depth : int
+        The number of levels of the lists.
     """
-    box: list[Any] = [slice(None)] * len(boxes)
-    for axis, one in enumerate(boxes):
-        if one is not None and axis not in levels:
-            box[axis] = one
-    return _cut_nested(nested, boxes, levels, box, len(boxes))
+    if depth:
+        return [cut_nested(one, box, depth - 1) for one, box in zip(nested, boxes)]
+    return nested if boxes is None else cut(nested, boxes)
 
 
 def join(nested: Any, levels: tuple[int, ...]) -> Any:

@@ -296,8 +296,13 @@ class Array(Methods, Collection):
 
         return array
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        return self.__array__().__dlpack__(**kwargs)
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
+        if stream is not None:
+            raise ValueError("__dlpack__() does not support a stream: the data are in the memory of the CPU")
+        # The value was computed for this call, so that it is not shared.
+        return self.__array__().__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy or None)
 
     def __dlpack_device__(self) -> Any:
         return np.empty(0).__dlpack_device__()

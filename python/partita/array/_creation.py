@@ -13,6 +13,7 @@ from .._collection import is_collection, unpack
 from ._chunks import is_unknown, normalize_chunks
 from ._core import Array, array_of, make_meta
 from ._expression import Node
+from ._namespace import check_device
 
 __all__ = [
     "empty",
@@ -110,6 +111,7 @@ def ones(
     order: Any = None,
     meta: Any = None,
     like: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return an array of ones.
 
@@ -127,6 +129,8 @@ def ones(
         Memory layout of the blocks: ``"C"`` or ``"F"``.
     meta, like : array, optional
         An array of the type of the blocks.
+    device : str, optional
+        Only ``"cpu"``.
 
     Examples
     --------
@@ -134,6 +138,7 @@ def ones(
     array([[1, 1, 1],
            [1, 1, 1]])
     """
+    check_device(device)
     return _create(np.ones, shape, dtype, chunks, name, order, meta, like=like)
 
 
@@ -145,8 +150,10 @@ def zeros(
     order: Any = None,
     meta: Any = None,
     like: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return an array of zeros, with the arguments of :func:`ones`."""
+    check_device(device)
     return _create(np.zeros, shape, dtype, chunks, name, order, meta, like=like)
 
 
@@ -158,8 +165,10 @@ def empty(
     order: Any = None,
     meta: Any = None,
     like: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return an array of undefined values, with the arguments of :func:`ones`."""
+    check_device(device)
     return _create(np.empty, shape, dtype, chunks, name, order, meta, like=like)
 
 
@@ -177,6 +186,7 @@ def full(
     order: Any = None,
     meta: Any = None,
     like: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return an array of one value, with the arguments of :func:`ones`.
 
@@ -189,6 +199,7 @@ def full(
     dtype : dtype, optional
         Dtype; that of the value by default.
     """
+    check_device(device)
     _check_scalar(fill_value)
     if is_collection(fill_value):
         if dtype is None:
@@ -254,7 +265,13 @@ def _create_like(
 
 
 def ones_like(
-    a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None
+    a: Any,
+    dtype: Any = None,
+    order: Any = "C",
+    chunks: Any = None,
+    name: Any = None,
+    shape: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return an array of ones with the shape, chunks and dtype of another one.
 
@@ -262,23 +279,38 @@ def ones_like(
     ----------
     a : array
         The other array.
-    dtype, order, chunks, name, shape
+    dtype, order, chunks, name, shape, device
         As in :func:`ones`; those of the other array by default.
     """
+    check_device(device)
     return _create_like(np.ones, _OnesOf(dtype), a, dtype, order, chunks, name, shape)
 
 
 def zeros_like(
-    a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None
+    a: Any,
+    dtype: Any = None,
+    order: Any = "C",
+    chunks: Any = None,
+    name: Any = None,
+    shape: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return an array of zeros with the shape, chunks and dtype of another one, with the arguments of :func:`ones_like`."""
+    check_device(device)
     return _create_like(np.zeros, _ZerosOf(dtype), a, dtype, order, chunks, name, shape)
 
 
 def empty_like(
-    a: Any, dtype: Any = None, order: Any = "C", chunks: Any = None, name: Any = None, shape: Any = None
+    a: Any,
+    dtype: Any = None,
+    order: Any = "C",
+    chunks: Any = None,
+    name: Any = None,
+    shape: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return an array of undefined values like another one, with the arguments of :func:`ones_like`."""
+    check_device(device)
     return _create_like(np.empty, _ZerosOf(dtype), a, dtype, order, chunks, name, shape)
 
 
@@ -290,8 +322,10 @@ def full_like(
     chunks: Any = None,
     name: Any = None,
     shape: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return an array of one value like another one, with the arguments of :func:`ones_like`."""
+    check_device(device)
     _check_scalar(fill_value)
     a, sizes, found = _like(a, shape, chunks, dtype)
     dtype = a.dtype if dtype is None else dtype

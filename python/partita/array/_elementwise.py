@@ -15,6 +15,7 @@ from ._blocks import Fill
 from ._chunks import PerformanceWarning, broadcast_shapes, common_blockdim
 from ._core import Array, array_of, make_meta
 from ._expression import Node
+from ._namespace import check_device
 
 __all__ = ["astype", "elemwise", "infer_dtype", "result_of", "unify_chunks"]
 
@@ -369,24 +370,28 @@ def cast_block(block: Any, dtype: Any) -> Any:
     return block.astype(dtype) if hasattr(block, "astype") else np.asarray(block).astype(dtype)
 
 
-def astype(x: Any, dtype: Any, **kwargs: Any) -> Any:
+def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None, **kwargs: Any) -> Any:
     """Cast the items of an array to a dtype.
 
     Parameters
     ----------
-    x : Array
+    x : array
         The array.
     dtype : dtype
         The dtype.
     casting : str
         Which casts are allowed, as in NumPy.
+    device : str, optional
+        Only ``"cpu"``.
     copy, order, subok
         Accepted for compatibility with NumPy; no effect.
     """
+    check_device(device)
     extra = set(kwargs) - {"casting", "copy", "order", "subok"}
     if extra:
         raise TypeError(f"astype does not take the following keyword arguments: {sorted(extra)}")
     wanted = np.dtype(dtype)
+    x = as_array(x)
     if wanted == x.dtype:
         return x
     casting = kwargs.get("casting", "unsafe")

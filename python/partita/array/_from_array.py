@@ -19,6 +19,7 @@ from ._blocks import is_block_type
 from ._chunks import normalize_chunks, starts
 from ._core import Array, array_of, make_meta
 from ._expression import Constant, Node
+from ._namespace import check_device
 
 __all__ = ["asanyarray", "asarray", "from_array"]
 
@@ -240,6 +241,8 @@ def asarray(
     order: Any = None,
     *,
     like: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
     **kwargs: Any,
 ) -> Any:
     """Return a value as an array.
@@ -256,6 +259,11 @@ def asarray(
         Memory layout of the blocks.
     like : array, optional
         The result has blocks of the type of this array.
+    device : str, optional
+        Only ``"cpu"``.
+    copy : bool, optional
+        Whether the result is another array than `a`. False is an error unless `a` is an array of this package with the
+        dtype: other data are copied, since later changes must not change the array.
     **kwargs
         Arguments of :func:`from_array`.
 
@@ -264,7 +272,11 @@ def asarray(
     >>> asarray([1, 2, 3]).shape
     (3,)
     """
-    return _convert(a, dtype, order, like, np.asarray, unknown=allow_unknown_chunksizes, **kwargs)
+    check_device(device)
+    found = _convert(a, dtype, order, like, np.asarray, unknown=allow_unknown_chunksizes, **kwargs)
+    if copy is False and found is not a:
+        raise ValueError("asarray(copy=False) cannot make an array without a copy of the data; omit copy=False")
+    return found.copy() if copy and found is a else found
 
 
 def asanyarray(a: Any, dtype: Any = None, order: Any = None, *, like: Any = None, inline_array: bool = False) -> Any:

@@ -16,6 +16,7 @@ from ._axis_maps import All, At, Axis, Read
 from ._chunks import UNKNOWN_REMEDY, is_unknown, starts
 from ._core import Array, array_of, make_meta
 from ._expression import Constant, Node
+from ._points import check_caller, computed_index, is_array_part, is_single_mask, points, with_single_mask
 from ._pushdown import push_slices
 from ._shape import index_block
 
@@ -26,20 +27,42 @@ def getitem(x: Any, index: Any) -> Any:
     """Index an array: ``x[index]``."""
     if isinstance(index, str) or (isinstance(index, list) and index and all(isinstance(one, str) for one in index)):
         return _field(x, index)
-    parts = normalize_index(index if isinstance(index, tuple) else (index,), x.shape)
+    index = index if isinstance(index, tuple) else (index,)
+    if any(map(is_single_mask, index)):
+        return with_single_mask(x, index)
+    parts = normalize_index(index, x.shape)
+    several = sum(map(is_array_part, parts)) > 1
+    if several:
+        check_caller()
+    if several and any(isinstance(one, Array) for one in parts):
+        parts = normalize_index(computed_index(index), x.shape)
+    given = parts
     if any(isinstance(one, Array) and one.dtype.kind in "iu" for one in parts):
-        x, parts = _with_lazy_positions(x, parts)
+        if any(isinstance(one, Array) and one.dtype.kind in "iu" and one.ndim > 1 for one in parts):
+            return getitem(x, computed_index(index))
+        while any(isinstance(one, Array) and one.dtype.kind in "iu" for one in parts):
+            x, parts = _with_lazy_positions(x, parts)
     if any(isinstance(one, Array) for one in parts):
         x, parts = _with_lazy_mask(x, parts)
     arrays = [at for at, one in enumerate(parts) if isinstance(one, np.ndarray)]
-    if len(arrays) > 1:
-        raise NotImplementedError(
-            "Don't yet support nd fancy indexing: only one axis can be indexed with a list or an array; use x.vindex for "
-            "points"
-        )
-    if arrays:
-        return _fancy(x, parts, arrays[0])
-    return _basic(x, parts)
+    if len(arrays) > 1 or any(parts[at].ndim != 1 for at in arrays):
+        return points(x, parts)
+    found = _fancy(x, parts, arrays[0]) if arrays else _basic(x, parts)
+    return found if given is parts else _points_first(found, given)
+
+
+def _points_first(found: Any, parts: list[Any]) -> Any:
+    """Move the axis of a lazy array to the front if integers of the same index are not next to it, as in NumPy."""
+    place = next((at for at, one in enumerate(parts) if is_array_part(one)), None)
+    if place is None:
+        return found
+    single = [at for at, one in enumerate(parts) if isinstance(one, (int, Array)) and not is_array_part(one)]
+    advanced = sorted([place, *single])
+    if advanced[-1] - advanced[0] + 1 == len(advanced):
+        return found
+    from ._shape import moveaxis
+
+    return moveaxis(found, sum(at not in single for at in range(place)), 0)
 
 
 def _field(x: Any, names: Any) -> Any:
@@ -118,8 +141,6 @@ def _part(one: Any) -> Any:
         if hasattr(one, "to_dask_array"):
             return _part(one.to_dask_array())
         return _part(one.compute())
-    if isinstance(one, (bool, np.bool_)):
-        raise NotImplementedError("indexing with True or False is not supported; use x[None] or an array of bool")
     if isinstance(one, Integral):
         return int(one)
     if isinstance(one, np.ndarray) and one.ndim == 0 and one.dtype.kind in "iu":
@@ -152,11 +173,7 @@ def _slice(one: slice) -> slice:
 
 def _expand_mask(one: Any) -> list[Any]:
     """Return a mask with several axes as an array of this package."""
-    if isinstance(one, np.ndarray) and one.ndim > 1:
-        if one.dtype != bool:
-            raise NotImplementedError(
-                f"indexing with an array with {one.ndim} dimensions is not supported; index with its ravel() and reshape"
-            )
+    if isinstance(one, np.ndarray) and one.ndim > 1 and one.dtype == bool:
         from ._from_array import from_array
 
         return [from_array(one)]
@@ -210,8 +227,6 @@ def _checked(one: Any, axis: int, size: Any) -> Any:
         if not -size <= one < size:
             raise IndexError(f"Index {one} is out of bounds for axis {axis} with size {size}")
         return one + size if one < 0 else one
-    if one.ndim == 0:
-        raise NotImplementedError("indexing with a 0-d array of bool is not supported")
     outside = (one < -size) | (one >= size)
     if outside.any():
         raise IndexError(f"Index {int(one[outside][0])} is out of bounds for axis {axis} with size {size}")
@@ -474,14 +489,8 @@ def take_lazy_block(block: Any, positions: Any, axis: int) -> Any:
 
 def _with_lazy_positions(x: Any, parts: list[Any]) -> tuple[Any, list[Any]]:
     chosen = [at for at, one in enumerate(parts) if isinstance(one, Array) and one.dtype.kind in "iu"]
-    if len(chosen) > 1:
-        raise NotImplementedError("Don't yet support nd fancy indexing: only one axis can be indexed with an array")
     place = chosen[0]
     positions = parts[place]
-    if positions.ndim > 1:
-        raise NotImplementedError(
-            "Slicing with dask.array of ints only permitted when the indexer has zero or one dimensions"
-        )
     axis = sum(one is not None for one in parts[:place])
     is_single = positions.ndim == 0
     if is_single:
@@ -511,8 +520,6 @@ def _with_lazy_mask(x: Any, parts: list[Any]) -> tuple[Any, list[Any]]:
     mask = parts[place]
     axis = sum(getattr(one, "ndim", 1) if isinstance(one, Array) else 1 for one in parts[:place] if one is not None)
     rest = list(parts)
-    if mask.ndim == 0:
-        raise NotImplementedError("indexing with a 0-d array of bool is not supported")
     if mask.ndim == 1:
         found = _mask_axis(x, mask, axis)
         rest[place] = slice(None)

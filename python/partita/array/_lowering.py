@@ -14,6 +14,7 @@ from ._axis_maps import All, At, Axis, Read
 from ._blocks import Program, cut, cut_nested, join
 from ._expression import Constant, Node, Parts
 from ._fusion import Group, Position, compose, group_nodes
+from ._pieces import Pieces
 
 __all__ = ["lower"]
 
@@ -89,6 +90,7 @@ class _Column:
         grid: Sequence[int],
         made: dict[str, list[Any]],
         reader_grid: Sequence[int],
+        options: Any = None,
     ) -> None:
         source = read.source
         self.blocks = made[source.name]
@@ -100,6 +102,8 @@ class _Column:
         #: Axes with a level of the nested lists.
         self.levels = tuple([axis for axis, one in enumerate(read.axes) if not one.is_single])
         self.has_boxes = any(getattr(one, "boxes", getattr(one, "box", None)) is not None for one in read.axes)
+        #: The blocks and boxes that stand for parts of several blocks.
+        self.pieces = Pieces(source, self.blocks, options) if self.has_boxes and self.levels else None
         strides = [1] * len(source.grid)
         for axis in range(len(strides) - 2, -1, -1):
             strides[axis] = strides[axis + 1] * source.grid[axis + 1]
@@ -145,7 +149,9 @@ class _Column:
                 place += offsets if axis is None else offsets[index[axis]]
             return self.blocks[place]
         wanted = [offsets if axis is None else offsets[index[axis]] for axis, offsets, _ in self.axes]
-        return self._nested(wanted, 0, 0)
+        if self.pieces is None:
+            return self._nested(wanted, 0, 0)
+        return self._parts(index, wanted, 0)
 
     def _nested(self, wanted: list[Any], axis: int, place: int) -> Any:
         while axis < len(wanted) and isinstance(wanted[axis], int):
@@ -155,12 +161,34 @@ class _Column:
             return self.blocks[place]
         return [self._nested(wanted, axis + 1, place + one) for one in wanted[axis]]
 
+    def boxes(self, index: tuple[int, ...]) -> Any:
+        """Return what is to be cut out of the blocks of a task, as nested lists."""
+        wanted = [offsets if axis is None else offsets[index[axis]] for axis, offsets, _ in self.axes]
+        return self._parts(index, wanted, 1)
+
+    def _parts(self, index: tuple[int, ...], wanted: list[Any], which: int) -> Any:
+        """Return the blocks of a task (0) or what is to be cut out of them (1), as nested lists."""
+        boxes = [box if axis is None or box is None else box[index[axis]] for axis, _, box in self.axes]
+        pieces, ndim = self.pieces, len(wanted)
+        assert pieces is not None
+
+        def nested(axis: int, place: int, box: tuple[Any, ...]) -> Any:
+            if axis == ndim:
+                return pieces.find(place, box)[which]
+            where, part = wanted[axis], boxes[axis]
+            if axis not in self.levels:
+                return nested(axis + 1, place + where, (*box, part))
+            parts = [None] * len(where) if part is None else part
+            return [nested(axis + 1, place + one, (*box, cut)) for one, cut in zip(where, parts)]
+
+        return nested(0, 0, ())
+
     def box(self, index: tuple[int, ...]) -> tuple[Any, ...]:
-        """Return the part of the blocks that is read, for each axis."""
+        """Return the part of the block that is read, for each axis."""
         found: list[Any] = []
         for axis, _, boxes in self.axes:
             box = boxes if axis is None or boxes is None else boxes[index[axis]]
-            found.append(slice(None) if box is None and self.is_single else box)
+            found.append(slice(None) if box is None else box)
         return tuple(found)
 
 
@@ -235,7 +263,7 @@ class _Tasks:
             place = self.known.get((source.name, compose(position, read)))
             if place is not None:
                 return self._cut(read, position, place)
-        column = _Column(read, position, self.root.grid, self.made, grid)
+        column = _Column(read, position, self.root.grid, self.made, grid, self.root.options)
         if read.domain is not None:
             return self._argument(lambda index: column.block(index) if column.has(index) else None)
         key = None
@@ -255,7 +283,7 @@ class _Tasks:
                 place = self._step(cut, {}, [place, self._argument(column.box)])
             return place
         if column.has_boxes:
-            place = self._step(cut_nested, {"levels": column.levels}, [place, self._argument(column.box)])
+            place = self._step(cut_nested, {"depth": len(column.levels)}, [place, self._argument(column.boxes)])
         if read.join:
             place = self._step(join, {"levels": column.levels}, [place])
         return place

@@ -79,6 +79,8 @@ class Methods:
             Accepted for compatibility with NumPy; no effect.
         casting : str
             Which casts are allowed, as in NumPy.
+        device : str, optional
+            Only ``"cpu"``.
         """
         return _function("_elementwise", "astype")(self, dtype, **kwargs)
 

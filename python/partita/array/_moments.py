@@ -337,9 +337,13 @@ def var(
     ddof: Any = 0,
     split_every: Any = None,
     out: Any = None,
+    correction: Any = None,
 ) -> Any:
-    """Return the variance of the items along axes, with the arguments of :func:`moment`."""
-    return _moment("var", a, axis, dtype, keepdims, ddof, split_every, out)
+    """Return the variance of the items along axes, with the arguments of :func:`moment`.
+
+    `correction` is the name of `ddof` in the array API standard.
+    """
+    return _moment("var", a, axis, dtype, keepdims, ddof if correction is None else correction, split_every, out)
 
 
 def nanvar(
@@ -363,9 +367,15 @@ def std(
     ddof: Any = 0,
     split_every: Any = None,
     out: Any = None,
+    correction: Any = None,
 ) -> Any:
-    """Return the standard deviation of the items along axes, with the arguments of :func:`moment`."""
-    return _moment("std", a, axis, dtype, keepdims, ddof, split_every, out, root=True)
+    """Return the standard deviation of the items along axes, with the arguments of :func:`moment`.
+
+    `correction` is the name of `ddof` in the array API standard.
+    """
+    return _moment(
+        "std", a, axis, dtype, keepdims, ddof if correction is None else correction, split_every, out, root=True
+    )
 
 
 def nanstd(

@@ -17,6 +17,7 @@ from ._core import array_of
 from ._creation import fill_block
 from ._expression import Constant, Node, sizes_token
 from ._pushdown import with_chunks_of_fill
+from ._rechunk_steps import intermediate_chunks
 
 __all__ = ["overlap_maps", "rechunk", "spans"]
 
@@ -38,7 +39,8 @@ def rechunk(
     chunks : int, tuple, dict or str
         The chunks, as in :func:`normalize_chunks`. A dict has those of some axes.
     threshold
-        Accepted for compatibility with Dask; no effect: blocks are never copied through intermediate chunks.
+        Accepted for compatibility with Dask; no effect: whether there are intermediate chunks depends on the bytes of the
+        blocks that a task would read.
     block_size_limit : int, optional
         Size of an automatic block in bytes.
     balance : bool
@@ -88,6 +90,13 @@ def rechunk(
         return array_of(Constant("rechunk", found, x._meta, x._node.array, name=f"rechunk-{_token(x, found)}"))
     if x._node.function is fill_block:
         return with_chunks_of_fill(x._node, found)
+    for chunks in intermediate_chunks(x.chunks, found, x.dtype.itemsize):
+        x = _merge(x, chunks)
+    return _merge(x, found)
+
+
+def _merge(x: Any, found: Any) -> Any:
+    """Return an array with other chunks, each of which reads the blocks that it overlaps."""
     axes = overlap_maps(x.chunks, found)
     is_whole = all(one.is_single and one.boxes is None for one in axes)
     token = ("rechunk", [sizes_token(one) for one in found])

@@ -27,20 +27,18 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     ----------
     a : array
         The array.
-    repeats : int
-        How often.
+    repeats : int or array of int
+        How often, or how often for each item along the axis. Arrays of this package are computed, since they say the size.
     axis : int, optional
-        The axis. It is needed unless the array has one axis.
+        The axis. By default the array is flattened.
     """
     from ._from_array import asarray
 
     a = asarray(a)
     if axis is None:
-        if a.ndim != 1:
-            raise NotImplementedError("Must supply an integer axis value: repeat() without axis= needs a 1-d array")
-        axis = 0
+        a, axis = a.ravel(), 0
     if not isinstance(repeats, Integral):
-        raise NotImplementedError("Only integer valued repeats supported; use take() with the indices")
+        return _repeat_each(a, np.asarray(repeats), axis)
     if not -a.ndim <= axis < a.ndim:
         raise ValueError(f"axis(={axis}) out of bounds")
     axis %= a.ndim
@@ -61,6 +59,25 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     reads = [Read(a._node, [Axis(at) for at in range(a.ndim)])]
     params = {"repeats": int(repeats), "axis": axis}
     return array_of(Node("repeat", tuple(chunks), a._meta, _repeat_block, reads, params=params))
+
+
+def _repeat_each(a: Any, repeats: Any, axis: int) -> Any:
+    """Repeat each item along an axis as often as an array says."""
+    if repeats.dtype.kind not in "iu" and repeats.size:
+        raise TypeError(f"repeat() needs integers as repeats, not {repeats.dtype}")
+    if repeats.ndim == 0 or (repeats.shape == (1,) and a.shape[axis] != 1):
+        return repeat(a, int(repeats.reshape(())), axis)
+    if not -a.ndim <= axis < a.ndim:
+        raise ValueError(f"axis(={axis}) out of bounds")
+    axis %= a.ndim
+    if repeats.shape != (a.shape[axis],):
+        raise ValueError(
+            f"repeat() needs a number for each of the {a.shape[axis]} items of axis {axis}, not {repeats.shape}"
+        )
+    if repeats.size and repeats.min() < 0:
+        raise ValueError("repeats may not contain negative values.")
+    positions = np.repeat(np.arange(a.shape[axis]), repeats.astype(np.intp))
+    return a[(slice(None),) * axis + (positions,)]
 
 
 def tile(A: Any, reps: Any) -> Any:

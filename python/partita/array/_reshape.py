@@ -24,7 +24,7 @@ def reshape_block(block: Any, *sizes: Any) -> Any:
     return block.reshape(sizes)
 
 
-def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) -> Any:
+def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None, *, copy: bool | None = None) -> Any:
     """Return the items of an array in another shape, row-major.
 
     Parameters
@@ -37,6 +37,8 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) ->
         Whether blocks may become larger.
     limit : int or str, optional
         Maximum size of a block in bytes.
+    copy : bool, optional
+        Accepted for compatibility with NumPy; no effect, since arrays are immutable.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from ._chunks import normalize_chunks, starts
 from ._core import Array, array_of, check_known, make_meta
 from ._creation import empty, size_tables
 from ._expression import Node
+from ._namespace import check_device
 
 __all__ = [
     "arange",
@@ -40,7 +41,15 @@ def arange_block(begin: Any, size: Any, start: Any, step: Any, dtype: Any) -> An
 
 
 def arange(
-    start: Any = None, /, stop: Any = None, step: Any = 1, *, chunks: Any = "auto", like: Any = None, dtype: Any = None
+    start: Any = None,
+    /,
+    stop: Any = None,
+    step: Any = 1,
+    *,
+    chunks: Any = "auto",
+    like: Any = None,
+    dtype: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return evenly spaced numbers from `start` to `stop`, without the latter.
 
@@ -54,12 +63,15 @@ def arange(
         An array of the type of the blocks.
     dtype : dtype, optional
         Dtype. By default it follows from the other arguments.
+    device : str, optional
+        Only ``"cpu"``.
 
     Examples
     --------
     >>> arange(2, 8, 2, chunks=2).compute()
     array([2, 4, 6])
     """
+    check_device(device)
     if start is None and stop is None:
         raise TypeError("arange() requires stop to be specified.")
     if start is None:
@@ -87,9 +99,14 @@ def arange(
     return array_of(node)
 
 
-def linspace_block(begin: Any, size: Any, start: Any, step: Any, dtype: Any) -> Any:
-    """Return a part of evenly spaced numbers."""
+def linspace_block(begin: Any, size: Any, start: Any, step: Any, dtype: Any, last: Any = None) -> Any:
+    """Return a part of evenly spaced numbers. The last one is exact."""
     found = start + np.arange(begin, begin + size) * step
+    if last is not None and begin <= last[0] < begin + size:
+        found[last[0] - begin] = last[1]
+    if np.issubdtype(dtype, np.integer):
+        # As in NumPy: towards negative infinity.
+        found = np.floor(found)
     return found.astype(dtype) if found.dtype != dtype else found
 
 
@@ -101,6 +118,7 @@ def linspace(
     retstep: bool = False,
     chunks: Any = "auto",
     dtype: Any = None,
+    device: Any = None,
 ) -> Any:
     """Return `num` evenly spaced numbers from `start` to `stop`.
 
@@ -114,7 +132,7 @@ def linspace(
         Whether `stop` is the last one.
     retstep : bool
         Whether to return the step as well.
-    chunks, dtype
+    chunks, dtype, device
         As in :func:`ones`.
 
     Examples
@@ -122,21 +140,36 @@ def linspace(
     >>> linspace(0, 1, 3, chunks=2).compute()
     array([0. , 0.5, 1. ])
     """
+    check_device(device)
     num = int(num)
+    if num < 0:
+        raise ValueError(f"linspace() needs a number of items of 0 or more, not {num}")
+    # The sizes of integers of NumPy do not limit differences.
+    start, stop = np.asanyarray(start) * 1.0, np.asanyarray(stop) * 1.0
+    if start.ndim or stop.ndim:
+        raise NotImplementedError(
+            "linspace() needs numbers as start and stop; use map_blocks(numpy.linspace) for arrays"
+        )
     if dtype is None:
-        dtype = np.linspace(0, 1, 1).dtype
+        dtype = np.result_type(start, stop, float(num))
+    start, stop = start[()], stop[()]
     found = normalize_chunks(chunks, (num,), dtype=dtype)
     div = (num - 1) if endpoint else num
     if div == 0:
         div = 1
-    step = float(stop - start) / div
+    step = (stop - start) / div
     node = Node(
         "linspace",
         found,
         np.empty((0,), dtype=dtype),
         linspace_block,
         tables=[(0, starts(found[0])), (0, found[0])],
-        params={"start": start, "step": step, "dtype": np.dtype(dtype)},
+        params={
+            "start": start,
+            "step": step,
+            "dtype": np.dtype(dtype),
+            "last": (num - 1, stop) if endpoint and num > 1 else None,
+        },
         cheap=True,
     )
     array = array_of(node)
@@ -148,7 +181,7 @@ def eye_block(first: Any, rows: Any, begin: Any, columns: Any, k: int, dtype: An
     return np.eye(rows, columns, k=k + first - begin, dtype=dtype)
 
 
-def eye(N: int, chunks: Any = "auto", M: int | None = None, k: int = 0, dtype: Any = float) -> Any:
+def eye(N: int, chunks: Any = "auto", M: int | None = None, k: int = 0, dtype: Any = float, device: Any = None) -> Any:
     """Return a matrix with ones on a diagonal and zeros elsewhere.
 
     Parameters
@@ -163,9 +196,13 @@ def eye(N: int, chunks: Any = "auto", M: int | None = None, k: int = 0, dtype: A
         Index of the diagonal.
     dtype : dtype
         Dtype.
+    device : str, optional
+        Only ``"cpu"``.
     """
+    check_device(device)
     columns = N if M is None else M
     dtype = np.dtype(float if dtype is None else dtype)
+    chunks = "auto" if chunks is None else chunks
     if not isinstance(chunks, (int, str, np.integer)):
         raise ValueError("chunks must be an int or string")
     found = normalize_chunks(chunks, (int(N), int(columns)), dtype=dtype)

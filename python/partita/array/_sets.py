@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,23 +11,60 @@ from ._core import Array, array_of, check_known
 from ._elementwise import as_array, elemwise
 from ._expression import Node
 from ._tree import Call, tree
+from ._unknown import known_if_small
 
-__all__ = ["bincount", "digitize", "isin", "searchsorted", "union1d", "unique"]
+__all__ = [
+    "bincount",
+    "digitize",
+    "isin",
+    "searchsorted",
+    "union1d",
+    "unique",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+]
 
 
-def unique_chunk(block: Any, begin: int, wanted: tuple[str, ...]) -> Any:
+class UniqueAllResult(NamedTuple):
+    """Unique values, the positions of the first ones, the place of each item among the values, and counts."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCountsResult(NamedTuple):
+    """Unique values, and how often each occurs."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverseResult(NamedTuple):
+    """Unique values, and the place of each item among them."""
+
+    values: Any
+    inverse_indices: Any
+
+
+def unique_chunk(block: Any, begin: int, wanted: tuple[str, ...], equal_nan: bool) -> Any:
     """Return the unique values of a block, with the positions and numbers that are wanted."""
     block = np.asarray(block)
-    found = getattr(np, "unique")(block, return_index="at" in wanted, return_counts="counts" in wanted)
+    found = getattr(np, "unique")(
+        block, return_index="at" in wanted, return_counts="counts" in wanted, equal_nan=equal_nan
+    )
     parts = dict(zip(("values", *wanted), found if isinstance(found, tuple) else (found,)))
     if "at" in wanted:
         parts["at"] = parts["at"] + begin
     return parts
 
 
-def unique_combine(parts: Any) -> Any:
+def unique_combine(parts: Any, equal_nan: bool) -> Any:
     """Return the unique values of several blocks."""
-    values, first, inverse = np.unique(parts["values"], return_index=True, return_inverse=True)
+    values, first, inverse = np.unique(parts["values"], return_index=True, return_inverse=True, equal_nan=equal_nan)
     found = {"values": values}
     if "at" in parts:
         # Blocks are in their order, so that the first position is the least one.
@@ -52,6 +89,19 @@ def inverse_block(block: Any, values: Any) -> Any:
     return found
 
 
+def inverse_with_nans(block: Any, values: Any, ranks: Any) -> Any:
+    """Return the place of each item in sorted values, of which each NaN is one, in the order of the items."""
+    found = np.searchsorted(values, block)
+    missing = np.isnan(block)
+    return np.where(missing, len(values) - np.isnan(values).sum() + ranks - 1, found)
+
+
+def inverse_of_all(block: Any) -> Any:
+    """Return the place of each item among the unique values of a whole array, of which each NaN is one."""
+    # With the positions NumPy sorts such that NaNs keep their order.
+    return np.unique(block, return_index=True, return_inverse=True, equal_nan=False)[2].reshape(block.shape)
+
+
 def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False) -> Any:
     """Return the sorted unique values of an array, as ``numpy.unique``. Their number is unknown.
 
@@ -66,8 +116,15 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     return_counts : bool
         Whether to return how often each value occurs.
     """
+    found = _unique(ar, return_inverse, index=return_index, counts=return_counts, equal_nan=True)
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _unique(ar: Any, inverse: bool, index: bool = False, counts: bool = False, equal_nan: bool = False) -> list[Any]:
+    """Return unique values, and what is wanted of positions, places and counts."""
     ar = as_array(ar)
     flat = ar.ravel()
+    return_index, return_inverse, return_counts = index, inverse, counts
     wanted = (*(["at"] if return_index else []), *(["counts"] if return_counts else []))
     begins: Any = [0] * flat.numblocks[0]
     if return_index:
@@ -82,11 +139,12 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
             unique_chunk,
             [Read(flat._node, [Axis(0)])],
             tables=[(0, begins)],
-            params={"wanted": wanted},
+            params={"wanted": wanted, "equal_nan": equal_nan},
         )
     )
     meta = np.empty((0,), dtype=ar.dtype)
-    whole = tree(partial, unique_combine, unique_combine, (0,), True, None, "unique", True, meta, np.nan)
+    combine = Call(unique_combine, {"equal_nan": equal_nan})
+    whole = tree(partial, combine, combine, (0,), True, None, "unique", True, meta, np.nan)
     dtypes = {"values": ar.dtype, "at": np.dtype(np.intp), "counts": np.dtype(np.intp)}
 
     def item(name: str) -> Any:
@@ -100,13 +158,58 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     if return_index:
         found.append(item("at"))
     if return_inverse:
-        maps = [Axis(axis) for axis in range(ar.ndim)]
-        meta = np.empty((0,) * ar.ndim, dtype=np.intp)
-        reads = [Read(ar._node, maps), Read(values._node, [At(0)])]
-        found.append(array_of(Node("unique-inverse", ar.chunks, meta, inverse_block, reads)))
+        found.append(_inverse(ar, values, equal_nan))
     if return_counts:
         found.append(item("counts"))
-    return found[0] if len(found) == 1 else tuple(found)
+    return found
+
+
+def _inverse(ar: Any, values: Any, equal_nan: bool) -> Any:
+    """Return the place of each item among unique values."""
+    meta = np.empty((0,) * ar.ndim, dtype=np.intp)
+    if equal_nan or ar.dtype.kind not in "fc":
+        reads = [Read(ar._node, [Axis(axis) for axis in range(ar.ndim)]), Read(values._node, [At(0)])]
+        return array_of(Node("unique-inverse", ar.chunks, meta, inverse_block, reads))
+    if ar.dtype.kind == "c":
+        # NaNs of complex numbers have several orders: all items are needed at once.
+        one = ar.rechunk(-1)
+        reads = [Read(one._node, [At(0)] * ar.ndim)]
+        return array_of(Node("unique-inverse", one.chunks, meta, inverse_of_all, reads))
+    from .reductions import cumsum
+    from .ufunc import isnan  # type: ignore[attr-defined]
+
+    flat = ar.ravel()
+    ranks = cumsum(isnan(flat), axis=0, dtype=np.intp)
+    reads = [Read(flat._node, [Axis(0)]), Read(values._node, [At(0)]), Read(ranks._node, [Axis(0)])]
+    found = array_of(Node("unique-inverse", flat.chunks, np.empty((0,), np.intp), inverse_with_nans, reads))
+    return found.reshape(ar.shape)
+
+
+def unique_values(x: Any, /) -> Any:
+    """Return the sorted unique values, each NaN as its own, as ``numpy.unique_values``.
+
+    Their number is known if the data are small and in the client; otherwise ``compute_chunk_sizes()`` computes it.
+    """
+    return known_if_small(_unique(x, False)[0])
+
+
+def unique_counts(x: Any, /) -> Any:
+    """Return the unique values as :func:`unique_values`, and how often each occurs."""
+    values, counts = _unique(x, False, counts=True)
+    return UniqueCountsResult(*known_if_small(values, counts))
+
+
+def unique_inverse(x: Any, /) -> Any:
+    """Return the unique values as :func:`unique_values`, and the place of each item among them."""
+    values, inverse = _unique(x, True)
+    return UniqueInverseResult(known_if_small(values), inverse)
+
+
+def unique_all(x: Any, /) -> Any:
+    """Return the unique values as :func:`unique_values`, the first position of each, the place of each item, and counts."""
+    values, at, inverse, counts = _unique(x, True, index=True, counts=True)
+    values, at, counts = known_if_small(values, at, counts)
+    return UniqueAllResult(values, at, inverse, counts)
 
 
 def union1d(ar1: Any, ar2: Any) -> Any:
@@ -150,14 +253,19 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
         The values.
     side : str
         ``"left"`` or ``"right"`` of equal items.
+    sorter : array of int, optional
+        Positions that sort `a`, as of :func:`argsort`.
     """
     a, v = as_array(a), as_array(v)
     if a.ndim != 1:
         raise ValueError("Input array a must be one dimensional")
+    if side not in ("left", "right"):
+        raise ValueError(f"side must be 'left' or 'right', not {side!r}")
     if sorter is not None:
-        raise NotImplementedError(
-            "da.searchsorted with a sorter argument is not supported; sort the array with take() first"
-        )
+        sorter = sorter if isinstance(sorter, Array) else np.asarray(sorter)
+        if sorter.shape != a.shape:
+            raise ValueError(f"searchsorted() needs a sorter for each item: {sorter.shape} and {a.shape}")
+        a = a[sorter]
     # The place in the array is the sum of the places in its blocks.
     chunks = ((1,) * a.numblocks[0], *v.chunks)
     meta = np.empty((0,) * (v.ndim + 1), dtype=np.intp)

@@ -8,10 +8,12 @@ import numpy as np
 
 from ._core import Array
 from ._elementwise import as_array
+from ._namespace import check_device
 from ._shape import normalize_axis
 
 __all__ = [
     "argsort",
+    "can_cast",
     "cumulative_prod",
     "cumulative_sum",
     "from_dlpack",
@@ -24,6 +26,11 @@ __all__ = [
 ]
 
 isdtype = np.isdtype
+
+
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    """Return whether a dtype, or that of an array, can be cast to another one, as ``numpy.can_cast``."""
+    return bool(np.can_cast(from_.dtype if isinstance(from_, Array) else from_, to, casting=casting))
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
@@ -40,8 +47,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     """
     from ._from_array import from_array
 
-    if device not in (None, "cpu"):
-        raise ValueError(f"unsupported device {device!r}; only 'cpu' exists")
+    check_device(device)
     if copy is False:
         raise ValueError(
             "from_dlpack() copies the data, since later changes must not change the array; omit copy=False"

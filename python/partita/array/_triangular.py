@@ -12,6 +12,7 @@ from ._core import array_of
 from ._elementwise import as_array
 from ._expression import Node
 from ._joining import block as join_blocks
+from ._matrices import call_on_matrices, check_square, cholesky_block, inv_block, is_one_block
 
 __all__ = [
     "cholesky",
@@ -207,15 +208,20 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Any:
     return join_blocks([[found[at, column] for column in columns] for at in range(count)])
 
 
+def solve_block(a: Any, b: Any) -> Any:
+    """Solve the equations of a block."""
+    return np.linalg.solve(a, b)
+
+
 def solve(a: Any, b: Any, sym_pos: Any = None, assume_a: str = "gen") -> Any:
     """Solve the equation ``a x = b``.
 
     Parameters
     ----------
     a : array
-        A square matrix in square chunks.
+        A square matrix in square chunks, or a stack of matrices.
     b : array
-        The right side: a vector or a matrix.
+        The right side: a vector, or matrices.
     sym_pos : bool, optional
         The former name of ``assume_a="pos"``.
     assume_a : str
@@ -232,6 +238,12 @@ def solve(a: Any, b: Any, sym_pos: Any = None, assume_a: str = "gen") -> Any:
             stacklevel=2,
         )
         assume_a = "pos" if sym_pos else assume_a
+    if assume_a == "gen" and is_one_block(a, b):
+        check_square(a, "solve")
+        size = a.shape[-1]
+        if b.ndim == 0 or b.shape[0 if b.ndim == 1 else -2] != size:
+            raise ValueError(f"solve() needs as many rows of the right side as of the matrix: {b.shape} and {a.shape}")
+        return call_on_matrices(solve_block, "(i,j),(i)->(i)" if b.ndim == 1 else "(i,j),(i,k)->(i,k)", a, b)
     if assume_a == "pos":
         low, up = _cholesky(a)
     elif assume_a == "gen":
@@ -245,7 +257,7 @@ def solve(a: Any, b: Any, sym_pos: Any = None, assume_a: str = "gen") -> Any:
 
 
 def inv(a: Any) -> Any:
-    """Return the inverse of a square matrix in square chunks.
+    """Return the inverse of a square matrix in square chunks, or of each matrix of a stack.
 
     Parameters
     ----------
@@ -255,8 +267,12 @@ def inv(a: Any) -> Any:
     from ._sequences import eye
 
     a = _matrix(a)
+    if a.ndim >= 2 and is_one_block(a):
+        check_square(a, "inv")
+        return call_on_matrices(inv_block, "(i,j)->(i,j)", a)
     _check_square(a, "lu")
-    return solve(a, eye(a.shape[0], chunks=int(a.chunks[0][0])))
+    dtype = a.dtype if a.dtype.kind in "fc" else np.dtype(float)
+    return solve(a, eye(a.shape[0], chunks=int(a.chunks[0][0]), dtype=dtype))
 
 
 def cholesky_diagonal(a: Any, *factors: Any) -> Any:
@@ -300,15 +316,23 @@ def _cholesky(a: Any) -> Any:
     return lower, conj(lower).T
 
 
-def cholesky(a: Any, lower: bool = False) -> Any:
-    """Return the Cholesky decomposition of a positive definite matrix in square chunks.
+def cholesky(a: Any, lower: bool = False, *, upper: bool | None = None) -> Any:
+    """Return the Cholesky decomposition of a positive definite matrix in square chunks, or of each matrix of a stack.
 
     Parameters
     ----------
     a : array
         The matrix.
     lower : bool
-        Whether to return the lower factor; the upper one by default.
+        Whether to return the lower factor; the upper one by default, as in Dask and not in NumPy.
+    upper : bool, optional
+        The opposite of `lower`, as in NumPy.
     """
+    if upper is not None:
+        lower = not upper
+    a = _matrix(a)
+    if a.ndim >= 2 and is_one_block(a):
+        check_square(a, "cholesky")
+        return call_on_matrices(cholesky_block, "(i,j)->(i,j)", a, upper=not lower)
     low, up = _cholesky(a)
     return low if lower else up

@@ -9,9 +9,9 @@ import numpy as np
 from ._axis_maps import Axis, Read
 from ._chunks import is_unknown
 from ._core import array_of
-from ._expression import Node
+from ._expression import Constant, Node, is_small, sorted_nodes
 
-__all__ = ["compute_chunk_sizes"]
+__all__ = ["compute_chunk_sizes", "known_if_small", "with_chunks"]
 
 
 def shape_block(block: Any, ndim: int) -> Any:
@@ -51,3 +51,30 @@ def with_chunks(x: Any, chunks: Any) -> Any:
     return array_of(
         Node("with-chunks", chunks, x._meta, identity, [Read(x._node, maps)], token=("with-chunks", chunks))
     )
+
+
+def known_if_small(*arrays: Any) -> Any:
+    """Return arrays with known sizes if their data are small and in the client, else as they are.
+
+    Such arrays are computed in the client's process anyway, and are computed here.
+    """
+    nodes = [one._node for one in arrays]
+    if all(is_unknown(one.shape) for one in arrays) and is_small(nodes) and _is_local(nodes):
+        from ..base import compute
+
+        found = compute(*arrays)
+        chunks = [tuple([(size,) for size in one.shape]) for one in found]
+        arrays = tuple(
+            [
+                array_of(Constant("known", sizes, array._meta, value))
+                if type(value) is np.ndarray and type(array._meta) is np.ndarray
+                else array
+                for array, value, sizes in zip(arrays, found, chunks)
+            ]
+        )
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _is_local(nodes: Any) -> bool:
+    """Whether all data of expressions are in the client, rather than in files."""
+    return all(one.reads or one.cheap for one in sorted_nodes(nodes))

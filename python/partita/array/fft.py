@@ -14,6 +14,7 @@ from ._core import array_of
 from ._documentation import documentation_of
 from ._elementwise import as_array
 from ._expression import Node
+from ._namespace import check_device
 from ._shape import along
 
 __all__ = [
@@ -178,22 +179,25 @@ def frequency_block(block: Any, n: int, d: float) -> Any:
     return found / (n * d)
 
 
-def fftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Any:
+def fftfreq(n: int, d: float = 1.0, chunks: Any = "auto", *, dtype: Any = None, device: Any = None) -> Any:
     """Return the frequencies of a transform, as ``numpy.fft.fftfreq``."""
     from ._sequences import arange
 
+    check_device(device)
     n, d = int(n), float(d)
     x = arange(n, dtype=float, chunks=chunks)
     node = Node("fftfreq", x.chunks, x._meta, frequency_block, [Read(x._node, [Axis(0)])], params={"n": n, "d": d})
-    return array_of(node)
+    return array_of(node) if dtype is None else array_of(node).astype(dtype)
 
 
-def rfftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Any:
+def rfftfreq(n: int, d: float = 1.0, chunks: Any = "auto", *, dtype: Any = None, device: Any = None) -> Any:
     """Return the frequencies of a real transform, as ``numpy.fft.rfftfreq``."""
     from ._sequences import arange
 
+    check_device(device)
     n, d = int(n), float(d)
-    return arange(n // 2 + 1, dtype=float, chunks=chunks) / (n * d)
+    found = arange(n // 2 + 1, dtype=float, chunks=chunks) / (n * d)
+    return found if dtype is None else found.astype(dtype)
 
 
 def _shift(x: Any, axes: Any, is_inverse: bool) -> Any:

@@ -11,28 +11,67 @@ from ._axis_maps import All, At, Axis, Read
 from ._chunks import is_unknown
 from ._core import array_of
 from ._expression import Node
+from ._matrices import (
+    QRResult,
+    SVDResult,
+    cross,
+    det,
+    diagonal,
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    pinv,
+    qr_of_block,
+    slogdet,
+    svd_of_block,
+    svdvals,
+    trace,
+    vector_norm,
+)
 from ._products import matmul, outer, tensordot, vdot
+from ._standard import matrix_transpose, vecdot
 from ._triangular import _call, _items, _matrix, cholesky, inv, lu, solve, solve_triangular
 
 __all__ = [
     "cholesky",
     "compression_level",
     "compression_matrix",
+    "cross",
+    "det",
+    "diagonal",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
     "inv",
     "lstsq",
     "lu",
     "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
     "norm",
     "outer",
+    "pinv",
     "qr",
     "sfqr",
+    "slogdet",
     "solve",
     "solve_triangular",
     "svd",
     "svd_compressed",
+    "svdvals",
     "tensordot",
+    "trace",
     "tsqr",
     "vdot",
+    "vecdot",
+    "vector_norm",
 ]
 
 
@@ -166,32 +205,35 @@ def sfqr(data: Any, name: Any = None) -> Any:
     return q, concatenate([r, array_of(node)], axis=1)
 
 
-def qr(a: Any) -> Any:
-    """Return the QR decomposition of a matrix with one column or one row of blocks.
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """Return the QR decomposition of a matrix with one column or one row of blocks, or of each matrix of a stack.
 
     Parameters
     ----------
     a : array
         The matrix.
+    mode : str
+        ``"reduced"`` or ``"complete"``, which needs a matrix in one chunk.
     """
     a = _matrix(a)
-    if a.ndim != 2:
+    if mode not in ("reduced", "complete"):
+        raise ValueError(f"qr() does not support mode={mode!r}; use 'reduced' or 'complete'")
+    if a.ndim < 2:
         raise ValueError(f"qr() needs a matrix, not an array with {a.ndim} dimensions")
+    if a.ndim > 2 or (a.npartitions == 1 and not is_unknown(a.shape)):
+        return qr_of_block(a, mode)
+    if mode == "complete":
+        raise NotImplementedError("qr(mode='complete') needs a matrix in one chunk; use rechunk(-1) or mode='reduced'")
     if a.numblocks[1] == 1 and a.numblocks[0] > 1:
-        return tsqr(a)
+        return QRResult(*tsqr(a))
     if a.numblocks[0] == 1:
-        return sfqr(a)
+        return QRResult(*sfqr(a))
     raise NotImplementedError(
         "qr currently supports only tall-and-skinny (single column chunk/block; see tsqr)\nand short-and-fat (single row "
         "chunk/block; see sfqr) matrices\n\nConsider use of the rechunk method. For example,\n\n"
         "x.rechunk({0: -1, 1: 'auto'}) or x.rechunk({0: 'auto', 1: -1})\n\nwhich rechunk one shorter axis to a single chunk, "
         "while allowing\nthe other axis to automatically grow/shrink appropriately."
     )
-
-
-def svd_block(block: Any) -> Any:
-    """Return the singular value decomposition of a matrix."""
-    return tuple(np.linalg.svd(block, full_matrices=False))
 
 
 def svd_flip(u: Any, v: Any, u_based_decision: bool = False) -> Any:
@@ -207,7 +249,7 @@ def svd_flip(u: Any, v: Any, u_based_decision: bool = False) -> Any:
 
 
 def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> Any:
-    """Return the singular value decomposition u, s, v of a matrix with one column or one row of blocks.
+    """Return the singular value decomposition of a matrix with one column or one row of blocks, or of each one of a stack.
 
     Parameters
     ----------
@@ -216,15 +258,15 @@ def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> Any:
     coerce_signs : bool
         Whether the signs of the vectors are made deterministic.
     full_matrices : bool
-        Accepted for compatibility with NumPy: only False.
+        Whether the factors are square, which needs a matrix in one chunk. By default they are not, as in Dask.
     """
-    if full_matrices:
-        raise NotImplementedError(
-            "full_matrices=True is not implemented for dask arrays. Use full_matrices=False to compute the reduced SVD."
-        )
     a = _matrix(a)
-    if a.ndim != 2:
+    if a.ndim < 2:
         raise ValueError(f"Array must be 2D.\nInput shape: {a.shape}\nInput ndim: {a.ndim}\n")
+    if a.ndim > 2 or (a.npartitions == 1 and not is_unknown(a.shape)):
+        return svd_of_block(a, full_matrices, coerce_signs)
+    if full_matrices:
+        raise NotImplementedError("svd(full_matrices=True) needs a matrix in one chunk; use rechunk(-1)")
     rows, columns = a.numblocks
     if rows > 1 and columns > 1:
         raise NotImplementedError(
@@ -232,20 +274,14 @@ def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> Any:
             "matrices (see da.linalg.svd_compressed for SVD on fully chunked arrays).\n"
             f"Input shape: {a.shape}\nInput numblocks: {a.numblocks}\n"
         )
-    m, n = a.shape
-    k = _least(m, n)
-    if rows == columns == 1:
-        both = Node("svd", ((1,),), np.empty((0,), object), svd_block, [Read(a._node, [At(0), At(0)])])
-        samples = np.linalg.svd(np.ones((1, 1), dtype=a.dtype))
-        u, s, v = _items(both, [0, 1, 2], [((m,), (k,)), ((k,),), ((k,), (n,))], [one.dtype for one in samples])
-    elif rows > columns:
+    if rows >= columns:
         u, s, v = tsqr(a, compute_svd=True)
     else:
         vt, s, ut = tsqr(a.T, compute_svd=True)
         u, v = ut.T, vt.T
     if coerce_signs:
         u, v = svd_flip(u, v)
-    return u, s, v
+    return SVDResult(u, s, v)
 
 
 def compression_level(n: int, q: int, n_oversamples: int = 10, min_subspace_size: int = 20) -> int:

@@ -27,6 +27,7 @@ from ._products import dot, einsum, matmul, outer, tensordot, vdot
 from ._sets import bincount, digitize, isin, searchsorted, union1d, unique
 from ._shape import along, broadcast_to, flip, normalize_axis, roll, rot90, squeeze, swapaxes, transpose
 from ._statistics import average, corrcoef, cov
+from ._unknown import known_if_small
 
 __all__ = [
     "allclose",
@@ -300,9 +301,9 @@ def _mask(a: Any) -> Any:
     return elemwise(is_nonzero, a, dtype=bool)
 
 
-def count_nonzero(a: Any, axis: Any = None) -> Any:
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Return the number of items that are not zero, as ``numpy.count_nonzero``."""
-    return _mask(a).astype(np.intp).sum(axis=axis)
+    return _mask(a).astype(np.intp).sum(axis=axis, keepdims=keepdims)
 
 
 def argwhere(a: Any) -> Any:
@@ -323,8 +324,14 @@ def argwhere(a: Any) -> Any:
 
 
 def nonzero(a: Any) -> tuple[Any, ...]:
-    """Return the indices of items that are not zero, an array for each axis, as ``numpy.nonzero``."""
-    found = argwhere(a)
+    """Return the indices of items that are not zero, an array for each axis, as ``numpy.nonzero``.
+
+    Their number is known if the data are small and in the client.
+    """
+    a = as_array(a)
+    if not a.ndim:
+        raise ValueError("nonzero() needs an array with at least one axis; use x[None]")
+    found = known_if_small(argwhere(a))
     return tuple([found[:, at] for at in range(found.shape[1])])
 
 

@@ -246,7 +246,7 @@ def around(x: Any, decimals: int = 0, out: Any = None) -> Any:
 round = around
 
 
-def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None, out: Any = None) -> Any:
+def clip(a: Any, min: Any = None, max: Any = None, *, a_min: Any = None, a_max: Any = None, out: Any = None) -> Any:
     """Limit the items to a range, as ``numpy.clip``."""
     low = min if a_min is None else a_min
     high = max if a_max is None else a_max

@@ -103,6 +103,9 @@ struct NewStage {
     function: usize,
     #[serde(default)]
     retries: u8,
+    /// Calls of a higher priority run first.
+    #[serde(default)]
+    priority: i32,
     #[serde(default)]
     resources: BTreeMap<String, f64>,
     #[serde(default)]
@@ -244,6 +247,7 @@ fn new_stage(stage: NewStage, pickle: &[u8], environment: &Arc<str>) -> Result<S
         name: stage.name,
         work: Work::Function(Arc::new(function)),
         retries: stage.retries,
+        priority: stage.priority,
         requirement: Requirement {
             resources,
             workers: stage.workers.into_iter().collect(),

@@ -122,6 +122,8 @@ enum Command {
     Watch(Watched),
     /// A worker is to tell its detail once.
     TellDetail(WorkerId),
+    /// A worker is to start anew.
+    Restart(WorkerId),
     Dismiss(String),
 }
 
@@ -244,6 +246,11 @@ impl Hub {
         let answer = self.waiting.add(worker)?;
         self.commands.send(Command::TellDetail(worker)).await.ok()?;
         tokio::time::timeout(DETAIL_TIMEOUT, answer).await.ok()?.ok()
+    }
+
+    /// Tells a worker to start anew.
+    pub(crate) async fn restart(&self, worker: WorkerId) {
+        let _ = self.commands.send(Command::Restart(worker)).await;
     }
 
     /// Tells every worker to leave.

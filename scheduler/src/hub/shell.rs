@@ -120,6 +120,7 @@ impl Shell {
             }
             Command::Dismiss(reason) => return self.dismiss(&reason, effects),
             Command::Watch(watched) => return self.watch(watched, effects),
+            Command::Restart(worker) => return self.send(worker, ToWorker::Restart, effects),
             Command::TellDetail(worker) => return self.send(worker, ToWorker::TellDetail, effects),
         };
         if let Some(telling) = &mut self.telling {

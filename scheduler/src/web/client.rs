@@ -26,6 +26,8 @@ pub(crate) const JOBS_MAX: usize =
     PLANNING_STATEMENTS_MAX + FINISHED_JOBS_MAX + LIVE_JOBS_MAX + PERSISTED_JOBS_MAX;
 /// The shortest time between two messages about a job that is watched.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+/// How long restarted workers may take to be back.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most rows that a client may say it took: sums over all of them stay below what they can hold.
 const ROWS_MAX: u64 = 1 << 50;
 
@@ -98,6 +100,7 @@ async fn answer(link: &ClientLink, request: Request) -> Reply {
         Request::WaitWorkers(count) => wait_workers(hub, count).await,
         Request::Cancel(job) => cancel(hub, job).await,
         Request::Retire(workers) => retire(hub, workers).await,
+        Request::Restart(workers) => restart(hub, workers).await,
         Request::Shutdown => {
             tracing::info!("a client requested the shutdown");
             shutdown.cancel();
@@ -143,13 +146,7 @@ fn acknowledge(acks: &Acks, job: JobId, index: u32, ack: Ack) -> Reply {
 }
 
 async fn wait_workers(hub: &Hub, count: u32) -> Option<Reply> {
-    let mut changes = hub.changes();
-    loop {
-        if hub.query(|core| core.workers_up()).await? >= count {
-            return Some(Reply::Done);
-        }
-        changes.changed().await.ok()?;
-    }
+    wait_until(hub, move |core| core.workers_up() >= count).await
 }
 
 /// Stops a job or the planning of a statement, if it is there and has not ended.
@@ -171,38 +168,81 @@ pub(crate) async fn cancel(hub: &Hub, job: JobId) -> Option<Reply> {
     })
 }
 
+/// The states of workers that a client named; a reply if one of them is not there or has left.
+async fn named(
+    hub: &Hub,
+    workers: &[WorkerId],
+) -> Option<Result<Vec<(WorkerId, WorkerState)>, Reply>> {
+    let asked = workers.to_vec();
+    let states = move |core: &Core| -> Vec<_> {
+        asked.into_iter().map(|id| (id, core.worker_state(id))).collect()
+    };
+    let mut found = Vec::new();
+    for (id, state) in hub.query(states).await? {
+        match state {
+            Some(state @ (WorkerState::Up | WorkerState::Leaving)) => found.push((id, state)),
+            Some(WorkerState::Left | WorkerState::Lost) => {
+                return Some(Err(Reply::Error(format!("{id} has already left"))));
+            }
+            None => {
+                let reason = format!("{id} does not exist; see `partita workers`");
+                return Some(Err(Reply::Error(reason)));
+            }
+        }
+    }
+    Some(Ok(found))
+}
+
+/// Waits until something is true of the core.
+async fn wait_until(
+    hub: &Hub,
+    is_so: impl Fn(&Core) -> bool + Clone + Send + 'static,
+) -> Option<Reply> {
+    let mut changes = hub.changes();
+    while !hub.query(is_so.clone()).await? {
+        changes.changed().await.ok()?;
+    }
+    Some(Reply::Done)
+}
+
 /// Has workers leave, and waits until they have: what they hold migrates to others before. They leave at
 /// once, so that nothing migrates to another of them; if one cannot, all stay.
 async fn retire(hub: &Hub, workers: Vec<WorkerId>) -> Option<Reply> {
-    let workers = Arc::new(workers);
-    let asked = Arc::clone(&workers);
-    let states = move |core: &Core| -> Vec<_> {
-        asked.iter().map(|id| (*id, core.worker_state(*id))).collect()
+    let found = match named(hub, &workers).await? {
+        Ok(found) => found,
+        Err(reply) => return Some(reply),
     };
-    let states = hub.query(states).await?;
-    for (id, state) in &states {
-        match state {
-            Some(WorkerState::Up | WorkerState::Leaving) => {}
-            Some(WorkerState::Left | WorkerState::Lost) => {
-                return Some(Reply::Error(format!("{id} has already left")));
-            }
-            None => {
-                return Some(Reply::Error(format!("{id} does not exist; see `partita workers`")));
-            }
-        }
-    }
-    for (worker, _) in states.into_iter().filter(|(_, state)| *state == Some(WorkerState::Up)) {
+    for (worker, _) in found.into_iter().filter(|(_, state)| *state == WorkerState::Up) {
         let reason = "retired by a user".to_string();
         hub.tell(Event::WorkerLeaving { worker, reason }).await;
     }
-    let mut changes = hub.changes();
-    loop {
-        let asked = Arc::clone(&workers);
-        let is_over = move |core: &Core| asked.iter().all(|id| core.data_address(*id).is_none());
-        if hub.query(is_over).await? {
-            return Some(Reply::Done);
-        }
-        changes.changed().await.ok()?;
+    wait_until(hub, move |core| workers.iter().all(|id| core.data_address(*id).is_none())).await
+}
+
+/// Has workers start anew, and waits until workers with their names are connected instead.
+async fn restart(hub: &Hub, workers: Vec<WorkerId>) -> Option<Reply> {
+    if let Err(reply) = named(hub, &workers).await? {
+        return Some(reply);
+    }
+    let asked = workers.clone();
+    let rows = hub.query(|core| core.workers(true)).await?;
+    let rows = rows.into_iter().filter(|row| asked.contains(&row.id));
+    let names: Vec<String> = rows.map(|row| row.name).collect();
+    for worker in &workers {
+        hub.restart(*worker).await;
+    }
+    let are_back = wait_until(hub, move |core| {
+        let is_gone = workers.iter().all(|id| core.data_address(*id).is_none());
+        let up = core.workers(false);
+        let is_up = |name: &String| up.iter().any(|row| row.name == *name);
+        is_gone && names.iter().all(is_up)
+    });
+    match tokio::time::timeout(RESTART_TIMEOUT, are_back).await {
+        Ok(reply) => reply,
+        Err(_) => Some(Reply::Error(format!(
+            "not all workers were back {} s after their restart; see `partita workers` and their logs",
+            RESTART_TIMEOUT.as_secs()
+        ))),
     }
 }
 

@@ -256,6 +256,8 @@ pub enum ToWorker {
         /// Why, for the log.
         reason: String,
     },
+    /// Leave at once, and come back as a new process. What it holds and runs is lost.
+    Restart,
 }
 
 /// What a worker says of itself when it registers.
@@ -468,6 +470,8 @@ pub enum Request {
     Tables,
     /// Have workers migrate what they hold and leave. Answered when all have gone.
     Retire(Vec<WorkerId>),
+    /// Have workers start anew, without what they hold and run. Answered when workers with their names are up.
+    Restart(Vec<WorkerId>),
     /// All that is known of a task.
     Task(TaskId),
     /// The ends of the logs of these workers; of all that are up if none is named.

@@ -18,14 +18,11 @@ pub mod python;
 use crate::process::{Place, program, wait_for};
 use job::Job;
 pub use nodes::Nodes;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// The variable that says that the Slurm tests are to run. `cargo xtask test` sets it.
-pub const VARIABLE: &str = "PARTITA_TEST_SLURM";
 /// How long the cluster may take to be ready: a second or two on a machine with nothing to do.
 const READY_BOUND: Duration = Duration::from_secs(90);
 /// How long the cluster may take to be gone at the end of the test program.
@@ -62,19 +59,13 @@ struct Free {
 static SERVING: Mutex<Option<(Child, ChildStdin)>> = Mutex::new(None);
 static SLURM: OnceLock<Slurm> = OnceLock::new();
 
-/// `count` nodes and a user for a test. None, and a line that says so, if the Slurm tests are not
-/// enabled.
+/// `count` nodes and a user for a test.
 ///
 /// # Panics
-/// If they are asked for and no Slurm can run here: with what is missing.
+/// If no Slurm can run here: with what is missing.
 #[track_caller]
-pub fn nodes(count: usize) -> Option<Nodes> {
-    if std::env::var_os(VARIABLE).is_none() {
-        // Not `eprintln!`, which the test runner swallows.
-        let _ = writeln!(std::io::stderr(), "skipped, as {VARIABLE} is not set");
-        return None;
-    }
-    Some(Nodes::new(SLURM.get_or_init(Slurm::start), count))
+pub fn nodes(count: usize) -> Nodes {
+    Nodes::new(SLURM.get_or_init(Slurm::start), count)
 }
 
 fn script() -> PathBuf {

@@ -164,8 +164,9 @@ fn check_two_nodes(nodes: &Nodes, job: &Job<'_>) {
 
 /// The job of one node, with the pause and without it.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn one_node() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     let script = script(&nodes, "one_node.py");
     for waiting in [Waiting::Ask, Waiting::Guess] {
         let job = nodes.sbatch(&single_node(waiting, &script), &[]);
@@ -176,8 +177,9 @@ fn one_node() {
 /// The job of two nodes, without the pauses and with them. Each leaves an access file, as its
 /// scheduler is killed, and the next scheduler has the same address.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn several_nodes() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     nodes.write("launch_workers.sh", LAUNCH_WORKERS);
     let script = script(&nodes, "two_nodes.py");
     for waiting in [Waiting::Ask, Waiting::Guess, Waiting::Ask] {
@@ -189,8 +191,9 @@ fn several_nodes() {
 /// Two such jobs of one user on one node at the same time: each has its own workers and its own
 /// answer.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn two_jobs_of_one_user_do_not_meet() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     let script = |last: u32| {
         let mean = mean().replace("2399", &last.to_string());
         format!(

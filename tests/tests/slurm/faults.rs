@@ -55,8 +55,9 @@ fn wait_running(nodes: &Nodes, tasks: u64) {
 /// A job whose worker needs more memory than it has is killed by Slurm, over and over: the query
 /// fails and says why, and so does Slurm.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn a_worker_killed_for_memory_is_told() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     let script = "#!/bin/bash
 #SBATCH --ntasks=1 --cpus-per-task=2 --mem=700M
 # More than there is, so that it does not spill.
@@ -82,8 +83,9 @@ RUN partita run --memory-limit 8GiB -- partita sql --progress none \
 
 /// A node crashes in the middle of a query: the answer comes from the others, and is right.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn a_node_crashes() {
-    let Some(nodes) = slurm::nodes(3) else { return };
+    let nodes = slurm::nodes(3);
     let query = query(&nodes);
     start(&nodes, "eth0");
     let mut sql = nodes.start(&["partita", "sql", "--output=csv", &query]);
@@ -100,8 +102,9 @@ fn a_node_crashes() {
 /// A link is cut for a moment in the middle of a query and mended: nothing is lost, and the answer
 /// is right.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn a_link_is_cut_for_a_moment() {
-    let Some(nodes) = slurm::nodes(3) else { return };
+    let nodes = slurm::nodes(3);
     let query = query(&nodes);
     start(&nodes, "eth0");
     let mut sql = nodes.start(&["partita", "sql", "--output=csv", &query]);
@@ -122,8 +125,9 @@ fn a_link_is_cut_for_a_moment() {
 /// The network that the cluster is on is cut from a node until its worker is lost: the answer comes
 /// from the other worker and is right, and the lost one comes back when the link does.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn a_link_is_cut_for_long() {
-    let Some(nodes) = slurm::nodes(3) else { return };
+    let nodes = slurm::nodes(3);
     let query = query(&nodes);
     start(&nodes, "ib0");
     let rows = nodes.workers_up();

@@ -27,8 +27,9 @@ const QUERIES: &str = "until [ -e enough ]; do partita sql --output=csv --progre
 /// Workers of another job join by the access file and take part; when their job is cancelled in the
 /// middle of queries they leave in order, nothing is lost, and all answers are right.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn workers_of_another_job_join_and_leave() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     let cluster = nodes.sbatch(CLUSTER, &["-w", nodes.names()[0]]);
     nodes.wait_workers(1);
     let more = nodes.sbatch(MORE, &["-w", nodes.names()[1]]);

@@ -45,8 +45,9 @@ fn check_nothing_left(nodes: &Nodes, id: u64) {
 /// and a fifth of the memory less, all others all that Slurm gives; the exit code is the command's,
 /// the log begins with the way to the page, without the token, and nothing is left.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn all_tasks_of_two_nodes_work() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     let options = "--nodes=2 --ntasks-per-node=2 --cpus-per-task=3 --mem=4000M";
     let job = nodes.sbatch(&script(options, "", ""), &[]);
     let output = job.finish(LONG);
@@ -70,8 +71,9 @@ fn all_tasks_of_two_nodes_work() {
 
 /// One task that has a node for itself is a cluster too; so are several workers a task.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn one_task_is_a_cluster() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     let options = "--nodes=1 --ntasks=1 --cpus-per-task=6 --mem=3000M";
     let job = nodes.sbatch(&script(options, "", "--workers=6 --threads=1"), &[]);
     let output = job.finish(LONG);
@@ -84,8 +86,9 @@ fn one_task_is_a_cluster() {
 
 /// Nodes with unlike numbers of tasks: five tasks on two nodes.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn nodes_may_differ() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     let options = "--nodes=2 --ntasks=5 --cpus-per-task=1 --mem=4000M";
     let job = nodes.sbatch(&script(options, "", ""), &[]);
     let output = job.finish(LONG);
@@ -100,8 +103,9 @@ fn nodes_may_differ() {
 /// Where the nodes do not share the home, and where no home exists, the tasks find each other all
 /// the same.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn no_home_is_needed() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     for home in ["/tmp/not-shared", "/proc/not-there"] {
         let options = "--nodes=2 --ntasks-per-node=1 --mem=2000M";
         let text = script(options, "", "");
@@ -119,8 +123,9 @@ fn no_home_is_needed() {
 /// A task that does not come is waited for as long as was asked and no longer, and is named, with
 /// the node from which nothing came; with fewer workers awaited the command begins.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn tasks_that_do_not_come_are_named() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     let other = nodes.names()[1];
     let text = "#!/bin/bash\n#SBATCH --nodes=2 --ntasks-per-node=2 --mem=2000M\n\
         cat >task.sh <<'END'\n#!/bin/bash\n\
@@ -141,8 +146,9 @@ fn tasks_that_do_not_come_are_named() {
 
 /// Two steps of one job at once, and two jobs of one user on one node, never meet.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn clusters_of_one_user_do_not_meet() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     let command = "bash -c 'touch began-$NAME; until [ -e go ]; do sleep 0.05; done; \
         partita workers --output=json >workers-$NAME.json'";
     let two_steps = format!(
@@ -173,8 +179,9 @@ fn clusters_of_one_user_do_not_meet() {
 
 /// Any command in the job finds the job's cluster without arguments, and not another's.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn sql_in_an_allocation_finds_its_cluster() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     nodes.write("q.sql", MEAN);
     let text = "#!/bin/bash\n#SBATCH --nodes=1 --ntasks=2 --mem=2000M\n\
         srun partita run -- bash -c 'until [ -e done-$SLURM_JOB_ID ]; do sleep 0.05; done' &\n\
@@ -195,8 +202,9 @@ fn sql_in_an_allocation_finds_its_cluster() {
 /// `partita run` without `srun` in a job of several tasks works on its node, and says what would
 /// use all of them.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn without_srun_one_node_is_used() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     let text = format!(
         "#!/bin/bash\n#SBATCH --nodes=2 --ntasks-per-node=1 --cpus-per-task=2 --mem=2000M\n\
         partita run -- partita sql --output=csv '{MEAN}'\n"

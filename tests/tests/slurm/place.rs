@@ -36,8 +36,9 @@ fn taken(nodes: &Nodes, options: &[&str], workers: u32, start: &str) -> Vec<(u32
 /// A worker has the CPUs of its task and its part of nine tenths of the memory that its step may
 /// use on the node.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn cpus_and_memory_are_the_steps() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     let worker = "partita worker";
     let check = |options: &[&str], start: &str, expected: &[(u32, u64)]| {
         let workers = u32::try_from(expected.len()).expect("few");
@@ -74,8 +75,9 @@ fn scratch_of_one(nodes: &Nodes, job: &Job<'_>) -> String {
 /// Scratch lies in `$SLURM_TMPDIR`, else in a folder of the worker's own in `/tmp` that others
 /// cannot read. A worker that leaves takes it away.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn scratch_is_the_jobs_own() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     let mode = "stat -c %a:%U $(grep -o '\"/[^\"]*partita-[^\"]*' \
                 workers-$SLURM_JOB_ID.json | tr -d '\"')";
     let start = |before: &str| {
@@ -107,8 +109,9 @@ fn scratch_is_the_jobs_own() {
 /// `scancel` leaves no scratch and no process; neither does a worker that was killed, once the next
 /// one of the same user starts on that node.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn nothing_is_left_behind() {
-    let Some(nodes) = slurm::nodes(1) else { return };
+    let nodes = slurm::nodes(1);
     let node = nodes.names()[0];
     // Slurm sets the variable anew for each task.
     let waiting = "#!/bin/bash

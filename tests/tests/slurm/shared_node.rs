@@ -36,8 +36,9 @@ fn start(nodes: &Nodes) -> (Job<'_>, Access) {
 /// Neither files nor command lines nor environments show a stranger the token, and scratch cannot be
 /// read.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn a_stranger_finds_no_secret() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     let (job, access) = start(&nodes);
     let look = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'
         grep -rs . /tmp /dev/shm /mnt ~OWNER ~OWNER/.partita
@@ -64,8 +65,9 @@ fn a_stranger_finds_no_secret() {
 /// Without the token only `/healthz` and the dashboard's files are answered: no command joins, asks
 /// or stops anything, and no worker gives data.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn a_stranger_opens_nothing() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     let (job, access) = start(&nodes);
     let node = nodes.names()[0];
     let scheduler = format!("tcp://{}", access.address);
@@ -115,8 +117,9 @@ fn ask_for_data(address: &str) -> tonic::Code {
 /// Files that a stranger put where a job looks for those of its own are not taken for them, and
 /// nothing secret is written into them.
 #[test]
+#[ignore = "needs the Slurm of the tests"]
 fn a_stranger_lays_no_trap() {
-    let Some(nodes) = slurm::nodes(2) else { return };
+    let nodes = slurm::nodes(2);
     let first = nodes.sbatch("#!/bin/bash\ntrue\n", &[]);
     first.finish(LONG);
     // Other tests submit jobs beside this one.

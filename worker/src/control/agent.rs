@@ -1,6 +1,6 @@
 //! The agent: keeps the link, obeys the scheduler, reports.
 
-use crate::config::{Stop, WorkerConfig};
+use crate::config::{Ended, Stop, WorkerConfig};
 use crate::control::detail::{Detail, detail_of};
 use crate::control::link::{Connector, ControlLink, LinkError};
 use crate::control::measure::Meter;
@@ -34,29 +34,31 @@ const FAREWELL: Duration = Duration::from_millis(300);
 enum End {
     /// It said to leave.
     Dismissed(String),
+    /// It wants this worker to start anew.
+    Restarted,
     /// It does not take this worker.
     Refused(String),
     /// The link is gone.
     Cut,
 }
 
-/// Serves schedulers one after the other, until one says to leave, none is found for too long, or
+/// Serves schedulers one after the other, until one says to leave or to start anew, none is found for too long, or
 /// `stop` resolves and what was begun is done.
 pub(crate) async fn run(
     config: &WorkerConfig,
     engine: &Arc<Engine>,
     mut connector: impl Connector,
     stop: impl Future<Output = Stop>,
-) -> Result<(), WorkerError> {
+) -> Result<Ended, WorkerError> {
     let started = Instant::now();
     let mut stop = std::pin::pin!(stop.fuse());
-    let Some(mut told) = engine.runner().take_told() else { return Ok(()) };
+    let Some(mut told) = engine.runner().take_told() else { return Ok(Ended::Left) };
     loop {
         let link = tokio::select! {
             link = find(config, &mut connector) => link?,
             end = &mut stop => {
                 tracing::info!(reason = end.reason, "shutting down");
-                return Ok(());
+                return Ok(Ended::Left);
             }
         };
         let address = link.address.clone();
@@ -66,7 +68,11 @@ pub(crate) async fn run(
             End::Dismissed(reason) => {
                 tracing::info!(reason, "the scheduler requested the shutdown");
                 engine.runner().give_back_told(told);
-                return Ok(());
+                return Ok(Ended::Left);
+            }
+            End::Restarted => {
+                tracing::info!("the scheduler requested a restart");
+                return Ok(Ended::Restarting);
             }
             End::Refused(reason) => return Err(WorkerError::Refused { address, reason }),
             End::Cut => {
@@ -186,6 +192,7 @@ async fn session<S: Future<Output = Stop>>(
         tokio::select! {
             message = receiver.recv() => match message {
                 Some(ToWorker::Shutdown { reason }) => break End::Dismissed(reason),
+                Some(ToWorker::Restart) => break End::Restarted,
                 Some(ToWorker::Watch(watched)) => detail.watched = watched,
                 Some(ToWorker::TellDetail) => {
                     // Whoever asked waits for so long at most; a full queue is one that the scheduler does not read.
@@ -314,6 +321,7 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         | ToWorker::Migrate(_)
         | ToWorker::Recall
         | ToWorker::Shutdown { .. }
+        | ToWorker::Restart
         | ToWorker::Watch(_)
         | ToWorker::TellDetail => {}
         ToWorker::Peer { worker, address } => engine.peers().add(worker, address),
