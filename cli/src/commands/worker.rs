@@ -14,7 +14,7 @@ use partita_worker::{
 };
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -32,24 +32,30 @@ pub(crate) fn run(mut args: WorkerArgs) -> Result<u8> {
     if args.nworkers > 1 {
         return runtime.block_on(supervise(args));
     }
-    match runtime.block_on(one(args))? {
+    let since = args.since.unwrap_or_else(|| unix_seconds(SystemTime::now()));
+    match runtime.block_on(one(args, since))? {
         Ended::Left => Ok(0),
         Ended::Restarting => {
             drop(runtime);
-            Err(start_anew())
+            Err(start_anew(since))
         }
     }
 }
 
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// Replaces this process by a new one with the same arguments. It keeps its id, so that a supervisor or `srun` notices
 /// nothing. Returns why that is impossible.
-fn start_anew() -> anyhow::Error {
+fn start_anew(since: u64) -> anyhow::Error {
     let mut arguments = std::env::args_os();
     let mut program = Command::new("/proc/self/exe");
     if let Some(name) = arguments.next() {
         program.arg0(name);
     }
-    anyhow::Error::from(program.args(arguments).exec()).context("cannot restart the worker")
+    program.args(arguments).arg(format!("--since={since}"));
+    anyhow::Error::from(program.exec()).context("cannot restart the worker")
 }
 
 fn connector(args: &WorkerArgs) -> WebSocketConnector {
@@ -65,7 +71,7 @@ fn find(args: &WorkerArgs) -> Result<Access, AccessError> {
     access::find_with(args.address.as_deref(), args.scheduler_file.as_deref(), &hints(args))
 }
 
-async fn one(args: WorkerArgs) -> Result<Ended> {
+async fn one(args: WorkerArgs, since: u64) -> Result<Ended> {
     let plan = memory::limit(args.memory_limit, 1)?;
     if plan.is_tight() {
         crate::keep_no_free_memory();
@@ -83,7 +89,8 @@ async fn one(args: WorkerArgs) -> Result<Ended> {
         },
         None => None,
     };
-    let lifetime = match (args.lifetime, left) {
+    let age = Duration::from_secs(unix_seconds(SystemTime::now()).saturating_sub(since));
+    let lifetime = match (args.lifetime.map(|all| all.saturating_sub(age)), left) {
         (Some(given), Some(left)) => Some(given.min(left)),
         (given, left) => given.or(left),
     };
