@@ -87,7 +87,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let paths = Paths::find()?;
     let has_dashboard = !flags.has("--no-dashboard");
     let steps = if has_dashboard { 4 } else { 3 };
-    announce(1, steps, "Build Partita", "first time: about 20 minutes on two cores");
+    announce(1, steps, "Build Partita", "first time: about 15 minutes on two cores");
     build(&Mirror::of(&paths)?.paths)?;
     announce(2, steps, "Get the flights of a year", "first time: about a minute");
     let data = setup::flights(&paths)?;
