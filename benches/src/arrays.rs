@@ -2,9 +2,10 @@
 
 use crate::dask::Dask;
 use crate::measure::say;
-use crate::persisted::{asked, running};
+use crate::persisted::{asked, beside, both};
 use crate::report::Row;
 use anyhow::{Context, Result};
+use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
@@ -24,19 +25,19 @@ pub(crate) fn measure(dask: &Dask, program: &Path, folder: &Path, scale: f64) ->
     let mut numpy = Command::new(&python);
     numpy.arg(&script).args(["numpy", "", &scale]).env("OPENBLAS_NUM_THREADS", THREADS);
     let numpy = asked(&mut numpy)?;
-    say("arrays, Partita ...");
-    let ours = asked(running(program, &python, &script, MEMORY).args(["partita", "", &scale]))?;
-    say("arrays, Dask ...");
-    let cluster = dask.start()?;
-    let mut theirs = Command::new(&python);
-    let theirs = asked(theirs.arg(&script).args(["dask", cluster.address(), &scale]))?;
+    let (ours, theirs) = both("arrays", dask, program, (&script, MEMORY), &[scale.as_ref()])?;
     let mut table = Vec::new();
-    for (name, seconds) in ours["seconds"].as_object().context("no seconds")? {
-        let partita = seconds.as_f64().context("no number")?;
-        let dask = theirs["seconds"][name].as_f64();
-        table.push(Row::seconds(&format!("arrays: {name}"), partita, None, dask));
-        let numpy = numpy["seconds"][name].as_f64().context("no number")?;
-        table.push(Row::plain(&format!("the same in NumPy, {THREADS} threads"), numpy, "s"));
+    for (row, seconds) in
+        beside("arrays", &ours, &theirs)?.into_iter().zip(of_numpy(&ours, &numpy)?)
+    {
+        table.push(row);
+        table.push(Row::plain(&format!("the same in NumPy, {THREADS} threads"), seconds, "s"));
     }
     Ok(table)
+}
+
+/// The seconds of NumPy for each question of ours, in order.
+fn of_numpy(ours: &Value, numpy: &Value) -> Result<Vec<f64>> {
+    let names = ours["seconds"].as_object().context("no seconds")?.keys();
+    names.map(|name| numpy["seconds"][name].as_f64().context("no number")).collect()
 }

@@ -5,6 +5,7 @@ use crate::measure::{say, timed};
 use crate::report::Row;
 use anyhow::{Context, Result};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -22,22 +23,10 @@ const LARGE_MEMORY: &str = "1GiB";
 pub(crate) fn measure(dask: &Dask, program: &Path, folder: &Path, scale: f64) -> Result<Vec<Row>> {
     let script = folder.join("persisted_frames.py");
     std::fs::write(&script, SCRIPT)?;
-    let python = dask.environment().join("bin/python");
     let rows = ((ROWS * scale) as u64).to_string();
-    say("persisted frames, Partita ...");
-    let mut ours = running(program, &python, &script, MEMORY);
-    let ours = asked(ours.args(["partita", ""]).arg(folder).arg(&rows))?;
-    say("persisted frames, Dask ...");
-    let running = dask.start()?;
-    let mut theirs = Command::new(&python);
-    theirs.arg(&script).args(["dask", running.address()]).arg(folder).arg(&rows);
-    let theirs = asked(&mut theirs)?;
-    let mut table = Vec::new();
-    for (name, seconds) in ours["seconds"].as_object().context("no seconds")? {
-        let partita = seconds.as_f64().context("no number")?;
-        let dask = theirs["seconds"][name].as_f64();
-        table.push(Row::seconds(&format!("frames: {name}"), partita, None, dask));
-    }
+    let arguments = [folder.as_os_str(), rows.as_ref()];
+    let (ours, theirs) = both("persisted frames", dask, program, (&script, MEMORY), &arguments)?;
+    let mut table = beside("frames", &ours, &theirs)?;
     let peak = |of: &Value| of["peak_mib"].as_f64().unwrap_or(0.0);
     table.push(Row::plain("frames: peak memory of the cluster", peak(&ours), "MiB"));
     table.push(Row::plain("frames: the same, Dask", peak(&theirs), "MiB"));
@@ -71,7 +60,7 @@ pub(crate) fn large(dask: &Dask, program: &Path, folder: &Path, scale: f64) -> R
 }
 
 /// A program in Python with a cluster of two workers of one thread.
-pub(crate) fn running(program: &Path, python: &Path, script: &Path, memory: &str) -> Command {
+fn running(program: &Path, python: &Path, script: &Path, memory: &str) -> Command {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python");
     let mut command = Command::new(program);
     command
@@ -81,6 +70,36 @@ pub(crate) fn running(program: &Path, python: &Path, script: &Path, memory: &str
         .env("PARTITA_PROGRAM", program)
         .env("PARTITA_LOG", "error");
     command
+}
+
+/// The answers of a script on a cluster of Partita, whose workers have so much memory, and on one of Dask.
+pub(crate) fn both(
+    what: &str,
+    dask: &Dask,
+    program: &Path,
+    (script, memory): (&Path, &str),
+    arguments: &[&OsStr],
+) -> Result<(Value, Value)> {
+    let python = dask.environment().join("bin/python");
+    say(&format!("{what}, Partita ..."));
+    let mut ours = running(program, &python, script, memory);
+    let ours = asked(ours.args(["partita", ""]).args(arguments))?;
+    say(&format!("{what}, Dask ..."));
+    let cluster = dask.start()?;
+    let mut theirs = Command::new(&python);
+    theirs.arg(script).args(["dask", cluster.address()]).args(arguments);
+    Ok((ours, asked(&mut theirs)?))
+}
+
+/// A row for each question, with the seconds of both.
+pub(crate) fn beside(prefix: &str, ours: &Value, theirs: &Value) -> Result<Vec<Row>> {
+    let mut table = Vec::new();
+    for (name, seconds) in ours["seconds"].as_object().context("no seconds")? {
+        let partita = seconds.as_f64().context("no number")?;
+        let dask = theirs["seconds"][name].as_f64();
+        table.push(Row::seconds(&format!("{prefix}: {name}"), partita, None, dask));
+    }
+    Ok(table)
 }
 
 /// The JSON that a command prints last.

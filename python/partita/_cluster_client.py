@@ -275,16 +275,18 @@ class ClusterMethods:
             raise NotImplementedError("retire_workers(close_workers=False) is not supported: retired workers exit")
         if workers is None and names is not None and not isinstance(names, str):
             workers = self._addresses(list(names))
-        if isinstance(workers, str) or not workers:
-            raise ValueError(
-                "retire_workers() takes a list of addresses; client.nthreads() returns those of all workers"
-            )
-        self._program("retire", *self._worker_ids(workers))
-        return list(workers)
+        self._program("retire", *self._worker_ids("retire_workers", workers))
+        return list(workers or ())
 
-    def _worker_ids(self, workers: Sequence[str]) -> list[str]:
-        """Return the identifiers of workers, given their addresses."""
-        ids = {row["address"]: str(row["id"]) for row in self._workers()}
+    def _worker_ids(self, method: str, workers: Sequence[str] | None, by_name: bool = False) -> list[str]:
+        """Return the identifiers of workers, given their addresses, or also their names, as arguments of a method."""
+        if isinstance(workers, str) or not workers:
+            raise ValueError(f"{method}() takes a list of addresses; client.nthreads() returns those of all workers")
+        rows = self._workers()
+        if by_name:
+            names = {row["name"]: row["address"] for row in rows}
+            workers = [names.get(worker, worker) for worker in workers]
+        ids = {row["address"]: str(row["id"]) for row in rows}
         addresses = [address.removeprefix("tcp://") for address in workers]
         for address in addresses:
             if address not in ids:
@@ -332,15 +334,9 @@ class ClusterMethods:
         ...     (restarted == {first: "OK"}, len(client.nthreads()))
         (True, 2)
         """
-        if isinstance(workers, str) or not workers:
-            raise ValueError(
-                "restart_workers() takes a list of addresses; client.nthreads() returns those of all workers"
-            )
-        names = {row["name"]: row["address"] for row in self._workers()}
-        ids = self._worker_ids([names.get(worker, worker) for worker in workers])
-        wait = None if timeout is None else parse_seconds(timeout)
+        ids = self._worker_ids("restart_workers", workers, by_name=True)
         try:
-            self._program("restart", *ids, timeout=wait)
+            self._program("restart", *ids, timeout=parse_seconds(timeout))
         except TimeoutError:
             if raise_for_error:
                 raise

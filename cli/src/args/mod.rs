@@ -200,9 +200,9 @@ pub(crate) enum Command {
     /// Cancel a job
     Cancel(CancelArgs),
     /// Retire workers: migrate their partitions, then stop them
-    Retire(RetireArgs),
+    Retire(WorkersArgs),
     /// Restart workers: what they hold and run is lost, and recomputed where it is needed
-    Restart(RestartArgs),
+    Restart(WorkersArgs),
     /// Shut down the cluster: scheduler and workers
     Shutdown(Target),
     /// Print the dashboard's link and the SSH tunnel to it, or replay a journal
@@ -440,20 +440,9 @@ fn percent(text: &str) -> Result<f64, String> {
     found.ok_or_else(|| "expected a number from 0 to 100".to_string())
 }
 
-/// `partita retire`
+/// `partita retire`, `restart`
 #[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct RetireArgs {
-    /// Worker ids, e.g. worker-3 or 3
-    #[arg(required = true)]
-    pub(crate) workers: Vec<WorkerId>,
-    /// The cluster to use
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-/// `partita restart`
-#[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct RestartArgs {
+pub(crate) struct WorkersArgs {
     /// Worker ids, e.g. worker-3 or 3
     #[arg(required = true)]
     pub(crate) workers: Vec<WorkerId>,

@@ -118,8 +118,8 @@ pub(crate) struct WorkerArgs {
     /// Resources that tasks may need for themselves while they run, e.g. GPU=2,MEM=10e9
     #[arg(long, env = "PARTITA_RESOURCES", value_name = "NAME=AMOUNT", value_delimiter = ',', value_parser = resource)]
     pub(crate) resources: Vec<(String, u64)>,
-    /// When the worker was first started, in seconds since 1970: after a restart it has the rest of its lifetime
-    #[arg(long, hide = true, value_name = "SECONDS", overrides_with = "since")]
+    /// When the worker was first started, in milliseconds since 1970: after a restart it has the rest of its lifetime
+    #[arg(long, hide = true, value_name = "MILLISECONDS", overrides_with = "since")]
     pub(crate) since: Option<u64>,
     /// Accepted for compatibility; workers do not serve a dashboard
     #[arg(long)]

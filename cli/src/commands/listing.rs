@@ -1,8 +1,8 @@
 //! Commands that ask one question: `status`, `workers`, `jobs`, `tables`, `wait`, `cancel`,
-//! `retire`, `shutdown`.
+//! `retire`, `restart`, `shutdown`.
 
 use crate::args::{
-    CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, RestartArgs, RetireArgs, Target, WaitArgs,
+    CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, Target, WaitArgs, WorkersArgs,
 };
 use crate::cluster::{find, find_all, find_quietly};
 use crate::output::columns::{Columns, Fit};
@@ -29,7 +29,8 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<u8> {
     Ok(0)
 }
 
-fn now_ms() -> u64 {
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
@@ -276,7 +277,7 @@ pub(crate) async fn cancel(args: CancelArgs) -> Result<u8> {
     Ok(0)
 }
 
-pub(crate) async fn retire(args: RetireArgs) -> Result<u8> {
+pub(crate) async fn retire(args: WorkersArgs) -> Result<u8> {
     ask(&args.target, Request::Retire(args.workers.clone())).await?;
     for worker in args.workers {
         say!("retired {worker}");
@@ -284,7 +285,7 @@ pub(crate) async fn retire(args: RetireArgs) -> Result<u8> {
     Ok(0)
 }
 
-pub(crate) async fn restart(args: RestartArgs) -> Result<u8> {
+pub(crate) async fn restart(args: WorkersArgs) -> Result<u8> {
     ask(&args.target, Request::Restart(args.workers.clone())).await?;
     for worker in args.workers {
         say!("restarted {worker}");

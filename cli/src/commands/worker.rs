@@ -1,6 +1,7 @@
 //! `partita worker`
 
 use crate::args::WorkerArgs;
+use crate::commands::listing::now_ms;
 use crate::commands::{asking, net, signals};
 use anyhow::{Context, Result};
 use partita_shared::access::{self, Access, AccessError, host_name};
@@ -14,7 +15,7 @@ use partita_worker::{
 };
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -32,7 +33,7 @@ pub(crate) fn run(mut args: WorkerArgs) -> Result<u8> {
     if args.nworkers > 1 {
         return runtime.block_on(supervise(args));
     }
-    let since = args.since.unwrap_or_else(|| unix_seconds(SystemTime::now()));
+    let since = args.since.unwrap_or_else(now_ms);
     match runtime.block_on(one(args, since))? {
         Ended::Left => Ok(0),
         Ended::Restarting => {
@@ -40,10 +41,6 @@ pub(crate) fn run(mut args: WorkerArgs) -> Result<u8> {
             Err(start_anew(since))
         }
     }
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Replaces this process by a new one with the same arguments. It keeps its id, so that a supervisor or `srun` notices
@@ -89,7 +86,7 @@ async fn one(args: WorkerArgs, since: u64) -> Result<Ended> {
         },
         None => None,
     };
-    let age = Duration::from_secs(unix_seconds(SystemTime::now()).saturating_sub(since));
+    let age = Duration::from_millis(now_ms().saturating_sub(since));
     let lifetime = match (args.lifetime.map(|all| all.saturating_sub(age)), left) {
         (Some(given), Some(left)) => Some(given.min(left)),
         (given, left) => given.or(left),

@@ -83,21 +83,20 @@ def take(block: Any, positions: Any, axis: int) -> Any:
     return block[(slice(None),) * axis + (positions,)]
 
 
-def cut_nested(nested: Any, boxes: Any, depth: int) -> Any:
+def cut_nested(nested: Any, depth: int) -> Any:
     """Cut a part out of each block in nested lists.
 
     Parameters
     ----------
     nested : list
-        Blocks in nested lists.
-    boxes : list
-        The parts, in lists nested alike. None stands for the whole block.
+        Pairs of a block and its part in nested lists. Without a part it is the whole block.
     depth : int
         The number of levels of the lists.
     """
     if depth:
-        return [cut_nested(one, box, depth - 1) for one, box in zip(nested, boxes)]
-    return nested if boxes is None else cut(nested, boxes)
+        return [cut_nested(one, depth - 1) for one in nested]
+    block, box = nested
+    return cut(block, box) if box else block
 
 
 def join(nested: Any, levels: tuple[int, ...]) -> Any:

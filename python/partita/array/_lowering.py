@@ -151,7 +151,7 @@ class _Column:
         wanted = [offsets if axis is None else offsets[index[axis]] for axis, offsets, _ in self.axes]
         if self.pieces is None:
             return self._nested(wanted, 0, 0)
-        return self._parts(index, wanted, 0)
+        return self._parts(index, wanted, self.pieces)
 
     def _nested(self, wanted: list[Any], axis: int, place: int) -> Any:
         while axis < len(wanted) and isinstance(wanted[axis], int):
@@ -161,20 +161,14 @@ class _Column:
             return self.blocks[place]
         return [self._nested(wanted, axis + 1, place + one) for one in wanted[axis]]
 
-    def boxes(self, index: tuple[int, ...]) -> Any:
-        """Return what is to be cut out of the blocks of a task, as nested lists."""
-        wanted = [offsets if axis is None else offsets[index[axis]] for axis, offsets, _ in self.axes]
-        return self._parts(index, wanted, 1)
-
-    def _parts(self, index: tuple[int, ...], wanted: list[Any], which: int) -> Any:
-        """Return the blocks of a task (0) or what is to be cut out of them (1), as nested lists."""
+    def _parts(self, index: tuple[int, ...], wanted: list[Any], pieces: Pieces) -> Any:
+        """Return the blocks of a task, each with what is to be cut out of it, as nested lists."""
         boxes = [box if axis is None or box is None else box[index[axis]] for axis, _, box in self.axes]
-        pieces, ndim = self.pieces, len(wanted)
-        assert pieces is not None
+        ndim = len(wanted)
 
         def nested(axis: int, place: int, box: tuple[Any, ...]) -> Any:
             if axis == ndim:
-                return pieces.find(place, box)[which]
+                return pieces.find(place, box)
             where, part = wanted[axis], boxes[axis]
             if axis not in self.levels:
                 return nested(axis + 1, place + where, (*box, part))
@@ -283,7 +277,7 @@ class _Tasks:
                 place = self._step(cut, {}, [place, self._argument(column.box)])
             return place
         if column.has_boxes:
-            place = self._step(cut_nested, {"depth": len(column.levels)}, [place, self._argument(column.boxes)])
+            place = self._step(cut_nested, {"depth": len(column.levels)}, [place])
         if read.join:
             place = self._step(join, {"levels": column.levels}, [place])
         return place
