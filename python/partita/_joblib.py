@@ -170,6 +170,7 @@ class PartitaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         self._options = {"pure": False, **options}
         self._lock = threading.Lock()
         self._pending: set[Any] = set()
+        self._is_aborted = False
         self._ended: SimpleQueue[Any] | None = None
         self._shared = _Scattered(self.client)
         if scatter:
@@ -203,6 +204,7 @@ class PartitaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
 
     def start_call(self) -> None:
         """Prepare for a loop."""
+        self._is_aborted = False
         ended: SimpleQueue[Any] = SimpleQueue()
         self._ended = ended
         # joblib fetches results and submits further tasks when one has ended. Callbacks of the client must return soon.
@@ -227,6 +229,10 @@ class PartitaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
             return failed
         with self._lock:
             self._pending.add(future)
+            is_aborted = self._is_aborted
+        if is_aborted:
+            # The loop ended while a thread that reports to joblib submitted this batch.
+            self.abort_everything()
         future.add_done_callback(lambda future: self._note_end(future, callback, ended))
         return future
 
@@ -258,6 +264,7 @@ class PartitaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Cancel the tasks that have not ended."""
         with self._lock:
+            self._is_aborted = True
             pending, self._pending = list(self._pending), set()
         if pending:
             self.client.cancel(pending)

@@ -18,7 +18,7 @@ from fake_client import FakeClient  # noqa: E402
 from joblib import Parallel, delayed  # noqa: E402
 
 import partita.joblib  # noqa: E402, F401
-from partita._joblib import SCATTERED_BYTES  # noqa: E402
+from partita._joblib import SCATTERED_BYTES, PartitaBackend  # noqa: E402
 
 
 @pytest.fixture
@@ -57,6 +57,21 @@ def square(number):
 
 def fail(number):
     raise ZeroDivisionError(number)
+
+
+def start_together(function, value):
+    """Call a function when as many calls of this one have started as ``events["barrier"]`` waits for."""
+    from test_joblib import events
+
+    events["barrier"].wait(30)
+    return function(value)
+
+
+class Batch:
+    """The calls of a task, as joblib gives them to a backend."""
+
+    def __init__(self, items):
+        self.items = items
 
 
 def nested_pids():
@@ -119,10 +134,22 @@ def test_an_argument_that_cannot_be_pickled_is_an_error(backend, place):
 
 
 def test_an_exception_cancels_the_other_tasks(backend, gate):
-    calls = [delayed(wait_for_gate)(1), delayed(fail)(2), delayed(wait_for_gate)(3)]
+    # joblib submits nothing after a failure, so the one that fails waits for the others.
+    events["barrier"] = threading.Barrier(3)
+    functions = [wait_for_gate, fail, wait_for_gate]
     with pytest.raises(ZeroDivisionError):
-        Parallel(batch_size=1, pre_dispatch="all")(calls)
-    until(lambda: len(backend.cancelled) == 2, "the others to be cancelled")
+        Parallel(batch_size=1, pre_dispatch="all")(delayed(start_together)(function, 1) for function in functions)
+    assert len(backend.cancelled) == 2
+
+
+def test_a_batch_that_is_submitted_after_the_end_is_cancelled(client, gate):
+    backend = PartitaBackend(client)
+    backend.start_call()
+    backend.abort_everything()
+    future = backend.submit(Batch([(wait_for_gate, (1,), {})]))
+    assert future.cancelled() or future.status == "error"
+    assert client.cancelled == [future.key]
+    backend.stop_call()
 
 
 def test_a_timeout_is_raised_and_cancels_the_tasks(backend, gate):
