@@ -109,7 +109,7 @@ def test_concatenated_frames_that_follow_each_other(client):
     second = pd.DataFrame({"v": [3, 4]}, index=pd.to_datetime(["2024-02-01", "2024-02-03"]))
     a, b = (dd.from_pandas(one, npartitions=2) for one in (first, second))
     made = dd.concat([a, b])
-    assert made.divisions == (first.index[0], second.index[1])
+    assert made.divisions == (*a.divisions[:-1], *b.divisions)
     same(made.loc["2024-01-03":"2024-02-01"].compute(), pd.concat([first, second]).loc["2024-01-03":"2024-02-01"])
     assert not dd.concat([b, a]).known_divisions
     same(dd.concat([b, a]).compute(), pd.concat([second, first]))
@@ -148,3 +148,39 @@ def test_quantiles_have_divisions(client):
     assert found.known_divisions and found.divisions == (0.1, 0.5) and found.npartitions == 1
     assert found.compute().to_dict() == {0.1: 1.0, 0.5: 5.0}
     assert column.quantile([0.5, 0.1]).compute().index.tolist() == [0.5, 0.1]
+
+
+def pieces(make):
+    """Return three frames: two with common labels, and one with labels above those."""
+    low = make(pd.DataFrame({"a": range(6)}, index=[1, 2, 3, 4, 6, 7]), 3)
+    high = make(pd.DataFrame({"b": range(4)}, index=[2, 4, 8, 9]), 2)
+    return low, high, make(pd.DataFrame({"a": range(4)}, index=[10, 11, 12, 13]), 2)
+
+
+JOINED = {
+    "left": (lambda low, high, last, concat: low.join(high), (1, 2, 3, 6, 7, 8, 9)),
+    "outer": (lambda low, high, last, concat: low.join(high, how="outer"), (1, 2, 3, 6, 7, 8, 9)),
+    "with a single partition": (lambda low, high, last, concat: low.join(high.loc[2:4]), (1, 3, 6, 7)),
+    "slice": (lambda low, high, last, concat: low.loc[2:6], (2, 3, 6, 6)),
+    "open slice": (lambda low, high, last, concat: low.a.loc[4:], (4, 6, 7)),
+    "slice of a slice": (lambda low, high, last, concat: low.loc[2:].loc[:3], (2, 3, 3)),
+    "slice between labels": (lambda low, high, last, concat: low.loc[5:100], (5, 6, 7)),
+    "concatenated": (lambda low, high, last, concat: concat([low, last]), (1, 3, 6, 10, 12, 13)),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_divisions_of_results(client, name):
+    """Results of divided frames are divided, and their partitions have the rows between the divisions."""
+    function, divisions = JOINED[name]
+    expected = function(*pieces(lambda frame, count: frame), pd.concat)
+    lazy = function(*pieces(lambda frame, count: dd.from_pandas(frame, npartitions=count)), dd.concat)
+    persisted = lazy.persist()
+    parts = [part.compute() for part in persisted.partitions]
+    for made in (lazy, persisted):
+        assert (made.divisions, made.npartitions) == (divisions, len(divisions) - 1)
+        same(made.compute(), expected)
+    assert len(parts) == len(divisions) - 1
+    for at, part in enumerate(parts):
+        assert all(divisions[at] <= label <= divisions[at + 1] for label in part.index)
+    same(pd.concat(parts), expected)

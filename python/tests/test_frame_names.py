@@ -251,6 +251,7 @@ def test_records(loaded):
     found = loaded[["n", "g"]].to_records(index=True)
     expected = FRAME[["n", "g"]].to_records(index=True)
     assert found.dtype == expected.dtype and found.compute().tolist() == expected.tolist()
+    assert str(found.compute().dtype) == str(expected.dtype) and found.compute()["n"].tolist() == FRAME.n.tolist()
     assert dd.to_records(loaded[["n"]]).compute()["n"].tolist() == FRAME.n.tolist()
     assert loaded[["n"]].to_records(lengths=True).shape == (6,)
 

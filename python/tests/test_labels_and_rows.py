@@ -171,6 +171,15 @@ def test_a_sample_stays_the_same(loaded):
     check(sample, sample.compute())
 
 
+def test_a_fraction_in_place_of_a_number_of_rows(loaded):
+    frame = loaded[id(NUMBERS)]
+    with pytest.warns(UserWarning, match="use frac=0.5"):
+        sample = frame.sample(0.5, random_state=1)
+    check(sample, frame.sample(frac=0.5, random_state=1).compute())
+    with pytest.raises(ValueError, match="use frac="):
+        frame.sample(n=3)
+
+
 def test_new_labels_are_sorted_as_the_user_says(loaded):
     column = loaded[id(NUMBERS)].x
     assert column.rename(lambda label: label * 10, sorted_index=True).divisions[-1] == 110

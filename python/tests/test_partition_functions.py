@@ -686,3 +686,24 @@ def test_mismatch_of_delayed_values():
     made = dd.from_delayed([delayed(FRAME)], meta=FRAME.v)
     with pytest.raises(ValueError, match="Metadata mismatch found in `from_delayed`: partition 0: expected a Series"):
         made.compute()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [pd.Index([3, 5, 7], name="i"), pd.date_range("2024-01-01", periods=3, name="t"), pd.Index(list("abc"), name="s")],
+    ids=["numbers", "times", "strings"],
+)
+def test_values_with_meta(index):
+    """Single values are results of functions whose type is given, whatever the index of the frame is."""
+    ddf = dd.from_pandas(pd.DataFrame({"v": [1, 2, 3]}, index=index), npartitions=2)
+    made = ddf.map_partitions(len, meta=(None, "int64"))
+    assert sorted(made.compute().tolist()) == [1, 2]
+    assert made.sum().compute() == 3
+
+
+def test_numbers_of_rows_of_results():
+    """Rows of results of functions are numbered without gaps."""
+    frame = pd.DataFrame({"v": [1, 2, 3]}, index=list("abc"))
+    made = dd.from_pandas(frame, npartitions=2).map_partitions(lambda part: part).reset_index(drop=True)
+    expected = frame.reset_index(drop=True)
+    same(made.groupby(lambda label: label // 2).v.sum().compute(), expected.groupby(lambda label: label // 2).v.sum())

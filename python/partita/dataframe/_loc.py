@@ -13,6 +13,7 @@ from ..plan import expr as px
 from ..plan.expr import Expr, SortKey
 from ..plan.relation import Join, Values
 from ._array_columns import column_of_array, is_array
+from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
 from ._series import Series
 from ._sql import literal
@@ -57,7 +58,9 @@ class Loc:
         elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray, pd.api.extensions.ExtensionArray)):
             frame = self._select_labels(list(key))
         elif key != slice(None):
-            frame = frame._narrowed(self._where(key))
+            where, divisions = self._where(key), self._divisions(key)
+            frame = frame._narrowed(where)
+            divide_later(frame, divisions)
         return self._finish(frame if columns is None else frame[columns])
 
     def _column_labels(self, columns: Any) -> Any:
@@ -102,6 +105,24 @@ class Loc:
         if pa.types.is_timestamp(kind) and isinstance(key, str):
             return self._between(key, key)
         return px.comparison("eq", index._expr, literal(key, kind))
+
+    def _divisions(self, key: Any) -> tuple[Any, ...] | None:
+        """Return the divisions of a slice of rows whose divisions are known."""
+        frame = self._frame
+        known = kept_divisions(frame)
+        if not isinstance(key, slice) or known is None or None in known or not frame.known_divisions:
+            return None
+        if frame._rows.order[0].is_descending:
+            return None
+        kind = frame.index._kind
+        try:
+            first = known[0] if key.start is None else max(_label(key.start, kind, False), known[0])
+            last = known[-1] if key.stop is None else min(_label(key.stop, kind, True), known[-1])
+            inner = [label for label in known[1:-1] if first < label <= last]
+        except TypeError:
+            # Labels of another type, such as dates for times, have the same rows but no divisions.
+            return None
+        return None if first > last else (first, *inner, last)
 
     def _ends(self, key: slice) -> tuple[Any, Any]:
         """Return the lowest and the highest label of a slice.

@@ -15,6 +15,7 @@ from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, derived_origin, renumbered
 from ._frame import DataFrame
+from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
 from ._series import Series
 from ._split_out import heeds
@@ -169,7 +170,30 @@ def merge(
     rows = Rows(left._client, made, order, keep=(left._rows, right._rows))
     columns = renumbered(columns_by_label(cells), made)
     found = tuple(level._replace(expr=made.column(name)) for (level, _), (name, _) in zip(index, levels))
-    return DataFrame(rows, columns, found, _common_axis([left, right]))
+    frame = DataFrame(rows, columns, found, _common_axis([left, right]))
+    if by_index:
+        divide_later(frame, _divisions_of(left, right, how))
+    return frame
+
+
+def _divisions_of(left: DataFrame, right: DataFrame, how: str) -> tuple[Any, ...] | None:
+    """Return the divisions of a join of the indexes, if those of the frames are known: the labels of both."""
+    if any(len(one._index) != 1 or one._index[0].origin is not None for one in (left, right)):
+        return None
+    divisions = [kept_divisions(one) if one.known_divisions else None for one in (left, right)]
+    # The rows of a single partition go to those of the other frame.
+    if right._rows.partitions == 1 and how in ("inner", "left", "leftsemi", "leftanti"):
+        return divisions[0]
+    if left._rows.partitions == 1 and how in ("inner", "right"):
+        return divisions[1]
+    labels = [label for one in divisions for label in one or (None,)]
+    if None in labels:
+        return None
+    try:
+        found = sorted(set(labels))
+    except TypeError:
+        return None
+    return (found[0], found[0]) if len(found) == 1 else tuple(found)
 
 
 def _names_index(left: DataFrame, right: DataFrame, on: Any) -> bool:

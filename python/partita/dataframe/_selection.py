@@ -15,7 +15,7 @@ from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey, window
 from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
 from ..plan.rewrite import distinct_keys
-from ..utils import no_default
+from ..utils import no_default, warn_caller
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import RANGE, Column, label_index, sort_value
@@ -142,7 +142,7 @@ class FrameRows:
 
     def sample(
         self,
-        n: None = None,
+        n: float | None = None,
         frac: float | None = None,
         replace: bool = False,
         random_state: int | None = None,
@@ -151,8 +151,8 @@ class FrameRows:
 
         Parameters
         ----------
-        n
-            Not supported.
+        n : float, optional
+            A fraction between 0 and 1, as in Dask; a warning names `frac`. Numbers of rows are not supported.
         frac : float
             Fraction of the rows.
         replace : bool
@@ -173,8 +173,11 @@ class FrameRows:
         >>> 400 < len(some) < 600 and some.equals(ddf.sample(frac=0.5, random_state=1).a.compute())
         True
         """
+        if frac is None and isinstance(n, float) and 0 < n < 1:
+            warn_caller(f"sample() takes a fraction, not a number of rows: use frac={n!r}")
+            n, frac = None, n
         if n is not None or frac is None:
-            raise NotImplementedError("sample() does not support a number of rows; use frac=")
+            raise ValueError("sample() does not support a number of rows; use frac=")
         most = FRAC_MAX if replace else 1
         if not 0 <= frac <= most:
             more = "" if replace else "; a larger fraction requires replace=True"

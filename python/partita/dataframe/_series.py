@@ -399,7 +399,7 @@ class Series(
         return Loc(self._framed(), self._from_frame, 1)
 
     def sample(
-        self, n: None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
+        self, n: float | None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
     ) -> Series:
         """Sample a fraction of the rows; see :meth:`DataFrame.sample`."""
         return self._from_frame(self._framed().sample(n, frac, replace, random_state))
