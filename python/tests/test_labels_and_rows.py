@@ -176,8 +176,16 @@ def test_a_fraction_in_place_of_a_number_of_rows(loaded):
     with pytest.warns(UserWarning, match="use frac=0.5"):
         sample = frame.sample(0.5, random_state=1)
     check(sample, frame.sample(frac=0.5, random_state=1).compute())
-    with pytest.raises(ValueError, match="use frac="):
-        frame.sample(n=3)
+
+
+def test_numbers_of_rows_without_an_index(loaded):
+    """Rows without an index have the labels that they get when they are computed, whether they have an order or not."""
+    ordered = loaded[id(NUMBERS)].reset_index(drop=True)
+    check(ordered.index, NUMBERS.reset_index(drop=True).index)
+    check(ordered.x.index, NUMBERS.reset_index(drop=True).index)
+    unordered = dd.read_sql("SELECT value AS n FROM generate_series(1, 10)")
+    assert unordered.index.name is None and not unordered.known_divisions
+    assert unordered.index.dtype == "int64" and unordered.index.compute().tolist() == list(range(10))
 
 
 def test_new_labels_are_sorted_as_the_user_says(loaded):

@@ -17,6 +17,7 @@ from pandas.testing import assert_frame_equal, assert_index_equal, assert_series
 from polling import table_names, until
 
 import partita
+from partita import array as da
 from partita import config, delayed
 from partita import dataframe as dd
 from partita.distributed import Client, LocalCluster
@@ -707,3 +708,22 @@ def test_numbers_of_rows_of_results():
     made = dd.from_pandas(frame, npartitions=2).map_partitions(lambda part: part).reset_index(drop=True)
     expected = frame.reset_index(drop=True)
     same(made.groupby(lambda label: label // 2).v.sum().compute(), expected.groupby(lambda label: label // 2).v.sum())
+
+
+def test_blocks_of_arrays_as_partitions():
+    """Functions of blocks return pandas objects, if `meta` is one."""
+    values = np.arange(12.0).reshape(6, 2)
+    array = da.from_array(values, chunks=(4, 2))
+    made = array.map_blocks(pd.DataFrame, columns=["a", "b"], meta=pd.DataFrame({"a": [1.0], "b": [1.0]}))
+    assert made.npartitions == 2
+    same(made.compute().reset_index(drop=True), pd.DataFrame(values, columns=["a", "b"]))
+    column = array[:, 0].map_blocks(pd.Series, meta=pd.Series([1.0]))
+    assert column.compute().tolist() == values[:, 0].tolist()
+    with pytest.raises(ValueError, match="blocks of whole rows"):
+        array.rechunk((4, 1)).map_blocks(pd.DataFrame, meta=pd.DataFrame({0: [1.0]}))
+
+
+def test_sorted_rows_keep_their_number_of_partitions():
+    ddf = dd.from_pandas(pd.DataFrame({"k": range(20, 0, -1)}), npartitions=5)
+    for made in (ddf.set_index("k"), ddf.sort_values("k")):
+        assert made.npartitions == made.persist().npartitions == len(made.to_delayed()) == 5

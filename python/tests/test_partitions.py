@@ -158,7 +158,7 @@ def test_sample_of_files(tmp_path):
 def test_unsupported_samples():
     """A number of rows, and a fraction above 1, are not supported."""
     ddf = dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1)
-    with pytest.raises(NotImplementedError, match="frac="):
+    with pytest.raises(ValueError, match="frac="):
         ddf.sample(n=3)
     with pytest.raises(ValueError, match=r"between 0 and 1, not 1\.5"):
         ddf.sample(frac=1.5)

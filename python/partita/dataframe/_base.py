@@ -397,6 +397,9 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
             divisions = kept_divisions(self)
         if divisions is not None:
             partitions, splits = None, [format_split(label) for label in divisions[1:-1]]
+        elif partitions is None and splits is None and not self._rows.physical:
+            # Sorted rows have as many partitions as before.
+            partitions = self._rows.partitions
         with connection.release_on_error(name):
             connection.query(wire.create_table(name, query, partitions=partitions, splits=splits))
             count = connection.table(name)["partitions"]

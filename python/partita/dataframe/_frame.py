@@ -30,7 +30,7 @@ from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
 from ._scalar import Scalar
 from ._selection import FrameRows
-from ._series import Index, Series, _index_of, check_label_slice, with_index
+from ._series import Index, Series, check_label_slice, index_of, row_numbers, with_index
 from ._split_out import heeds
 from ._sql import INDEX, literal
 from ._summary import FrameSummary
@@ -114,7 +114,7 @@ class DataFrame(
     @property
     def index(self) -> Index:
         """The index."""
-        return _index_of(self)
+        return index_of(self) if self._index else row_numbers(self)
 
     @index.setter
     def index(self, labels: Any) -> None:

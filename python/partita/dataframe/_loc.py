@@ -15,7 +15,7 @@ from ..plan.relation import Join, Values
 from ._array_columns import column_of_array, is_array
 from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
-from ._series import Series
+from ._series import Series, index_of
 from ._sql import literal
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Loc:
 
     def _select_labels(self, labels: list[Any]) -> DataFrame:
         """Select the rows of a list of labels, in the order of the list and as often as each label occurs in it."""
-        frame, index = self._frame, self._frame.index
+        frame, index = self._frame, index_of(self._frame)
         is_truth = labels and all(isinstance(label, (bool, np.bool_)) for label in labels)
         if is_truth and not pa.types.is_boolean(index._kind):
             return frame._filtered(column_of_array(frame, np.array(labels)))
@@ -96,7 +96,7 @@ class Loc:
         return found._like(found._columns, Rows(rows.client, joined, order, keep=rows))
 
     def _where(self, key: Any) -> Expr:
-        index = self._frame.index
+        index = index_of(self._frame)
         kind = index._kind
         if isinstance(key, slice):
             if key.step is not None:
@@ -114,7 +114,7 @@ class Loc:
             return None
         if frame._rows.order[0].is_descending:
             return None
-        kind = frame.index._kind
+        kind = index_of(frame)._kind
         try:
             first = known[0] if key.start is None else max(_label(key.start, kind, False), known[0])
             last = known[-1] if key.stop is None else min(_label(key.stop, kind, True), known[-1])
@@ -133,12 +133,12 @@ class Loc:
             If the rows are in another order than their labels: in pandas, the slice then depends on positions.
         """
         frame = self._frame
-        if isinstance(frame.index._origin, pd.CategoricalDtype):
+        if isinstance(index_of(frame)._origin, pd.CategoricalDtype):
             raise NotImplementedError("loc does not support slices of a categorical index; use a list of labels")
         order = frame._rows.order
         if not order:
             return key.start, key.stop
-        if order[0].expr is not frame.index._expr:
+        if order[0].expr is not index_of(frame)._expr:
             raise NotImplementedError(
                 "loc[a:b] requires rows sorted by their index, but they are in another order; use sort_index() first, "
                 "or a condition on the index"
@@ -146,7 +146,7 @@ class Loc:
         return (key.stop, key.start) if order[0].is_descending else (key.start, key.stop)
 
     def _between(self, low: Any, high: Any) -> Expr:
-        index = self._frame.index
+        index = index_of(self._frame)
         kind = index._kind
         tests = []
         if low is not None:
