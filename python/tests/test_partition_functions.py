@@ -727,3 +727,20 @@ def test_sorted_rows_keep_their_number_of_partitions():
     ddf = dd.from_pandas(pd.DataFrame({"k": range(20, 0, -1)}), npartitions=5)
     for made in (ddf.set_index("k"), ddf.sort_values("k")):
         assert made.npartitions == made.persist().npartitions == len(made.to_delayed()) == 5
+
+
+def test_single_values_of_frames_with_arrays():
+    """A reduction of a frame is an operand of an array, at both sides."""
+    frame = pd.DataFrame({"v": [1, 2, 3, 6]})
+    ddf = dd.from_pandas(frame, npartitions=2)
+    values, mean = ddf.v.to_dask_array(lengths=True), ddf.v.mean()
+    assert (values + mean).compute().tolist() == [4.0, 5.0, 6.0, 9.0]
+    assert (mean - values).compute().tolist() == [2.0, 1.0, 0.0, -3.0]
+    assert (values > ddf.v.min()).sum().compute() == 3
+
+
+def test_functions_that_return_sparse_arrays():
+    sparse = pytest.importorskip("scipy.sparse")
+    ddf = dd.from_pandas(pd.DataFrame({"a": [0, 1, 0], "b": [2, 0, 0]}), npartitions=2)
+    made = ddf.map_partitions(sparse.csr_array)
+    assert made.compute().toarray().tolist() == [[0, 2], [1, 0], [0, 0]]

@@ -177,5 +177,5 @@ def part_lengths(lengths: Any, count: int) -> list[Any]:
     if not isinstance(lengths, (list, tuple)):
         raise ValueError(f"Unexpected value for lengths: {lengths!r}; use True, or a list of the numbers of rows")
     if len(lengths) != count:
-        raise ValueError(f"lengths has {len(lengths)} numbers, and the frame has {count} partitions")
+        raise ValueError(f"lengths= must have a number for each partition: {len(lengths)} != {count}")
     return list(lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from ._frame import DataFrame
 from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
 from ._series import Series
-from ._split_out import heeds
+from ._split_out import divided
 from ._sql import INDEX, is_text, value_type
 
 __all__ = ["as_frame", "columns_by_label", "join", "labels_of", "merge"]
@@ -49,7 +50,18 @@ class _Side(NamedTuple):
         return cls(relation, [relation.column(name) for name, _ in levels], by_label)
 
 
-@heeds("npartitions")
+def _in_partitions(function: Any) -> Any:
+    """Give a join the argument ``npartitions``, without effect on results whose divisions follow from those of the frames."""
+
+    @functools.wraps(function)
+    def called(*args: Any, npartitions: Any = None, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        return made if kept_divisions(made) is not None else divided(made, npartitions, "npartitions=")
+
+    return called
+
+
+@_in_partitions
 def merge(
     left: DataFrame,
     right: Any,
@@ -83,7 +95,7 @@ def merge(
         Whether to add a column, named ``"_merge"`` or by this string, that tells which frame a row comes from.
     npartitions : int, optional
         Number of partitions of the result, which is then persisted when it is first used. By default the cluster chooses
-        it.
+        it. As in Dask, no effect if the indexes are joined and the divisions of both frames are known.
 
     Returns
     -------
@@ -420,6 +432,7 @@ def _check_kinds(left: DataFrame, right: DataFrame, a: _Side, b: _Side, pairs: S
             raise ValueError(f"cannot merge a string key with a {y if is_text(x) else x} key; convert one with astype")
 
 
+@_in_partitions
 def join(left: DataFrame, other: Any, on: Any, how: str, lsuffix: str, rsuffix: str) -> DataFrame:
     """Join columns of a frame, or its index, with the index of another frame, or of each of several frames."""
     if isinstance(other, (list, tuple)):
