@@ -184,3 +184,13 @@ def test_divisions_of_results(client, name):
     for at, part in enumerate(parts):
         assert all(divisions[at] <= label <= divisions[at + 1] for label in part.index)
     same(pd.concat(parts), expected)
+
+
+def test_labels_outside_the_divisions(client):
+    ddf = dd.from_pandas(pd.DataFrame({"v": [1, 2, 3]}, index=[1, 3, 5]), npartitions=2)
+    for one in (ddf, ddf.v):
+        with pytest.raises(KeyError, match="9"):
+            one.loc[9]
+        # Whether a label between others exists is known only after computing.
+        assert len(one.loc[4].compute()) == 0
+        assert one.loc[[]].compute().empty

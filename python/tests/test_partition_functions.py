@@ -744,3 +744,11 @@ def test_functions_that_return_sparse_arrays():
     ddf = dd.from_pandas(pd.DataFrame({"a": [0, 1, 0], "b": [2, 0, 0]}), npartitions=2)
     made = ddf.map_partitions(sparse.csr_array)
     assert made.compute().toarray().tolist() == [[0, 2], [1, 0], [0, 0]]
+
+
+def test_whole_numbers_as_floats():
+    """A function may return whole numbers as floats where `meta` says integers, as rolling sums of pandas are."""
+    frame = pd.DataFrame({"v": [1, 2, 4, 8]})
+    ddf = dd.from_pandas(frame, npartitions=2)
+    made = ddf.map_overlap(lambda part: part.rolling(2).sum(), 1, 0, meta={"v": "int64"})
+    same(made.compute(), frame.rolling(2).sum())

@@ -58,6 +58,7 @@ class Loc:
         elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray, pd.api.extensions.ExtensionArray)):
             frame = self._select_labels(list(key))
         elif key != slice(None):
+            self._check_label(key)
             where, divisions = self._where(key), self._divisions(key)
             frame = frame._narrowed(where)
             divide_later(frame, divisions)
@@ -105,6 +106,21 @@ class Loc:
         if pa.types.is_timestamp(kind) and isinstance(key, str):
             return self._between(key, key)
         return px.comparison("eq", index._expr, literal(key, kind))
+
+    def _check_label(self, key: Any) -> None:
+        """Raise an error for a single label that is outside the known divisions, so that no row has it."""
+        known = kept_divisions(self._frame)
+        if isinstance(key, slice) or known is None or None in known or not self._frame.known_divisions:
+            return
+        if isinstance(key, str) and not isinstance(known[0], str):
+            # A string stands for a span of times.
+            return
+        try:
+            is_outside = not min(known[0], known[-1]) <= key <= max(known[0], known[-1])
+        except TypeError:
+            return
+        if is_outside:
+            raise KeyError(key)
 
     def _divisions(self, key: Any) -> tuple[Any, ...] | None:
         """Return the divisions of a slice of rows whose divisions are known."""

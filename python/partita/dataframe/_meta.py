@@ -278,8 +278,8 @@ def _fit(column: pa.ChunkedArray, kind: pa.DataType, dtype: Any, expected: Any) 
             return None
     if is_text(found) and is_text(kind):
         return column.cast(kind.value_type if pa.types.is_dictionary(kind) else kind).cast(kind)
-    if pa.types.is_integer(kind) and origin_of(expected) is None and dtype == "float64" and column.null_count:
-        # As in pandas, integers with missing values are floats.
+    if pa.types.is_integer(kind) and origin_of(expected) is None and dtype == "float64":
+        # As in pandas, integers with missing values are floats, and a function may return others as such.
         try:
             fitted = column.cast(kind)
         except pa.ArrowInvalid:
