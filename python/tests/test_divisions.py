@@ -194,3 +194,24 @@ def test_labels_outside_the_divisions(client):
         # Whether a label between others exists is known only after computing.
         assert len(one.loc[4].compute()) == 0
         assert one.loc[[]].compute().empty
+
+
+def test_partitions_of_merges(client):
+    """A merge has as many partitions as the frame with more; unknown divisions stay unknown."""
+    left = pd.DataFrame({"k": [1, 2, 2, 3], "a": range(4)}, index=[1, 2, 3, 4])
+    right = pd.DataFrame({"k": [2, 3, 4], "b": range(3)}, index=[2, 3, 5])
+    a, b = dd.from_pandas(left, npartitions=3), dd.from_pandas(right, npartitions=2)
+    merged = a.merge(b, on="k")
+    assert merged.npartitions == merged.persist().npartitions == len(merged.to_delayed()) == 3
+    same(merged.compute(), left.merge(right, on="k"), ordered=False)
+    joined = a[["a"]].clear_divisions().join(b[["b"]])
+    assert joined.divisions == (None,) * 4 and joined.persist().npartitions == 3
+    same(joined.compute().sort_index(), left[["a"]].join(right[["b"]]))
+
+
+def test_merges_of_single_partitions_keep_the_order(client):
+    left = pd.DataFrame({"k": ["c", "a", "b"]}, index=[0, 5, 9])
+    right = pd.DataFrame({"b": [1.0, 2.0, 3.0]}, index=list("abc"))
+    made = dd.from_pandas(left, npartitions=1).join(right, on="k", how="inner")
+    assert made.divisions == (0, 9)
+    same(made.compute(), left.join(right, on="k", how="inner"))

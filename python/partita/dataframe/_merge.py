@@ -94,8 +94,8 @@ def merge(
     indicator : bool or str
         Whether to add a column, named ``"_merge"`` or by this string, that tells which frame a row comes from.
     npartitions : int, optional
-        Number of partitions of the result, which is then persisted when it is first used. By default the cluster chooses
-        it. As in Dask, no effect if the indexes are joined and the divisions of both frames are known.
+        Number of partitions of the result, which is then persisted when it is first used. By default that of the frame
+        with more partitions, or one that the cluster chooses if a number is not known, as for files. As in Dask, no effect if the indexes are joined and the divisions of both frames are known.
 
     Returns
     -------
@@ -183,9 +183,30 @@ def merge(
     columns = renumbered(columns_by_label(cells), made)
     found = tuple(level._replace(expr=made.column(name)) for (level, _), (name, _) in zip(index, levels))
     frame = DataFrame(rows, columns, found, _common_axis([left, right]))
-    if by_index:
+    if left._rows.is_undivided or right._rows.is_undivided or not by_index:
+        # As in Dask, there are as many partitions as the frame with more has.
+        counts = [left._rows.partitions, right._rows.partitions]
+        rows.partitions = None if None in counts else max(one or 1 for one in counts)
+        rows.is_undivided = by_index
+        kept = _kept_divisions(left, right, how, left_index, right_index)
+        if kept is not None:
+            rows.order = [SortKey(found[0].expr)]
+            divide_later(frame, kept)
+    else:
         divide_later(frame, _divisions_of(left, right, how))
     return frame
+
+
+def _kept_divisions(
+    left: DataFrame, right: DataFrame, how: str, left_index: bool, right_index: bool
+) -> tuple[Any, ...] | None:
+    """Return the divisions of the frame whose rows keep their order, as in pandas and Dask: if both have one partition."""
+    if left_index == right_index or how not in ("inner", "left" if right_index else "right"):
+        return None
+    side = left if right_index else right
+    if {left._rows.partitions, right._rows.partitions} != {1} or len(side._index) != 1:
+        return None
+    return kept_divisions(side) if side.known_divisions and side._index[0].origin is None else None
 
 
 def _divisions_of(left: DataFrame, right: DataFrame, how: str) -> tuple[Any, ...] | None:
