@@ -246,3 +246,16 @@ def test_refused(loaded, name):
 def test_types_that_the_cluster_lacks_are_refused(values):
     with pytest.raises(TypeError, match="are not supported; convert them"):
         dd.from_pandas(values, npartitions=1)
+
+
+def test_index_of_other_rows(client):
+    """The values of a column of other rows are those of the rows in their order, as in pandas."""
+    frame = pd.DataFrame({"v": [1, 2, 3, 4]}, index=list("abcd"))
+    other = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=4)}, index=[7, 8, 9, 10])
+    lazy, rows = dd.from_pandas(frame, npartitions=2), dd.from_pandas(other, npartitions=3)
+    check(lazy.set_index(rows.t), frame.set_index(other.t))
+    check(lazy.set_index(rows.index), frame.set_index(other.index))
+    with pytest.raises(ValueError, match="3 values cannot be a column of 4 rows"):
+        lazy.set_index(rows.t.loc[8:]).compute()
+    with pytest.raises(NotImplementedError, match="only if both have an order"):
+        lazy.set_index(dd.read_sql("SELECT value AS n FROM generate_series(1, 4)").n)

@@ -17,6 +17,7 @@ from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, 
 from ..plan.rewrite import distinct_keys
 from ..utils import no_default, warn_caller
 from ._arguments import reject_unsupported
+from ._array_columns import column_of_array
 from ._base import Level
 from ._columns import RANGE, Column, label_index, sort_value
 from ._heads import check_head_partitions, compute_head
@@ -302,6 +303,8 @@ class FrameRows:
                     "set_index() takes one column: Dask dataframe does not yet support multi-indexes, nor does this one"
                 )
             label = other = label[0]
+        if isinstance(other, Series) and not self._rows.is_same_as(other._rows):
+            other = _by_position(cast("DataFrame", self), other)
         is_label = not isinstance(other, Series) and label not in self._columns
         if is_label and [level.name for level in self._index] == [label]:
             # As in Dask, the frame has this index already.
@@ -432,3 +435,21 @@ class FrameRows:
         from ._io import repartition
 
         return repartition(cast("DataFrame", self), divisions, npartitions, partition_size, freq)
+
+
+def _by_position(frame: DataFrame, column: Series) -> Series:
+    """Return a column of other rows as one of a frame, whose values belong to the rows in their order, as in pandas.
+
+    Raises
+    ------
+    NotImplementedError
+        If an order of the rows is undefined, or the values are not those of an array of NumPy.
+    """
+    values_of = column._meta.to_numpy().dtype
+    if frame._rows.is_group or not (frame._rows.order and column._rows.order) or values_of == object:
+        raise NotImplementedError(
+            "set_index() takes a column of other rows only if both have an order and its values are numbers or times; assign "
+            "the column first, or use merge or join"
+        )
+    found: Series = column_of_array(frame, column.to_dask_array(lengths=True)).rename(column.name)
+    return found
