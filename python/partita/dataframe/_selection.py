@@ -445,8 +445,8 @@ def _by_position(frame: DataFrame, column: Series) -> Series:
     NotImplementedError
         If an order of the rows is undefined, or the values are not those of an array of NumPy.
     """
-    values_of = column._meta.to_numpy().dtype
-    if frame._rows.is_group or not (frame._rows.order and column._rows.order) or values_of == object:
+    kind = column._meta.to_numpy().dtype
+    if frame._rows.is_group or not (frame._rows.order and column._rows.order) or kind.hasobject:
         raise NotImplementedError(
             "set_index() takes a column of other rows only if both have an order and its values are numbers or times; assign "
             "the column first, or use merge or join"
