@@ -114,7 +114,7 @@ test('a panel has an address of its own, and shows nothing else', async () => {
   await visit.live();
   const { page } = visit;
   await visit.go('#/workers');
-  await panel(page, 'Workers at a glance').getByRole('link', { name: 'this panel alone' }).click();
+  await panel(page, 'Workers at a glance').getByRole('link', { name: 'only this panel' }).click();
   await page.getByRole('navigation').waitFor({ state: 'detached' });
   await panel(page, 'Workers at a glance').waitFor();
   assert.equal(await page.getByRole('region').count(), 1);

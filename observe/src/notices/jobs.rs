@@ -71,13 +71,16 @@ fn failed(model: &Model, now_ms: u64, found: &mut Vec<Found>) {
         let text = match jobs.len() {
             1 => format!("{} failed: {}", last.id, last.error),
             count => {
-                format!("{count} jobs failed alike, the latest is {}: {}", last.id, last.error)
+                format!(
+                    "{count} jobs failed with similar errors, the latest is {}: {}",
+                    last.id, last.error
+                )
             }
         };
         let remedy = if last.was_planned {
             "the page of the job lists its failed attempts with their errors"
         } else {
-            "nothing of it ran: correct the statement and send it again"
+            "the statement was not run: correct it and submit it again"
         };
         let subject = Subject::Failed(first.id);
         let since_ms = Some(last.at_ms);

@@ -366,7 +366,10 @@ fn failures_are_not_hidden_by_later_jobs() {
         bench.see(Observation::JobEnded { row: Box::new(row), operators: Vec::new() });
     }
     let notice = one(&mut bench);
-    assert_eq!(notice.text, "3 jobs failed alike, the latest is job-3: table t3 not found");
+    assert_eq!(
+        notice.text,
+        "3 jobs failed with similar errors, the latest is job-3: table t3 not found"
+    );
     assert_eq!(bench.model.cluster().jobs_failed, 3);
     bench.pass(600_000);
     assert!(texts(&mut bench).is_empty());
