@@ -91,7 +91,7 @@ struct Line {
 const COLUMNS: &[Column<Line>] = &[
     Column::<Line>::new(
         "Name",
-        "w10",
+        "w9",
         |line| {
             let address = Route::Tables(Some(line.table.job)).to_string();
             html! { <a href={address} tabindex="-1">{ name(&line.table) }</a> }
@@ -138,7 +138,7 @@ const COLUMNS: &[Column<Line>] = &[
     .by(|one, other| one.table.holders.len().cmp(&other.table.holders.len())),
     Column::<Line>::new(
         "Readers",
-        "w5 number p2",
+        "w5 number p3",
         |line| line.table.readers.len().into(),
         |line| line.table.readers.len().to_string(),
     )

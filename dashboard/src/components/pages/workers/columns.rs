@@ -135,7 +135,7 @@ const COLUMNS: &[Column<Line>] = &[
     .hint("Bytes per second read from other workers and sent to them"),
     Column::<Line>::new(
         "Last seen",
-        "w5 number p2",
+        "w5 number p3",
         |line| html! { <Age at_ms={line.row.last_seen_ms} now_ms={line.now_ms.max(line.row.last_seen_ms)} /> },
         |line| line.row.last_seen_ms.to_string(),
     )
