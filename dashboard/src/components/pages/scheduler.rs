@@ -121,7 +121,7 @@ fn core(view: &SchedulerView) -> Html {
             <dl class="facts large">
                 { fact("median time per event", duration_ns(core.event_p50_ns)) }
                 { fact("99th percentile", duration_ns(core.event_p99_ns)) }
-                { fact("CPU", format!("{}.{}\u{202f}% of a core", view.core_milli / 10, view.core_milli % 10)) }
+                { fact("CPU, % of a core", format!("{}.{}", view.core_milli / 10, view.core_milli % 10)) }
                 { fact("events per second", rate(view.events_per_s)) }
                 { fact("events since start", count(core.events)) }
             </dl>
