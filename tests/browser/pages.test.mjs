@@ -47,6 +47,7 @@ const PAGES = [
   { name: 'Task that waits', tab: 'Tasks', route: () => task('waiting'), title: /^task \d+\.\d+\.\d+ / },
   { name: 'Worker', tab: 'Workers', route: async () => `#/workers/${(await worker('up')).id}`, title: /^worker-\d+ / },
   { name: 'Worker that was lost', tab: 'Workers', route: async () => `#/workers/${(await worker('lost')).id}`, title: /^worker-\d+ / },
+  { name: 'Table', tab: 'Tables', route: async () => `#/tables/${(await lastJob('persisted')).id}`, title: /^Tables? / },
   { name: 'No such page', tab: '', route: () => '#/no/such/page', title: /^No such page / },
 ];
 

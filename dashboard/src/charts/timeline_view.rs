@@ -43,8 +43,8 @@ impl Timeline {
         };
         let follows = self.viewport.follows();
         let (sign, word, label) = match follows {
-            true => ("❚❚", " pause", "Stop following the current time"),
-            false => ("▶", " follow", "Follow the current time"),
+            true => ("❚❚", " pause", "pause: stop following the current time"),
+            false => ("▶", " follow", "follow the current time"),
         };
         let span_ms = self.viewport.span_ms;
         html! {

@@ -66,7 +66,7 @@ fn flame(found: &StageProfile) -> Html {
     // No time: a process that is costly to read is read less often than the interval says.
     let heading = format!("{}: {}", found.name, counted(samples, "sample", "samples"));
     html! {
-        <div key={found.stage.index} class="flame-scroll">
+        <div key={found.stage.index} class="flame-scroll" role="group" tabindex="0" aria-label={found.name.clone()}>
             <h3>{ heading }</h3>
             <svg class="flame" width="100%" height={height.to_string()}>
                 { for drawn.iter().map(|one| frame(profile, *one)) }
