@@ -32,6 +32,11 @@ pub enum Part {
     Bucket(u32),
     /// The items of this box, of partitions that are blocks of an array.
     Box(Vec<BoxAxis>),
+    /// All of it, for a process of this node that can open the memory of another one: the answer may say where it lies.
+    Shared {
+        /// What names the node, and the namespace of its processes.
+        node: String,
+    },
 }
 
 /// Asks a worker for partitions that it holds: all of the same stage, in this order.

@@ -1,5 +1,7 @@
 """Arrays against NumPy: reductions, products, overlap, random numbers, linear algebra and files."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -263,3 +265,31 @@ def test_sources_are_read_in_part():
     x = da.from_array(Source(), chunks=(3, 4), meta=np.empty((0, 0), dtype="i8"), name="source")
     same(x[1:5:2, 1:3][1:], values[1:5:2, 1:3][1:])
     assert sum(read) == 2
+
+
+@pytest.mark.parametrize("name", ["var", "std", "nanvar", "nanstd"])
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 2)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_moments_of_large_blocks(name, axis, order):
+    """Blocks that are read part by part have the moments of the whole, also with NaN and one mean far from another."""
+    a = np.asarray(np.random.default_rng(3).random((40, 60, 50)) + np.arange(40).reshape(-1, 1, 1) * 1e4, order=order)
+    a[3, 4:9, ::3] = np.nan
+    a[5] = np.nan
+    d = da.from_array(a, chunks=(40, 30, 50))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = getattr(np, name)(a, axis=axis)
+    np.testing.assert_allclose(getattr(da, name)(d, axis=axis).compute(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "u1", "?", "c16"])
+@pytest.mark.parametrize("axis", [0, 1, None])
+@pytest.mark.parametrize("wanted", [None, "f8"])
+def test_cumulative_sums(dtype, axis, wanted):
+    a = (np.arange(30).reshape(5, 6) % 7).astype(dtype)
+    wanted = "c16" if dtype == "c16" and wanted else wanted
+    d = da.from_array(a, chunks=((2, 0, 3), (1, 5)))
+    for name in ("cumsum", "nancumsum"):
+        expected, found = getattr(np, name)(a, axis=axis, dtype=wanted), getattr(da, name)(d, axis=axis, dtype=wanted)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found.compute(), expected)

@@ -9,6 +9,7 @@ import partita
 import partita.array as da
 from partita import config
 from partita.array._fusion import group_nodes
+from partita.array._lowering import lower
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,35 @@ def step(source, a, d):
         lambda: (a[..., None], d[..., None]),
     ]
     return source.choice(operations)()
+
+
+MATRICES = {
+    "x @ x.T": lambda a: a @ a.T,
+    "x.T @ x": lambda a: a.T @ a,
+    "dot": lambda a: a.dot(a.T),
+    "part": lambda a: (a @ a.T)[1:7:2, 2:],
+    "two": lambda a: a.T @ (a * 2),
+    "in an expression": lambda a: (a @ a.T).sum(axis=0) + 1,
+    "squared": lambda a: (a.T @ a) @ (a.T @ a),
+}
+
+
+@pytest.mark.parametrize("chunks", [3, (5, 2), (9, 7), ((2, 7), (4, 2, 1))])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "c16"])
+@pytest.mark.parametrize("name", MATRICES)
+def test_products_with_transposes(name, dtype, chunks):
+    a = (np.arange(63).reshape(9, 7) % 11 - 4).astype(dtype) * (1j if dtype == "c16" else 1)
+    expected, found = MATRICES[name](a), MATRICES[name](da.from_array(a, chunks=chunks)).compute()
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_half_of_a_product_with_its_own_transpose_is_computed():
+    """Blocks below the diagonal are those above it, transposed; the transpose of the array is not made."""
+    x = da.ones((8, 8), chunks=2).persist()
+    functions = [task.function for task in lower([(x @ x.T)._node])[(x @ x.T).name]]
+    assert sum(function is np.transpose for function in functions) == 6
+    assert len(group_nodes([(x @ x.T)._node])) == 2
 
 
 @pytest.mark.parametrize("seed", range(60))

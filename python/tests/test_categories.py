@@ -141,3 +141,32 @@ def test_columns_are_categorized(client, columns):
 def test_a_frame_without_strings_is_not_changed_by_categorize(client):
     frame = pd.DataFrame({"n": [1, 2, 3]})
     same(computed(dd.from_pandas(frame, npartitions=2).categorize()), frame)
+
+
+TYPED = pd.DataFrame(
+    {
+        "int32": pd.Series([3, 1, 2], dtype="int32"),
+        "Int64": pd.Series([3, 1, None], dtype="Int64"),
+        "string": pd.Series(["q", None, "p"], dtype="string"),
+        "arrow": pd.Series([1, None, 2], dtype="int64[pyarrow]"),
+        "str": ["b", "a", None],
+        "times": pd.date_range("2024-01-01", periods=3, tz="UTC"),
+        "floats": [1.5, None, 0.5],
+        "booleans": [True, False, True],
+    }
+)
+
+
+@pytest.mark.parametrize("count", [3, 0])
+@pytest.mark.parametrize("label", TYPED.columns)
+def test_types_of_categories(client, label, count):
+    """Categories that are found have the type of the column, also if there are none."""
+    column = TYPED[label].iloc[:count]
+    same(dd.from_pandas(column, npartitions=1).astype("category").compute(), column.astype("category"))
+
+
+def test_numbers_of_no_strings(client):
+    strings = pd.Series([], dtype="str")
+    lazy = dd.from_pandas(strings, npartitions=1)
+    for errors in ("raise", "coerce"):
+        same(dd.to_numeric(lazy, errors=errors).compute(), pd.to_numeric(strings, errors=errors))

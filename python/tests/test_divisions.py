@@ -109,7 +109,7 @@ def test_concatenated_frames_that_follow_each_other(client):
     second = pd.DataFrame({"v": [3, 4]}, index=pd.to_datetime(["2024-02-01", "2024-02-03"]))
     a, b = (dd.from_pandas(one, npartitions=2) for one in (first, second))
     made = dd.concat([a, b])
-    assert made.divisions == (first.index[0], second.index[1])
+    assert made.divisions == (*a.divisions[:-1], *b.divisions)
     same(made.loc["2024-01-03":"2024-02-01"].compute(), pd.concat([first, second]).loc["2024-01-03":"2024-02-01"])
     assert not dd.concat([b, a]).known_divisions
     same(dd.concat([b, a]).compute(), pd.concat([second, first]))
@@ -148,3 +148,70 @@ def test_quantiles_have_divisions(client):
     assert found.known_divisions and found.divisions == (0.1, 0.5) and found.npartitions == 1
     assert found.compute().to_dict() == {0.1: 1.0, 0.5: 5.0}
     assert column.quantile([0.5, 0.1]).compute().index.tolist() == [0.5, 0.1]
+
+
+def pieces(make):
+    """Return three frames: two with common labels, and one with labels above those."""
+    low = make(pd.DataFrame({"a": range(6)}, index=[1, 2, 3, 4, 6, 7]), 3)
+    high = make(pd.DataFrame({"b": range(4)}, index=[2, 4, 8, 9]), 2)
+    return low, high, make(pd.DataFrame({"a": range(4)}, index=[10, 11, 12, 13]), 2)
+
+
+JOINED = {
+    "left": (lambda low, high, last, concat: low.join(high), (1, 2, 3, 6, 7, 8, 9)),
+    "outer": (lambda low, high, last, concat: low.join(high, how="outer"), (1, 2, 3, 6, 7, 8, 9)),
+    "with a single partition": (lambda low, high, last, concat: low.join(high.loc[2:4]), (1, 3, 6, 7)),
+    "slice": (lambda low, high, last, concat: low.loc[2:6], (2, 3, 6, 6)),
+    "open slice": (lambda low, high, last, concat: low.a.loc[4:], (4, 6, 7)),
+    "slice of a slice": (lambda low, high, last, concat: low.loc[2:].loc[:3], (2, 3, 3)),
+    "slice between labels": (lambda low, high, last, concat: low.loc[5:100], (5, 6, 7)),
+    "concatenated": (lambda low, high, last, concat: concat([low, last]), (1, 3, 6, 10, 12, 13)),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_divisions_of_results(client, name):
+    """Results of divided frames are divided, and their partitions have the rows between the divisions."""
+    function, divisions = JOINED[name]
+    expected = function(*pieces(lambda frame, count: frame), pd.concat)
+    lazy = function(*pieces(lambda frame, count: dd.from_pandas(frame, npartitions=count)), dd.concat)
+    persisted = lazy.persist()
+    parts = [part.compute() for part in persisted.partitions]
+    for made in (lazy, persisted):
+        assert (made.divisions, made.npartitions) == (divisions, len(divisions) - 1)
+        same(made.compute(), expected)
+    assert len(parts) == len(divisions) - 1
+    for at, part in enumerate(parts):
+        assert all(divisions[at] <= label <= divisions[at + 1] for label in part.index)
+    same(pd.concat(parts), expected)
+
+
+def test_labels_outside_the_divisions(client):
+    ddf = dd.from_pandas(pd.DataFrame({"v": [1, 2, 3]}, index=[1, 3, 5]), npartitions=2)
+    for one in (ddf, ddf.v):
+        with pytest.raises(KeyError, match="9"):
+            one.loc[9]
+        # Whether a label between others exists is known only after computing.
+        assert len(one.loc[4].compute()) == 0
+        assert one.loc[[]].compute().empty
+
+
+def test_partitions_of_merges(client):
+    """A merge has as many partitions as the frame with more; unknown divisions stay unknown."""
+    left = pd.DataFrame({"k": [1, 2, 2, 3], "a": range(4)}, index=[1, 2, 3, 4])
+    right = pd.DataFrame({"k": [2, 3, 4], "b": range(3)}, index=[2, 3, 5])
+    a, b = dd.from_pandas(left, npartitions=3), dd.from_pandas(right, npartitions=2)
+    merged = a.merge(b, on="k")
+    assert merged.npartitions == merged.persist().npartitions == len(merged.to_delayed()) == 3
+    same(merged.compute(), left.merge(right, on="k"), ordered=False)
+    joined = a[["a"]].clear_divisions().join(b[["b"]])
+    assert joined.divisions == (None,) * 4 and joined.persist().npartitions == 3
+    same(joined.compute().sort_index(), left[["a"]].join(right[["b"]]))
+
+
+def test_merges_of_single_partitions_keep_the_order(client):
+    left = pd.DataFrame({"k": ["c", "a", "b"]}, index=[0, 5, 9])
+    right = pd.DataFrame({"b": [1.0, 2.0, 3.0]}, index=list("abc"))
+    made = dd.from_pandas(left, npartitions=1).join(right, on="k", how="inner")
+    assert made.divisions == (0, 9)
+    same(made.compute(), left.join(right, on="k", how="inner"))

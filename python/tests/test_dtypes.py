@@ -4,6 +4,7 @@ import decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from comparison import computed, same
 from pandas.testing import assert_frame_equal, assert_series_equal
@@ -11,6 +12,9 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
+
+
+_DECIMALS = pd.ArrowDtype(pa.decimal128(7, 2))
 
 
 def frame():
@@ -30,6 +34,7 @@ def frame():
             "d": pd.Categorical(np.where(r.random(n) < 0.2, None, r.choice(["x", "y", "z"], n)), list("zyxw")),
             "z": pd.date_range("2024-03-30", periods=n, freq="53min", tz="Europe/Berlin"),
             "m": [decimal.Decimal(int(v)) / 100 for v in r.integers(-900, 900, n)],
+            "D": pd.array([decimal.Decimal(int(v)) / 100 for v in r.integers(-900, 900, n)], _DECIMALS),
             "x": r.normal(size=n),
             "i": r.integers(0, 9, n),
         },
@@ -104,6 +109,9 @@ METHODS = {
     "zmax": lambda d: d.z.max(),
     "zdiff": lambda d: d.z - d.z.shift(1),
     "msum": lambda d: d.m.sum(),
+    "D*2": lambda d: (d.D + d.D) * 2,
+    "D+A": lambda d: d.D + d.A,
+    "3-D": lambda d: 3 - d.D,
     "mgrp": lambda d: d.groupby("i").m.max(),
     "dfsum": lambda d: d[["I", "K"]].sum(),
     "dfmean": lambda d: d[["I", "F"]].mean(),

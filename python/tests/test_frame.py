@@ -171,6 +171,8 @@ SERIES = {
     "all": lambda d: (d.i > -100).all(),
     "idxmin": lambda d: d.x.idxmin(),
     "idxmax": lambda d: d.i.idxmax(),
+    "argmax": lambda d: d.i.argmax(),
+    "argmin": lambda d: d.x.argmin(),
     "corr": lambda d: d.i.corr(d.y),
     "cov": lambda d: d.i.cov(d.j),
     "describe": lambda d: d.x.describe(),

@@ -40,6 +40,10 @@ FUNCTIONS = {
     "melt of categories": lambda d: d.melt("g", "k"),
     "dummies": lambda d: module_of(d).get_dummies(d[["k", "v"]]),
     "dummies of a column": lambda d: module_of(d).get_dummies(d.k),
+    "sparse dummies": lambda d: module_of(d).get_dummies(d[["k", "v"]], sparse=True),
+    "sparse dummies of numbers": lambda d: module_of(d).get_dummies(d.k, sparse=True, dtype=int),
+    "a column of sparse dummies": lambda d: module_of(d).get_dummies(d[["k"]], sparse=True).iloc[:, 0],
+    "sum of sparse dummies": lambda d: module_of(d).get_dummies(d[["k"]], sparse=True).iloc[:, 0].sum(),
     "dummies of missing values": lambda d: module_of(d).get_dummies(d.k, dummy_na=True, prefix="p", dtype=int),
     "dummies of columns": lambda d: module_of(d).get_dummies(
         d[["n", "k"]], columns=["k"], prefix=["q"], prefix_sep="-", drop_first=True
@@ -75,7 +79,6 @@ def test_rows_without_values_are_left_out_of_pivot_tables(client):
 REFUSED = {
     "dummies of strings": (NotImplementedError, r"use categorize\(\)", lambda d: dd.get_dummies(d)),
     "dummies of a column of strings": (NotImplementedError, r"use categorize\(\)", lambda d: dd.get_dummies(d.s)),
-    "sparse dummies": (NotImplementedError, "sparse", lambda d: dd.get_dummies(d.k, sparse=True)),
     "melt of strings and numbers": (TypeError, "numbers and strings", lambda d: d[["s", "n"]].melt()),
     "melt to a known label": (ValueError, "value_name", lambda d: d.melt("g", "n", value_name="v")),
     "melt of an unknown column": (KeyError, "no columns", lambda d: d.melt("zz")),
@@ -251,6 +254,7 @@ def test_records(loaded):
     found = loaded[["n", "g"]].to_records(index=True)
     expected = FRAME[["n", "g"]].to_records(index=True)
     assert found.dtype == expected.dtype and found.compute().tolist() == expected.tolist()
+    assert str(found.compute().dtype) == str(expected.dtype) and found.compute()["n"].tolist() == FRAME.n.tolist()
     assert dd.to_records(loaded[["n"]]).compute()["n"].tolist() == FRAME.n.tolist()
     assert loaded[["n"]].to_records(lengths=True).shape == (6,)
 

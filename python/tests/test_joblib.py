@@ -8,7 +8,6 @@ import threading
 import time
 
 import pytest
-from polling import until
 
 joblib = pytest.importorskip("joblib", minversion="1.4")
 

@@ -171,6 +171,23 @@ def test_a_sample_stays_the_same(loaded):
     check(sample, sample.compute())
 
 
+def test_a_fraction_in_place_of_a_number_of_rows(loaded):
+    frame = loaded[id(NUMBERS)]
+    with pytest.warns(UserWarning, match="use frac=0.5"):
+        sample = frame.sample(0.5, random_state=1)
+    check(sample, frame.sample(frac=0.5, random_state=1).compute())
+
+
+def test_numbers_of_rows_without_an_index(loaded):
+    """Rows without an index have the labels that they get when they are computed, whether they have an order or not."""
+    ordered = loaded[id(NUMBERS)].reset_index(drop=True)
+    check(ordered.index, NUMBERS.reset_index(drop=True).index)
+    check(ordered.x.index, NUMBERS.reset_index(drop=True).index)
+    unordered = dd.read_sql("SELECT value AS n FROM generate_series(1, 10)")
+    assert unordered.index.name is None and not unordered.known_divisions
+    assert unordered.index.dtype == "int64" and unordered.index.compute().tolist() == list(range(10))
+
+
 def test_new_labels_are_sorted_as_the_user_says(loaded):
     column = loaded[id(NUMBERS)].x
     assert column.rename(lambda label: label * 10, sorted_index=True).divisions[-1] == 110
@@ -229,3 +246,16 @@ def test_refused(loaded, name):
 def test_types_that_the_cluster_lacks_are_refused(values):
     with pytest.raises(TypeError, match="are not supported; convert them"):
         dd.from_pandas(values, npartitions=1)
+
+
+def test_index_of_other_rows(client):
+    """The values of a column of other rows are those of the rows in their order, as in pandas."""
+    frame = pd.DataFrame({"v": [1, 2, 3, 4]}, index=list("abcd"))
+    other = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=4)}, index=[7, 8, 9, 10])
+    lazy, rows = dd.from_pandas(frame, npartitions=2), dd.from_pandas(other, npartitions=3)
+    check(lazy.set_index(rows.t), frame.set_index(other.t))
+    check(lazy.set_index(rows.index), frame.set_index(other.index))
+    with pytest.raises(ValueError, match="3 values cannot be a column of 4 rows"):
+        lazy.set_index(rows.t.loc[8:]).compute()
+    with pytest.raises(NotImplementedError, match="only if both have an order"):
+        lazy.set_index(dd.read_sql("SELECT value AS n FROM generate_series(1, 4)").n)

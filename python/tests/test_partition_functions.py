@@ -17,6 +17,7 @@ from pandas.testing import assert_frame_equal, assert_index_equal, assert_series
 from polling import table_names, until
 
 import partita
+from partita import array as da
 from partita import config, delayed
 from partita import dataframe as dd
 from partita.distributed import Client, LocalCluster
@@ -686,3 +687,68 @@ def test_mismatch_of_delayed_values():
     made = dd.from_delayed([delayed(FRAME)], meta=FRAME.v)
     with pytest.raises(ValueError, match="Metadata mismatch found in `from_delayed`: partition 0: expected a Series"):
         made.compute()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [pd.Index([3, 5, 7], name="i"), pd.date_range("2024-01-01", periods=3, name="t"), pd.Index(list("abc"), name="s")],
+    ids=["numbers", "times", "strings"],
+)
+def test_values_with_meta(index):
+    """Single values are results of functions whose type is given, whatever the index of the frame is."""
+    ddf = dd.from_pandas(pd.DataFrame({"v": [1, 2, 3]}, index=index), npartitions=2)
+    made = ddf.map_partitions(len, meta=(None, "int64"))
+    assert sorted(made.compute().tolist()) == [1, 2]
+    assert made.sum().compute() == 3
+
+
+def test_numbers_of_rows_of_results():
+    """Rows of results of functions are numbered without gaps."""
+    frame = pd.DataFrame({"v": [1, 2, 3]}, index=list("abc"))
+    made = dd.from_pandas(frame, npartitions=2).map_partitions(lambda part: part).reset_index(drop=True)
+    expected = frame.reset_index(drop=True)
+    same(made.groupby(lambda label: label // 2).v.sum().compute(), expected.groupby(lambda label: label // 2).v.sum())
+
+
+def test_blocks_of_arrays_as_partitions():
+    """Functions of blocks return pandas objects, if `meta` is one."""
+    values = np.arange(12.0).reshape(6, 2)
+    array = da.from_array(values, chunks=(4, 2))
+    made = array.map_blocks(pd.DataFrame, columns=["a", "b"], meta=pd.DataFrame({"a": [1.0], "b": [1.0]}))
+    assert made.npartitions == 2
+    same(made.compute().reset_index(drop=True), pd.DataFrame(values, columns=["a", "b"]))
+    column = array[:, 0].map_blocks(pd.Series, meta=pd.Series([1.0]))
+    assert column.compute().tolist() == values[:, 0].tolist()
+    with pytest.raises(ValueError, match="blocks of whole rows"):
+        array.rechunk((4, 1)).map_blocks(pd.DataFrame, meta=pd.DataFrame({0: [1.0]}))
+
+
+def test_sorted_rows_keep_their_number_of_partitions():
+    ddf = dd.from_pandas(pd.DataFrame({"k": range(20, 0, -1)}), npartitions=5)
+    for made in (ddf.set_index("k"), ddf.sort_values("k")):
+        assert made.npartitions == made.persist().npartitions == len(made.to_delayed()) == 5
+
+
+def test_single_values_of_frames_with_arrays():
+    """A reduction of a frame is an operand of an array, at both sides."""
+    frame = pd.DataFrame({"v": [1, 2, 3, 6]})
+    ddf = dd.from_pandas(frame, npartitions=2)
+    values, mean = ddf.v.to_dask_array(lengths=True), ddf.v.mean()
+    assert (values + mean).compute().tolist() == [4.0, 5.0, 6.0, 9.0]
+    assert (mean - values).compute().tolist() == [2.0, 1.0, 0.0, -3.0]
+    assert (values > ddf.v.min()).sum().compute() == 3
+
+
+def test_functions_that_return_sparse_arrays():
+    sparse = pytest.importorskip("scipy.sparse")
+    ddf = dd.from_pandas(pd.DataFrame({"a": [0, 1, 0], "b": [2, 0, 0]}), npartitions=2)
+    made = ddf.map_partitions(sparse.csr_array)
+    assert made.compute().toarray().tolist() == [[0, 2], [1, 0], [0, 0]]
+
+
+def test_whole_numbers_as_floats():
+    """A function may return whole numbers as floats where `meta` says integers, as rolling sums of pandas are."""
+    frame = pd.DataFrame({"v": [1, 2, 4, 8]})
+    ddf = dd.from_pandas(frame, npartitions=2)
+    made = ddf.map_overlap(lambda part: part.rolling(2).sum(), 1, 0, meta={"v": "int64"})
+    same(made.compute(), frame.rolling(2).sum())

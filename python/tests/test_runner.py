@@ -551,6 +551,13 @@ def test_a_large_result_is_in_sealed_memory_and_its_buffers_are_aligned(one):
 
 
 @needs_numpy
+def test_a_part_of_an_array_is_a_buffer():
+    """Items that do not lie together are copied once, and not into the pickle."""
+    first, *buffers = runner.pack(numpy.ones((300, 402))[:, 1:-1])
+    assert len(first) < 1_000 and [len(buffer) for buffer in buffers] == [300 * 400 * 8]
+    assert (pickle.loads(first, buffers=buffers) == 1).all()
+
+
 def test_a_large_result_without_memory_is_sent(one):
     array = numpy.arange(300_000, dtype="float64")
     one.start(operator.add, Input(0), 1, inputs=[pack(array)])

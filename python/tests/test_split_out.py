@@ -68,9 +68,13 @@ def test_merge(frame):
     made = frame.merge(other, on="n", npartitions=5)
     assert made.npartitions == 5
     same(made.compute(), FRAME.merge(OTHER, on="n"), ordered=False)
-    joined = frame.join(other[["w"]], npartitions=2)
+    joined = frame.clear_divisions().join(other[["w"]].clear_divisions(), npartitions=2)
     assert joined.npartitions == 2
-    same(joined.compute().sort_index(), FRAME.join(OTHER[["w"]]))
+    # Divisions of both frames determine those of the result.
+    divided = frame.join(other[["w"]], npartitions=2)
+    assert divided.npartitions == len(divided.divisions) - 1
+    for one in (joined, divided):
+        same(one.compute().sort_index(), FRAME.join(OTHER[["w"]]))
 
 
 @pytest.mark.parametrize(("options", "error"), [({"split_out": 0}, ValueError), ({"split_out": "2"}, TypeError)])

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from comparison import same
 
+from partita import QueryError
 from partita import dataframe as dd
 
 pytest.importorskip("cloudpickle")
@@ -26,6 +27,11 @@ CASES = {
     "invalid strings": (["2023-04-01", "bad"], {"format": "%Y-%m-%d", "errors": "coerce"}),
     "the format of the first string": (["01/02/2023", "13/12/2022", None], {"errors": "coerce"}),
     "other strings of ISO 8601": (["2023-04-01", "2023-04-01 10:00"], {"errors": "coerce"}),
+    "a format that is found": (["3/11/2000", "12/31/2001", None], {}),
+    "a format that is found, in UTC": (["3/11/2000", "12/31/2001"], {"utc": True}),
+    "dates without separators": (["20240105", "20240229"], {}),
+    "names of months in one format": (["5 Jan 2020", "12 Feb 2021"], {}),
+    "times of the day": (["01/02/2024 10:30:00", "01/03/2024 23:59:59"], {}),
     "nanoseconds": ([1, 2], {}),
     "seconds": ([1, -2], {"unit": "s"}),
     "fractions of seconds": ([1490195805.433502912, np.nan], {"unit": "s"}),
@@ -37,6 +43,15 @@ def test_as_in_pandas(name):
     values, options = CASES[name]
     column = pd.Series(values, name="t")
     same(dd.to_datetime(dd.from_pandas(column, npartitions=2), **options).compute(), pd.to_datetime(column, **options))
+
+
+def test_other_format_than_the_first():
+    """A string in another format than the first one is an error, as in pandas."""
+    column = pd.Series(["3/11/2000", "13/11/2000"])
+    with pytest.raises(ValueError):
+        pd.to_datetime(column)
+    with pytest.raises(QueryError, match="13/11/2000"):
+        dd.to_datetime(dd.from_pandas(column, npartitions=2)).compute()
 
 
 def test_type_is_given():

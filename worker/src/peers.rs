@@ -19,6 +19,8 @@ struct Peer {
     lost: CancellationToken,
     /// Bytes read from it.
     fetched_bytes: u64,
+    /// Whether it is on this node and yet its memory cannot be opened from here, as in a container of its own.
+    is_apart: bool,
 }
 
 /// The token, and the way to other workers that it opens. Both change with the scheduler.
@@ -84,7 +86,8 @@ impl Peers {
     }
 
     pub(crate) fn add(&self, worker: WorkerId, address: Endpoint) {
-        let peer = Peer { address, lost: CancellationToken::new(), fetched_bytes: 0 };
+        let peer =
+            Peer { address, lost: CancellationToken::new(), fetched_bytes: 0, is_apart: false };
         self.others().insert(worker, peer);
     }
 
@@ -105,6 +108,18 @@ impl Peers {
 
     pub(crate) fn address(&self, worker: WorkerId) -> Option<Endpoint> {
         self.others().get(&worker).map(|peer| peer.address.clone())
+    }
+
+    /// Whether the memory of another worker may be opened, if it is on this node.
+    pub(crate) fn shares_memory(&self, worker: WorkerId) -> bool {
+        self.others().get(&worker).is_some_and(|peer| !peer.is_apart)
+    }
+
+    /// Notes that the memory of another worker cannot be opened.
+    pub(crate) fn set_apart(&self, worker: WorkerId) {
+        if let Some(peer) = self.others().get_mut(&worker) {
+            peer.is_apart = true;
+        }
     }
 
     /// Resolves when the worker is gone.

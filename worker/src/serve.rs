@@ -3,31 +3,37 @@
 use crate::config::WorkerConfig;
 use crate::engine::Engine;
 use crate::error::WorkerError;
-use crate::memory::MESSAGE_BYTES;
-use crate::store::{BoxCut, Found};
+use crate::memory::{MESSAGE_BYTES, SegmentPlace, own_node};
+use crate::store::{BoxCut, Found, Store};
 use crate::transfers::upload;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaAsIpc, SchemaResult, Ticket,
 };
 use async_trait::async_trait;
+use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream::{self, BoxStream, StreamExt};
 use partita_net::connections::Caller;
 use partita_net::identity::Identity;
 use partita_net::listen::{Encryption, Port};
+use partita_net::payload::Header;
 use partita_net::peer::{DataPlane, FetchError, FetchTicket, FlightStream, Part};
 use partita_net::upload::UploadCommand;
 use partita_shared::access::{host_name, is_plaintext};
 use partita_shared::endpoint::Endpoint;
-use partita_shared::ids::TaskId;
+use partita_shared::ids::{Attempt, TaskId};
 use partita_shared::plaintext::random_identity;
 use partita_shared::{limits, wire};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, Streaming};
+
+/// How long a segment stays where an answer said that it lies.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The data port, taken, with the certificate by which peers recognize it.
 pub(crate) struct DataService {
@@ -117,7 +123,7 @@ fn start(engine: &Arc<Engine>, listener: TcpListener, encryption: Encryption) {
 fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
     let bucket = match &ticket.part {
         Part::Bucket(bucket) => Some(*bucket),
-        Part::All | Part::Box(_) => None,
+        Part::All | Part::Box(_) | Part::Shared { .. } => None,
     };
     let mut found: Vec<Found> = Vec::new();
     for (index, attempt) in &ticket.tasks {
@@ -131,8 +137,19 @@ fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, Fe
     let Some(mut schema) = found.first().map(|found| Arc::clone(&found.schema)) else {
         return Ok(stream::empty().boxed());
     };
+    if let (Part::Shared { node }, [(index, attempt)], [found]) =
+        (&ticket.part, &ticket.tasks[..], &found[..])
+        && own_node() == Some(node)
+    {
+        let task = TaskId { stage: ticket.stage, index: *index };
+        if let Some(place) = where_it_lies(engine.store(), task, *attempt, found) {
+            return Ok(place);
+        }
+    }
     let batches = match &ticket.part {
-        Part::All | Part::Bucket(_) => stream::iter(found).flat_map(crate::store::rows).boxed(),
+        Part::All | Part::Bucket(_) | Part::Shared { .. } => {
+            stream::iter(found).flat_map(crate::store::rows).boxed()
+        }
         Part::Box(wanted) => {
             let cut = BoxCut::new(schema, wanted.clone()).map_err(|error| FetchError::NotHeld {
                 address: engine.address().to_string(),
@@ -165,6 +182,33 @@ fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, Fe
                 }),
             });
     Ok(messages.boxed())
+}
+
+/// The answer that says where an object lies: its schema with the place of its segment. None if it is not in memory that
+/// another process can open.
+fn where_it_lies(
+    store: &Store,
+    task: TaskId,
+    attempt: Attempt,
+    found: &Found,
+) -> Option<FlightStream> {
+    let [batch] = &found.bucket.batches[..] else { return None };
+    if !found.bucket.sections.is_empty() || !Header::is_in(&found.schema) {
+        return None;
+    }
+    let object = store.object(std::slice::from_ref(batch)).ok()?;
+    let object = store.shareable(task, attempt, object);
+    let segment = store.segments().find(object.bytes())?;
+    let place = SegmentPlace::of(&segment).ok()?;
+    let mut message: FlightData =
+        SchemaAsIpc::new(&found.schema, &IpcWriteOptions::default()).into();
+    message.app_metadata = wire::encode(&place).ok()?.into();
+    // The reader ends the stream when it has opened the segment, which stays where it is so long.
+    let held = stream::once(async move {
+        tokio::time::sleep(OPEN_TIMEOUT).await;
+        drop(segment);
+    });
+    Some(stream::iter([Ok(message)]).chain(held.filter_map(|()| async { None })).boxed())
 }
 
 /// The way to the data of a worker in this process.

@@ -35,6 +35,8 @@ def concatenate_function(block: Any) -> Callable[..., Any]:
             return function
     if isinstance(block, np.ma.MaskedArray):
         return _concatenate_masked
+    if isinstance(block, np.recarray):
+        return _concatenate_records
     module = type(block).__module__.partition(".")[0]
     if module == "sparse":
         import sparse
@@ -51,6 +53,11 @@ def _concatenate_masked(blocks: Sequence[Any], axis: int = 0) -> Any:
     if len(fills) == 1:
         found.fill_value = next(iter(fills.values()))
     return found
+
+
+def _concatenate_records(blocks: Sequence[Any], axis: int = 0) -> Any:
+    # The common type of several records would be one of plain fields.
+    return np.concatenate(blocks, axis=axis).view(np.recarray)
 
 
 def _concatenate_scipy(blocks: Sequence[Any], axis: int = 0) -> Any:

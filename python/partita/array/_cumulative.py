@@ -261,17 +261,49 @@ def _float_products(x: Any, axis: int, dtype: Any, skipna: bool) -> Any:
     )
 
 
+def sum_items(block: Any, axis: int, dtype: Any, skipna: bool) -> Any:
+    """Return the sum of the items of a block along an axis."""
+    return (np.nansum if skipna else np.sum)(block, axis=axis, dtype=dtype, keepdims=True)
+
+
+def sum_block(block: Any, carries: Any, at: int, axis: int, dtype: Any, skipna: bool) -> Any:
+    """Return the cumulative sum of a block after others."""
+    found = (np.nancumsum if skipna else np.cumsum)(block, axis=axis, dtype=dtype)
+    if at and found.size:
+        np.add(found, carries[at], out=found)
+    return found
+
+
+def _sums(x: Any, axis: int, dtype: Any, skipna: bool) -> Any:
+    """Return cumulative sums of numbers: the sums of blocks are added, then each block is read once more."""
+    identity = [Axis(at) for at in range(x.ndim)]
+    meta = make_meta(x._meta, dtype, x.ndim)
+    params = {"axis": axis, "dtype": dtype, "skipna": skipna}
+    ones = tuple([(1,) * len(sizes) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
+    totals = Node("cumsum-total", ones, meta, sum_items, [Read(x._node, identity)], params=params)
+    single = tuple([(1,) if at == axis else sizes for at, sizes in enumerate(x.chunks)])
+    maps: list[Any] = [All() if at == axis else Axis(at) for at in range(x.ndim)]
+    before = {"binop": np.add, "ident": 0, "axis": axis}
+    scan = Node("cumsum-scan", single, meta, scan_block, [Read(totals, maps)], params=before)
+    first: list[Any] = [At(0) if at == axis else Axis(at) for at in range(x.ndim)]
+    reads = [Read(x._node, identity), Read(scan, first)]
+    tables = [(axis, range(x.numblocks[axis]))]
+    return array_of(Node("cumsum", x.chunks, meta, sum_block, reads, tables=tables, params=params))
+
+
 def _cumulative(func: Any, binop: Any, ident: Any, x: Any, axis: Any, dtype: Any, out: Any, method: str) -> Any:
     x = as_array(x)
-    if binop is multiply_data and type(x._meta) is np.ndarray:
-        kind = np.dtype(dtype) if dtype is not None else func(np.ones((1,), dtype=x.dtype)).dtype
-        if kind.kind in "fc" and x.npartitions > 1 and (kind.kind == "f" or max(x.numblocks) <= CHAIN_MAX):
-            if axis is None:
-                check_known(x, "a cumulative function of the flattened array")
-                x, axis = x.flatten(), 0
-            axis = normalize_axis(axis, x.ndim)
-            if x.numblocks[axis] > 1:
-                return handle_out(out, _float_products(x, axis, kind, func is np.nancumprod))
+    kind = np.dtype(dtype) if dtype is not None else func(np.ones((1,), dtype=x.dtype)).dtype
+    if type(x._meta) is np.ndarray and kind.kind in "iufc" and x.dtype.kind in "biufc" and x.npartitions > 1:
+        if axis is None:
+            check_known(x, "a cumulative function of the flattened array")
+            x, axis = x.flatten(), 0
+        axis = normalize_axis(axis, x.ndim)
+        is_float = kind.kind == "f" or (kind.kind == "c" and max(x.numblocks) <= CHAIN_MAX)
+        if x.numblocks[axis] > 1 and binop is add_data:
+            return handle_out(out, _sums(x, axis, kind, func is np.nancumsum))
+        if x.numblocks[axis] > 1 and is_float:
+            return handle_out(out, _float_products(x, axis, kind, func is np.nancumprod))
     return cumreduction(func, binop, ident, x, axis, dtype, out=out, method=method)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._collection import is_collection, unpack
+from .._frame_inputs import FrameInput
 from ..utils import funcname
 from ._axis_maps import At, Axis, Read
 from ._blocks import Fill
@@ -165,7 +166,7 @@ def elemwise(
     if kwargs:
         raise TypeError(f"{funcname(op)} does not take the following keyword arguments {sorted(kwargs)}")
     out = normalize_out(out)
-    args = tuple([np.asarray(one) if isinstance(one, (list, tuple)) else one for one in args])
+    args = tuple([_operand(one) for one in args])
     if where is None or where is False:
         where = np.asarray(False)
     given = dtype
@@ -202,6 +203,18 @@ def elemwise(
         function = Fill(enforced, (), {"function": function, "dtype": dtype})
     result = _apply(label, function, arrays, dtype, values, name, user=not isinstance(op, np.ufunc) and _is_user(op))
     return handle_out(out, result)
+
+
+def _operand(value: Any) -> Any:
+    """Return a list as an array, and a single value of a frame as an array without axes."""
+    if isinstance(value, (list, tuple)):
+        return np.asarray(value)
+    if isinstance(value, FrameInput) and getattr(value, "ndim", None) == 0:
+        from ._delayed import from_delayed
+
+        single: Any = value
+        return from_delayed(single.to_delayed(), (), dtype=single._type.to_pandas_dtype())
+    return value
 
 
 def _is_user(function: Callable[..., Any]) -> bool:

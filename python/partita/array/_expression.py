@@ -53,6 +53,9 @@ class Node:
         Whether it costs less to compute a block for each reader than to store it.
     user : bool
         Whether the function may run code of the user.
+    symmetric : bool
+        Whether this is a matrix that equals its transpose, with equal chunks along both axes: blocks below the diagonal
+        are made from those above it.
     name : str, optional
         The identity of the array: nodes with equal names have equal blocks.
     token : object, optional
@@ -71,6 +74,7 @@ class Node:
         "params",
         "reads",
         "shape",
+        "symmetric",
         "tables",
         "user",
         "values",
@@ -89,6 +93,7 @@ class Node:
         indexed: bool = False,
         cheap: bool = False,
         user: bool = False,
+        symmetric: bool = False,
         name: str | None = None,
         token: Any = None,
     ) -> None:
@@ -103,6 +108,7 @@ class Node:
         self.indexed = indexed
         self.cheap = cheap
         self.user = user
+        self.symmetric = symmetric
         if name is None:
             dtype = str(getattr(meta, "dtype", None))
             if token is None:

@@ -47,7 +47,8 @@ def to_dask_dataframe(x: Any, columns: Any = None, index: Any = None, meta: Any 
     blocks = x.to_delayed().ravel().tolist()
     sample = np.empty((0, *x.shape[1:]), dtype=x.dtype)
     if index is not None:
-        starts, divisions = _index_parts(index, len(blocks)), _known_divisions(index)
+        index = index.persist() if isinstance(index, dataframe.Index) else index
+        starts, divisions = _index_parts(index, len(blocks)), _known_divisions(index, len(blocks))
         empty = frame_of_block(sample, columns, index._meta)
         parts = [make(one, columns, start) for one, start in zip(blocks, starts)]
         return dataframe.from_delayed(parts, meta=empty, divisions=divisions)
@@ -108,11 +109,12 @@ def _index_parts(index: Any, blocks: int) -> list[Any]:
     return parts
 
 
-def _known_divisions(index: Any) -> tuple[Any, ...] | None:
+def _known_divisions(index: Any, blocks: int) -> tuple[Any, ...] | None:
     if not index.known_divisions:
         return None
     divisions: tuple[Any, ...] = tuple(index.divisions)
-    return None if any(one is None for one in divisions) else divisions
+    is_known = len(divisions) == blocks + 1 and not any(one is None for one in divisions)
+    return divisions if is_known else None
 
 
 def frame_of_block(block: Any, columns: Any, labels: Any) -> Any:
@@ -175,5 +177,5 @@ def part_lengths(lengths: Any, count: int) -> list[Any]:
     if not isinstance(lengths, (list, tuple)):
         raise ValueError(f"Unexpected value for lengths: {lengths!r}; use True, or a list of the numbers of rows")
     if len(lengths) != count:
-        raise ValueError(f"lengths has {len(lengths)} numbers, and the frame has {count} partitions")
+        raise ValueError(f"lengths= must have a number for each partition: {len(lengths)} != {count}")
     return list(lengths)

@@ -105,7 +105,7 @@ def _places(
     node: Node, readers: list[tuple[Node, Read]], placed: dict[str, list[tuple[Group, Position]]]
 ) -> list[tuple[Group, Position]] | None:
     """Return the groups and positions at which a node is computed by its readers, or None if it has its own tasks."""
-    if isinstance(node, (Parts, Constant)) or node.is_alias:
+    if isinstance(node, (Parts, Constant)) or node.is_alias or node.symmetric:
         return None
     if not all(read.is_single for _, read in readers):
         return None

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .._direct import UPLOAD_BYTES_MIN
 from .._tasks import Task, identity
 from ..utils import key_split
@@ -224,11 +226,16 @@ class _Tasks:
         function: Callable[..., Any] = Program(steps, name)
         if len(steps) == 1 and steps[0][2] == tuple(range(count)) and not steps[0][1]:
             function = steps[0][0]
-        options = root.options
-        return [
-            Task(function, tuple([one(index) for one in self.arguments]), None, name, f"{root.name}-{at}", options)
-            for at, index in enumerate(itertools.product(*map(range, root.grid)))
-        ]
+        found: list[Task] = []
+        for at, index in enumerate(itertools.product(*map(range, root.grid))):
+            key = f"{root.name}-{at}"
+            if root.symmetric and index[0] > index[1]:
+                above = found[_flat(index[::-1], root.grid)]
+                found.append(Task(np.transpose, (above,), None, name, key, root.options))
+                continue
+            arguments = tuple([one(index) for one in self.arguments])
+            found.append(Task(function, arguments, None, name, key, root.options))
+        return found
 
     def _argument(self, make: Callable[[tuple[int, ...]], Any]) -> int:
         self.arguments.append(make)

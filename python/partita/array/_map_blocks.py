@@ -123,8 +123,9 @@ def map_blocks(
         Axes that only the result has.
     enforce_ndim : bool
         Whether to raise an error if a block of the result has another number of axes.
-    meta : array, optional
-        An empty array of the type and dtype of the result.
+    meta : array, pandas.DataFrame or pandas.Series, optional
+        An empty array of the type and dtype of the result. With a pandas object the function returns pandas objects of
+        its columns, and the result is a frame or a column with a partition for each block.
     **kwargs
         Further arguments of the function.
 
@@ -142,6 +143,9 @@ def map_blocks(
     if token:
         warnings.warn("The token= keyword to map_blocks has been moved to name=", stacklevel=2)
         name = token
+    if type(meta).__module__.partition(".")[0] == "pandas":
+        options = {"chunks": chunks, "drop_axis": drop_axis, "new_axis": new_axis, "name": name, **kwargs}
+        return _frame_of(map_blocks(func, *args, dtype=object, **options), meta)
     drop = [] if drop_axis is None else ([drop_axis] if isinstance(drop_axis, Number) else list(drop_axis))
     new = None if new_axis is None else ([new_axis] if isinstance(new_axis, Number) else list(new_axis))
     arrays = [one for one in args if isinstance(one, Array)]
@@ -186,6 +190,18 @@ def map_blocks(
         prefix, found, made, function, reads, values=values, params=params, indexed=indexed, name=key, user=True
     )
     return array_of(node)
+
+
+def _frame_of(blocks: Any, meta: Any) -> Any:
+    """Return the frame, or the column, whose partitions are the blocks that a function returns."""
+    from ..dataframe import from_delayed
+
+    if any(len(sizes) > 1 for sizes in blocks.chunks[1:]):
+        raise ValueError(
+            f"map_blocks() with meta={type(meta).__name__} requires blocks of whole rows, not {blocks.numblocks} blocks; use "
+            "rechunk({1: -1})"
+        )
+    return from_delayed(blocks.to_delayed().ravel().tolist(), meta=meta.iloc[:0])
 
 
 def _most_blocks(pairs: list[Any]) -> dict[Any, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .._frame_inputs import FrameInput
+
 __all__ = ["Methods"]
 
 
@@ -51,6 +53,8 @@ def _is_superior(other: Any) -> bool:
         kind.__module__ in ("numpy", "builtins")
         or kind.__module__.startswith("dask.array.")
         or isinstance(other, (np.ndarray, np.generic, Methods))
+        # Single values of frames become arrays without axes.
+        or (isinstance(other, FrameInput) and getattr(other, "ndim", None) == 0)
     ):
         return False
     if not hasattr(kind, "__array_ufunc__"):

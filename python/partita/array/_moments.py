@@ -179,10 +179,36 @@ def cast(x: Any, dtype: Any) -> Any:
     )
 
 
+#: Blocks above this number of bytes are read part by part, so that temporary arrays stay in the caches of a processor.
+PART_BYTES = 256 << 10
+
+
+def _parts_of(block: Any) -> tuple[int, list[Any]]:
+    """Return an axis, and the parts of a large block along it, each of which lies together in memory."""
+    if type(block) is not np.ndarray or block.dtype.hasobject or block.nbytes <= 2 * PART_BYTES:
+        return 0, [block]
+    axis = max((at for at in range(block.ndim) if block.shape[at] > 1), key=lambda at: abs(block.strides[at]))
+    step = max(block.shape[axis] * PART_BYTES // block.nbytes, 1)
+    # Along the first axis of a view, since a part of it is a part along `axis`.
+    view = np.moveaxis(block, axis, 0)
+    parts = [np.moveaxis(view[at : at + step], 0, axis) for at in range(0, block.shape[axis], step)]
+    return axis, parts
+
+
 def moment_chunk(
     block: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, order: int = 2, skipna: bool = False
 ) -> Any:
     """Return the number, the sum, and the sums of powers of the differences from the mean of the items of a block."""
+    along, parts = _parts_of(block)
+    found = [_moment_part(part, axis, dtype, order, skipna) for part in parts]
+    if len(found) == 1:
+        return found[0]
+    joined = {name: np.concatenate([one[name] for one in found], axis=along) for name in found[0]}
+    return _combined(joined, (along,), order) if along in axis else joined
+
+
+def _moment_part(block: Any, axis: Any, dtype: Any, order: int, skipna: bool) -> Any:
+    """Return what :func:`moment_chunk` returns, of a part of a block."""
     if block.dtype.kind not in "cO" and not isinstance(block, np.ma.MaskedArray):
         block = block.astype(dtype, copy=False)
     n = count_block(block, axis, skipna)

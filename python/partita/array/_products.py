@@ -12,7 +12,7 @@ from ._axis_maps import All, At, Axis, Read
 from ._core import array_of, make_meta
 from ._elementwise import as_array, elemwise, unify_chunks
 from ._expression import Node
-from ._shape import normalize_axes
+from ._shape import normalize_axes, transpose_block
 
 __all__ = ["dot", "einsum", "matmul", "outer", "tensordot", "vdot"]
 
@@ -29,10 +29,23 @@ def _add(total: Any, product: Any) -> Any:
     """Add a product. Masked items count as zero, as in sums."""
     if total is None:
         return product
+    if _can_add_in_place(total, product):
+        return np.add(total, product, out=total)
     if isinstance(total, np.ma.MaskedArray) or isinstance(product, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(total) & np.ma.getmaskarray(product)
         return np.ma.array(np.ma.filled(total, 0) + np.ma.filled(product, 0), mask=mask)
     return total + product
+
+
+def _can_add_in_place(total: Any, product: Any) -> bool:
+    """Whether a product can be added to what this task made, without further memory."""
+    return (
+        type(total) is np.ndarray
+        and type(product) is np.ndarray
+        and total.dtype == product.dtype
+        and total.shape == product.shape
+        and not total.dtype.hasobject
+    )
 
 
 def tensordot_blocks(a: Any, b: Any, axes: Any, dtype: Any) -> Any:
@@ -130,6 +143,8 @@ def dot(a: Any, b: Any) -> Any:
     a, b = as_array(a), as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
+    if a.ndim == b.ndim == 2 and type(a._meta) is type(b._meta) is np.ndarray:
+        return matmul(a, b)
     return tensordot(a, b, axes=((a.ndim - 1,), (max(b.ndim - 2, 0),)))
 
 
@@ -140,12 +155,20 @@ def vdot(a: Any, b: Any) -> Any:
     return dot(conj(as_array(a).ravel()), as_array(b).ravel())
 
 
-def matmul_blocks(a: Any, b: Any, dtype: Any) -> Any:
-    """Return the sum of the matrix products of blocks."""
-    total = None
+def matmul_blocks(a: Any, b: Any, dtype: Any, transposed: tuple[bool, bool] = (False, False)) -> Any:
+    """Return the sum of the matrix products of blocks, or of their transposes."""
+    total = product = None
     for first, second in zip(_leaves(a), _leaves(b)):
-        product = np.matmul(first, second)
-        total = product if total is None else total + product
+        first, second = first.T if transposed[0] else first, second.T if transposed[1] else second
+        if total is None:
+            total = np.matmul(first, second)
+        elif product is not None:
+            product = np.matmul(first, second, out=product)
+            np.add(total, product, out=total)
+        else:
+            product = np.matmul(first, second)
+            total = _add(total, product)
+            product = product if _can_add_in_place(total, product) else None
     return total.astype(dtype) if total.dtype != dtype and dtype.kind != "O" else total  # type: ignore[union-attr]
 
 
@@ -185,14 +208,27 @@ def matmul(a: Any, b: Any, out: Any = None, **kwargs: Any) -> Any:
         ]
 
     chunks = tuple([known[label] for label in out_labels])
-    reads = [Read(a._node, maps(a, labels_a)), Read(b._node, maps(b, labels_b))]
+    (read_a, is_flipped_a), (read_b, is_flipped_b) = _source(a, maps(a, labels_a)), _source(b, maps(b, labels_b))
+    params: dict[str, Any] = {"dtype": dtype}
+    if is_flipped_a or is_flipped_b:
+        params["transposed"] = (is_flipped_a, is_flipped_b)
+    # As NumPy, which computes half of the product of a matrix and its transpose.
+    symmetric = read_a.source is read_b.source and is_flipped_a != is_flipped_b
     meta = make_meta(a._meta if type(a._meta) is not np.ndarray else b._meta, dtype, len(chunks))
-    found = array_of(Node("matmul", chunks, meta, matmul_blocks, reads, params={"dtype": dtype}))
+    found = array_of(Node("matmul", chunks, meta, matmul_blocks, [read_a, read_b], params=params, symmetric=symmetric))
     if is_row:
         found = found[..., 0, :]
     if is_column:
         found = found[..., 0]
     return found
+
+
+def _source(array: Any, maps: list[Any]) -> tuple[Read, bool]:
+    """Return how the blocks of a factor are read: if it is the transpose of a matrix, those of that matrix."""
+    node = array._node
+    if array.ndim == 2 and type(array._meta) is np.ndarray and node.function is transpose_block:
+        return Read(node.reads[0].source, maps[::-1]), True
+    return Read(node, maps), False
 
 
 def outer(a: Any, b: Any) -> Any:

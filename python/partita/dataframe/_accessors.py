@@ -221,16 +221,25 @@ class StringMethods(TextParts):
         return self._call("repeat", repeats)
 
     def pad(self, width: int, side: str = "left", fillchar: str = " ") -> Series:
-        """Pad to a width with a character at one side."""
-        if side not in ("left", "right"):
-            raise NotImplementedError(f"str.pad(side={side!r}) is not supported; use 'left' or 'right'")
-        padded = call("lpad" if side == "left" else "rpad", self._value, literal(width), literal(fillchar))
+        """Pad to a width with a character at one side, or at both."""
+        if side not in ("left", "right", "both"):
+            raise ValueError("Invalid side: use 'left', 'right' or 'both'")
+        text = self._value
+        if side == "both":
+            # Of an odd number of characters, the larger half is at the left if the width is odd, as in Python.
+            spare = literal(width) - self._length() + width % 2
+            text = call("lpad", text, self._length() + spare / 2, literal(fillchar))
+        padded = call("lpad" if side == "left" else "rpad", text, literal(width), literal(fillchar))
         is_long = px.comparison("ge", self._length(), width)
         return self._column._like(px.case([(is_long, self._value)], padded))
 
     def rjust(self, width: int, fillchar: str = " ") -> Series:
         """Pad to a width with a character at the left."""
         return self.pad(width, "left", fillchar)
+
+    def center(self, width: int, fillchar: str = " ") -> Series:
+        """Pad to a width with a character at both sides."""
+        return self.pad(width, "both", fillchar)
 
     def ljust(self, width: int, fillchar: str = " ") -> Series:
         """Pad to a width with a character at the right."""

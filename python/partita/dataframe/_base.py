@@ -22,6 +22,7 @@ from ._arguments import reject_unsupported
 from ._columns import regular_index, to_pandas
 from ._partition_methods import PartitionMethods
 from ._partition_writers import PartitionWriters
+from ._partitions import format_split, kept_divisions
 from ._rows import Labels, Rows, new_table_name, release_after
 from ._sql import INDEX, ORDER, ROW, literal, replace_nan
 
@@ -391,10 +392,21 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         name = new_table_name()
         parts, query = self._persisted_query()
         connection = self._client._connection
+        divisions = None
+        if splits is None and partitions in (None, self._rows.partitions) and self._rows.persisted is None:
+            divisions = kept_divisions(self)
+        if divisions is not None:
+            partitions, splits = None, [format_split(label) for label in divisions[1:-1]]
+        elif partitions is None and splits is None and not self._rows.physical:
+            # Sorted rows have as many partitions as before.
+            partitions = self._rows.partitions
         with connection.release_on_error(name):
             connection.query(wire.create_table(name, query, partitions=partitions, splits=splits))
             count = connection.table(name)["partitions"]
-        return self._rows_of_table(name, parts, count)
+        rows, levels = self._rows_of_table(name, parts, count)
+        if divisions is not None:
+            rows.divisions, rows.divided_by = divisions, levels[0].expr
+        return rows, levels
 
     def _persisted_query(self) -> tuple[list[Named], Relation]:
         """Return the columns of a persisted table of the rows, and its relation."""

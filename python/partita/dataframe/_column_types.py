@@ -91,7 +91,8 @@ class ColumnTypes:
             if isinstance(self._origin, pd.CategoricalDtype):
                 found = self._origin.categories
             else:
-                found = sorted(self.dropna().unique().compute())
+                # Without values, the categories have the type of the column too.
+                found = pd.Index(pd.Series(self.dropna().unique().compute())).sort_values().rename(None)
             dtype = pd.CategoricalDtype(found, dtype.ordered)
         if dtype == self._origin:
             # Categories in another order are the same type if they are not ordered.

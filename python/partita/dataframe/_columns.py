@@ -72,7 +72,7 @@ MASKED = {
 class Column(NamedTuple):
     """A column over the rows of a relation.
 
-    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical type, :class:`Lists`, or None if Arrow's type determines
+    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical or sparse type, :class:`Lists`, or None if Arrow's type determines
     the pandas type.
     """
 
@@ -145,6 +145,8 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
         if isinstance(origin, UnknownCategories):
             origin = pd.CategoricalDtype(origin.categories, origin.ordered)
         return pd.Categorical(_plain(plain).to_pandas(), dtype=origin)
+    if isinstance(origin, pd.SparseDtype):
+        return pd.arrays.SparseArray(column.to_pandas().to_numpy(), dtype=origin)
     if origin == ARROW:
         if pa.types.is_dictionary(kind):
             column = column.cast(kind.value_type)

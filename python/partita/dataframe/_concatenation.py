@@ -18,7 +18,7 @@ from ._columns import Column, label_index
 from ._frame import DataFrame
 from ._matching import aligned
 from ._merge import _common_axis, _common_origin, _key_origin, _plain, as_frame
-from ._partitions import kept_divisions
+from ._partitions import divide_later, kept_divisions
 from ._replacement import MISSING
 from ._rows import Labels, Rows
 from ._series import Series
@@ -143,6 +143,10 @@ def concat(
         origin = _common_origin([part._columns[label].origin for part in parts if label in part._columns])
         columns[label] = Column(union.column(f"c{at}"), origin)
     frame = DataFrame(rows, columns, index, _common_axis(parts))
+    divisions = [kept_divisions(part) for part in parts] if is_sorted else [None]
+    if None not in divisions:
+        starts = [label for one in divisions for label in (one or ())[:-1]]
+        divide_later(frame, (*starts, (divisions[-1] or ())[-1]))
     if alone:
         names = {one.name for one in frames}
         return frame["v"].rename(names.pop() if len(names) == 1 else None)

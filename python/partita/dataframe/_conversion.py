@@ -63,9 +63,9 @@ def to_numeric(arg: Any, errors: str = "raise", meta: Any = None, **arguments: A
         return delayed(pd.to_numeric, pure=True)(arg, errors=errors)
     if not is_text(arg._kind):
         return arg
-    # The type depends on the values: int64 if all are integers.
+    # The type depends on the values: int64 if all are integers, also if there are none.
     is_whole = px.not_null(cast(arg._expr, pa.int64(), is_lenient=True))
-    found = call("coalesce", aggregate("bool_and", is_whole), False)
+    found = call("coalesce", aggregate("bool_and", is_whole), True)
     if arg._rows.values([found]).column(0)[0].as_py():
         return arg._like(cast(arg._expr, pa.int64()))
     return arg._like(cast(arg._expr, pa.float64(), is_lenient=errors == "coerce"))

@@ -118,7 +118,9 @@ def _of_numbers(
 ) -> Expr:
     operator = _OPERATORS.get(name)
     if pa.types.is_decimal(a) or pa.types.is_decimal(b):
-        return _of_decimals(name, _number(left, a), _number(right, b), operator)
+        if operator is not None:
+            return call(operator, _exact(_number(left, a), a), _exact(_number(right, b), b))
+        return _of_decimals(name, _number(left, a), _number(right, b))
     if pa.types.is_boolean(a) and pa.types.is_boolean(b):
         if name in ("add", "mul"):
             return call("or" if name == "add" else "and", left, right)
@@ -141,10 +143,20 @@ def _of_numbers(
     return call(f"{style}_{name}", x, y, dtype=kind)
 
 
-def _of_decimals(name: str, left: Expr, right: Expr, operator: str | None) -> Expr:
-    """Return an operator of decimals. As in Python, floor division truncates towards zero."""
-    if operator is not None:
-        return call(operator, left, right)
+#: Decimal digits of integers by their bits, as Arrow counts them.
+_DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}
+
+
+def _exact(value: Expr, kind: pa.DataType) -> Expr:
+    """Return an integer that is combined with decimals as a decimal with the digits of its type."""
+    if not is_whole(kind):
+        return value
+    digits = _DIGITS[kind.bit_width] + (kind == pa.uint64())
+    return px.cast(value, pa.decimal128(digits, 0))
+
+
+def _of_decimals(name: str, left: Expr, right: Expr) -> Expr:
+    """Return a division, remainder or power of decimals. As in Python, floor division truncates towards zero."""
     double, by = pa.float64(), call("nullif", right, 0)
     if name == "truediv":
         return px.cast(left, double) / call("nullif", px.cast(right, double), 0)

@@ -30,8 +30,7 @@ from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
 from ._scalar import Scalar
 from ._selection import FrameRows
-from ._series import Index, Series, _index_of, check_label_slice, with_index
-from ._split_out import heeds
+from ._series import Index, Series, check_label_slice, index_of, row_numbers, with_index
 from ._sql import INDEX, literal
 from ._summary import FrameSummary
 from ._values import FrameValues
@@ -114,7 +113,7 @@ class DataFrame(
     @property
     def index(self) -> Index:
         """The index."""
-        return _index_of(self)
+        return index_of(self) if self._index else row_numbers(self)
 
     @index.setter
     def index(self, labels: Any) -> None:
@@ -619,15 +618,22 @@ class DataFrame(
 
         return merge(self, right, how, **options)
 
-    @heeds("npartitions")
     def join(
-        self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "", **arguments: Any
+        self,
+        other: Any,
+        on: Any = None,
+        how: str = "left",
+        lsuffix: str = "",
+        rsuffix: str = "",
+        npartitions: int | None = None,
+        **arguments: Any,
     ) -> DataFrame:
         """Join columns of this frame (the index by default) with the index of another frame, or of each of a list."""
         from ._merge import join
 
         reject_unsupported("join", arguments)
-        return join(self, other, on, how, lsuffix, rsuffix)
+        found: DataFrame = join(self, other, on, how, lsuffix, rsuffix, npartitions=npartitions)
+        return found
 
     # Persisting.
 

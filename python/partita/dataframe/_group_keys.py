@@ -12,7 +12,7 @@ from ._columns import Column
 from ._frame import DataFrame
 from ._matching import aligned, uploaded
 from ._rows import place_of
-from ._series import Series
+from ._series import Series, index_of
 
 __all__ = ["keys_of"]
 
@@ -99,5 +99,5 @@ def _labels_of(frame: DataFrame) -> Series:
     """Return the labels of the index, which may be the numbers of the rows, as a column."""
     if not frame._index and frame._rows.order:
         return Series(frame._rows, place_of(frame._rows), None, ())
-    index = frame.index
+    index = index_of(frame)
     return Series(frame._rows, index._expr, index.name, (), index._origin)

@@ -226,8 +226,7 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
     if partition_size is not None:
         wanted = parse_bytes(partition_size)
         frame = frame if frame._rows.persisted else frame.persist()
-        table = frame._client._connection.table(str(frame._rows.persisted))
-        parts = check_count(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
+        parts = check_count(max(-(-_bytes_of(frame) // wanted), 1), f"partition_size={partition_size!r}")
         return frame._persist(parts)
     if not frame._index:
         raise ValueError("cannot repartition a frame without an index by divisions; use set_index first")
@@ -242,6 +241,18 @@ def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_si
     made = frame._persist(splits=[format_split(label) for label in known[1:-1]])
     divide(made, known)
     return made
+
+
+#: Bytes of a partition on the workers below which they are mostly those of its buffers, whatever the number of rows.
+_SMALL_PARTITION = 2**20
+
+
+def _bytes_of(frame: DataFrame) -> int:
+    """Return the bytes of a persisted frame: those on the workers, or of pandas objects if its partitions are small."""
+    table = frame._client._connection.table(str(frame._rows.persisted))
+    if table["bytes"] > _SMALL_PARTITION * max(int(table["partitions"]), 1):
+        return int(table["bytes"])
+    return int(frame.memory_usage_per_partition(deep=True).compute().sum())
 
 
 def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.CategoricalDtype) -> DataFrame:

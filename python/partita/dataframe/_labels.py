@@ -108,7 +108,9 @@ class _Mapping:
 
 def shifted_index(plan: Any, periods: int, freq: Any) -> Any:
     """Return a frame or column whose index labels are shifted by a number of periods of a frequency."""
-    made, regularity = shifted_labels(plan.index, periods, freq)
+    from ._series import index_of
+
+    made, regularity = shifted_labels(index_of(plan), periods, freq)
     return with_labels(plan, made, True, regularity)
 
 

@@ -13,8 +13,9 @@ from ..plan import expr as px
 from ..plan.expr import Expr, SortKey
 from ..plan.relation import Join, Values
 from ._array_columns import column_of_array, is_array
+from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
-from ._series import Series
+from ._series import Series, index_of
 from ._sql import literal
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ class Loc:
         elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray, pd.api.extensions.ExtensionArray)):
             frame = self._select_labels(list(key))
         elif key != slice(None):
-            frame = frame._narrowed(self._where(key))
+            self._check_label(key)
+            where, divisions = self._where(key), self._divisions(key)
+            frame = frame._narrowed(where)
+            divide_later(frame, divisions)
         return self._finish(frame if columns is None else frame[columns])
 
     def _column_labels(self, columns: Any) -> Any:
@@ -78,7 +82,7 @@ class Loc:
 
     def _select_labels(self, labels: list[Any]) -> DataFrame:
         """Select the rows of a list of labels, in the order of the list and as often as each label occurs in it."""
-        frame, index = self._frame, self._frame.index
+        frame, index = self._frame, index_of(self._frame)
         is_truth = labels and all(isinstance(label, (bool, np.bool_)) for label in labels)
         if is_truth and not pa.types.is_boolean(index._kind):
             return frame._filtered(column_of_array(frame, np.array(labels)))
@@ -93,7 +97,7 @@ class Loc:
         return found._like(found._columns, Rows(rows.client, joined, order, keep=rows))
 
     def _where(self, key: Any) -> Expr:
-        index = self._frame.index
+        index = index_of(self._frame)
         kind = index._kind
         if isinstance(key, slice):
             if key.step is not None:
@@ -102,6 +106,39 @@ class Loc:
         if pa.types.is_timestamp(kind) and isinstance(key, str):
             return self._between(key, key)
         return px.comparison("eq", index._expr, literal(key, kind))
+
+    def _check_label(self, key: Any) -> None:
+        """Raise an error for a single label that is outside the known divisions, so that no row has it."""
+        known = kept_divisions(self._frame)
+        if isinstance(key, slice) or known is None or None in known or not self._frame.known_divisions:
+            return
+        if isinstance(key, str) and not isinstance(known[0], str):
+            # A string stands for a span of times.
+            return
+        try:
+            is_outside = not min(known[0], known[-1]) <= key <= max(known[0], known[-1])
+        except TypeError:
+            return
+        if is_outside:
+            raise KeyError(key)
+
+    def _divisions(self, key: Any) -> tuple[Any, ...] | None:
+        """Return the divisions of a slice of rows whose divisions are known."""
+        frame = self._frame
+        known = kept_divisions(frame)
+        if not isinstance(key, slice) or known is None or None in known or not frame.known_divisions:
+            return None
+        if frame._rows.order[0].is_descending:
+            return None
+        kind = index_of(frame)._kind
+        try:
+            first = known[0] if key.start is None else max(_label(key.start, kind, False), known[0])
+            last = known[-1] if key.stop is None else min(_label(key.stop, kind, True), known[-1])
+            inner = [label for label in known[1:-1] if first < label <= last]
+        except TypeError:
+            # Labels of another type, such as dates for times, have the same rows but no divisions.
+            return None
+        return None if first > last else (first, *inner, last)
 
     def _ends(self, key: slice) -> tuple[Any, Any]:
         """Return the lowest and the highest label of a slice.
@@ -112,12 +149,12 @@ class Loc:
             If the rows are in another order than their labels: in pandas, the slice then depends on positions.
         """
         frame = self._frame
-        if isinstance(frame.index._origin, pd.CategoricalDtype):
+        if isinstance(index_of(frame)._origin, pd.CategoricalDtype):
             raise NotImplementedError("loc does not support slices of a categorical index; use a list of labels")
         order = frame._rows.order
         if not order:
             return key.start, key.stop
-        if order[0].expr is not frame.index._expr:
+        if order[0].expr is not index_of(frame)._expr:
             raise NotImplementedError(
                 "loc[a:b] requires rows sorted by their index, but they are in another order; use sort_index() first, "
                 "or a condition on the index"
@@ -125,7 +162,7 @@ class Loc:
         return (key.stop, key.start) if order[0].is_descending else (key.start, key.stop)
 
     def _between(self, low: Any, high: Any) -> Expr:
-        index = self._frame.index
+        index = index_of(self._frame)
         kind = index._kind
         tests = []
         if low is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, derived_origin, renumbered
 from ._frame import DataFrame
+from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
 from ._series import Series
-from ._split_out import heeds
+from ._split_out import divided
 from ._sql import INDEX, is_text, value_type
 
 __all__ = ["as_frame", "columns_by_label", "join", "labels_of", "merge"]
@@ -48,7 +50,18 @@ class _Side(NamedTuple):
         return cls(relation, [relation.column(name) for name, _ in levels], by_label)
 
 
-@heeds("npartitions")
+def _in_partitions(function: Any) -> Any:
+    """Give a join the argument ``npartitions``, without effect on results whose divisions follow from those of the frames."""
+
+    @functools.wraps(function)
+    def called(*args: Any, npartitions: Any = None, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        return made if kept_divisions(made) is not None else divided(made, npartitions, "npartitions=")
+
+    return called
+
+
+@_in_partitions
 def merge(
     left: DataFrame,
     right: Any,
@@ -81,8 +94,8 @@ def merge(
     indicator : bool or str
         Whether to add a column, named ``"_merge"`` or by this string, that tells which frame a row comes from.
     npartitions : int, optional
-        Number of partitions of the result, which is then persisted when it is first used. By default the cluster chooses
-        it.
+        Number of partitions of the result, which is then persisted when it is first used. By default that of the frame
+        with more partitions, or one that the cluster chooses if a number is not known, as for files. As in Dask, no effect if the indexes are joined and the divisions of both frames are known.
 
     Returns
     -------
@@ -169,7 +182,51 @@ def merge(
     rows = Rows(left._client, made, order, keep=(left._rows, right._rows))
     columns = renumbered(columns_by_label(cells), made)
     found = tuple(level._replace(expr=made.column(name)) for (level, _), (name, _) in zip(index, levels))
-    return DataFrame(rows, columns, found, _common_axis([left, right]))
+    frame = DataFrame(rows, columns, found, _common_axis([left, right]))
+    if left._rows.is_undivided or right._rows.is_undivided or not by_index:
+        # As in Dask, there are as many partitions as the frame with more has.
+        counts = [left._rows.partitions, right._rows.partitions]
+        rows.partitions = None if None in counts else max(one or 1 for one in counts)
+        rows.is_undivided = by_index
+        kept = _kept_divisions(left, right, how, left_index, right_index)
+        if kept is not None:
+            rows.order = [SortKey(found[0].expr)]
+            divide_later(frame, kept)
+    else:
+        divide_later(frame, _divisions_of(left, right, how))
+    return frame
+
+
+def _kept_divisions(
+    left: DataFrame, right: DataFrame, how: str, left_index: bool, right_index: bool
+) -> tuple[Any, ...] | None:
+    """Return the divisions of the frame whose rows keep their order, as in pandas and Dask: if both have one partition."""
+    if left_index == right_index or how not in ("inner", "left" if right_index else "right"):
+        return None
+    side = left if right_index else right
+    if {left._rows.partitions, right._rows.partitions} != {1} or len(side._index) != 1:
+        return None
+    return kept_divisions(side) if side.known_divisions and side._index[0].origin is None else None
+
+
+def _divisions_of(left: DataFrame, right: DataFrame, how: str) -> tuple[Any, ...] | None:
+    """Return the divisions of a join of the indexes, if those of the frames are known: the labels of both."""
+    if any(len(one._index) != 1 or one._index[0].origin is not None for one in (left, right)):
+        return None
+    divisions = [kept_divisions(one) if one.known_divisions else None for one in (left, right)]
+    # The rows of a single partition go to those of the other frame.
+    if right._rows.partitions == 1 and how in ("inner", "left", "leftsemi", "leftanti"):
+        return divisions[0]
+    if left._rows.partitions == 1 and how in ("inner", "right"):
+        return divisions[1]
+    labels = [label for one in divisions for label in one or (None,)]
+    if None in labels:
+        return None
+    try:
+        found = sorted(set(labels))
+    except TypeError:
+        return None
+    return (found[0], found[0]) if len(found) == 1 else tuple(found)
 
 
 def _names_index(left: DataFrame, right: DataFrame, on: Any) -> bool:
@@ -396,6 +453,7 @@ def _check_kinds(left: DataFrame, right: DataFrame, a: _Side, b: _Side, pairs: S
             raise ValueError(f"cannot merge a string key with a {y if is_text(x) else x} key; convert one with astype")
 
 
+@_in_partitions
 def join(left: DataFrame, other: Any, on: Any, how: str, lsuffix: str, rsuffix: str) -> DataFrame:
     """Join columns of a frame, or its index, with the index of another frame, or of each of several frames."""
     if isinstance(other, (list, tuple)):

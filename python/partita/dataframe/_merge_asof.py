@@ -17,6 +17,7 @@ from ._columns import Column, renumbered
 from ._frame import DataFrame
 from ._merge import as_frame, columns_by_label, labels_of
 from ._rows import Rows
+from ._series import index_of
 from ._sql import INDEX, ORDER, checked, is_number, is_time
 
 __all__ = ["merge_asof"]
@@ -127,7 +128,7 @@ class _Key(NamedTuple):
         if is_index == (label is not None):
             raise ValueError(f"merge_asof() requires either on=, {side}_on= or {side}_index=True")
         if is_index:
-            index = frame.index
+            index = index_of(frame)
             return cls(None, True, index._expr, index._kind)
         if isinstance(label, (list, tuple)) and len(label) == 1:
             (label,) = label

@@ -17,9 +17,12 @@ from ._base import Plan
 from ._columns import ARROW, origin_of
 from ._io import _levels, _table
 from ._replacement import EXACT_MAX
-from ._sql import INDEX, ROW, is_plain_text, is_text
+from ._sql import INDEX, ORDER, is_plain_text, is_text
 
-__all__ = ["POSITION_BITS", "Meta", "as_pandas", "sample_table"]
+__all__ = ["POSITION", "POSITION_BITS", "Meta", "as_pandas", "sample_table"]
+
+#: Column of the positions of rows, which have gaps between the partitions.
+POSITION = f"{ORDER}0"
 
 #: Rows of a partition are numbered with this number of bits; the number of the partition is above them.
 POSITION_BITS = 40
@@ -101,7 +104,7 @@ class Meta:
             ):
                 fields[at] = fields[at].with_type(_stored_kind(objects[label]))
         self.empty = frame.iloc[:0]
-        self.schema = pa.schema([*fields, pa.field(ROW, pa.int64())])
+        self.schema = pa.schema([*fields, pa.field(POSITION, pa.int64())])
 
     @classmethod
     def of(cls, given: Any, index: pd.Index | None = None, objects: Mapping[Any, pa.DataType] | None = None) -> Meta:
@@ -154,6 +157,8 @@ class Meta:
         if isinstance(result, pd.Index) and (self.is_index or self.is_series):
             result = pd.DataFrame(index=result) if self.is_index else result.to_series().reset_index(drop=True)
         found = as_pandas(result, where)
+        if found is not result and self.is_series:
+            found.index = self._label_of_value()
         if isinstance(found, pd.Series) != self.is_series:
             kinds = ("a Series", "a DataFrame") if self.is_series else ("a DataFrame", "a Series")
             raise ValueError(f"{where}: expected {kinds[0]}, found {kinds[1]}; {_GIVE}")
@@ -180,6 +185,17 @@ class Meta:
         first = number << POSITION_BITS
         columns.append(pa.chunked_array([pa.array(range(first, first + len(frame)), pa.int64())]))
         return pa.table(columns, schema=self.schema)
+
+    def _label_of_value(self) -> pd.Index:
+        """Return the label of a single value: 0, or a missing one if the labels are no numbers."""
+        labels = [
+            pd.Series([0 if pd.api.types.is_numeric_dtype(level.dtype) else None], dtype=level.dtype)
+            for level in _levels(self.empty)
+        ]
+        names = list(self.empty.index.names)
+        return (
+            pd.Index(labels[0], name=names[0]) if len(labels) == 1 else pd.MultiIndex.from_arrays(labels, names=names)
+        )
 
     def _check_columns(self, frame: pd.DataFrame, where: str) -> None:
         if not self.is_series and list(frame.columns) != list(self.empty.columns):
@@ -262,8 +278,8 @@ def _fit(column: pa.ChunkedArray, kind: pa.DataType, dtype: Any, expected: Any) 
             return None
     if is_text(found) and is_text(kind):
         return column.cast(kind.value_type if pa.types.is_dictionary(kind) else kind).cast(kind)
-    if pa.types.is_integer(kind) and origin_of(expected) is None and dtype == "float64" and column.null_count:
-        # As in pandas, integers with missing values are floats.
+    if pa.types.is_integer(kind) and origin_of(expected) is None and dtype == "float64":
+        # As in pandas, integers with missing values are floats, and a function may return others as such.
         try:
             fitted = column.cast(kind)
         except pa.ArrowInvalid:

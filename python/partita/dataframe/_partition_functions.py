@@ -310,7 +310,7 @@ def map_partitions(
 
     The function gets pandas objects, and returns a pandas frame, a series, or a single value. It runs on the workers when
     the result is first computed, once for each partition. The results stay there until no frame refers to them. If it
-    returns arrays of NumPy, the result is an array of :mod:`partita.array` with a chunk for each partition; the frames are
+    returns arrays of NumPy, or sparse ones of SciPy or ``sparse``, the result is an array of :mod:`partita.array` with a chunk for each partition; the frames are
     then persisted at once.
 
     Parameters
@@ -364,12 +364,10 @@ def map_partitions(
     if meta is no_default or meta is None:
         sample = sample_result(func, args, kwargs, has_info, name)
         is_described = isinstance(sample, pd.Index) and sample.nlevels == 1
-        described = (
-            None if isinstance(sample, np.ndarray) else Meta(sample if is_described else as_pandas(sample, name))
-        )
+        described = None if _is_block(sample) else Meta(sample if is_described else as_pandas(sample, name))
     else:
         sample = meta
-        described = None if isinstance(meta, np.ndarray) else given_meta(meta, plans[0])
+        described = None if _is_block(meta) else given_meta(meta, plans[0])
     client = plans[0]._client
     inputs = Inputs(plans)
     places = iter(range(len(plans)))
@@ -391,13 +389,21 @@ def map_partitions(
     return made.index if described.is_index else made
 
 
-def _array_of(tasks: list[Any], sample: np.ndarray) -> Any:
+def _is_block(value: Any) -> bool:
+    """Whether a value is a block of an array: of NumPy, or one of the sparse ones that arrays can have."""
+    from ..array._blocks import is_block_type
+
+    return is_block_type(type(value)) and hasattr(value, "shape")
+
+
+def _array_of(tasks: list[Any], sample: Any) -> Any:
     """Return the array of the results of tasks, whose numbers of rows are unknown."""
     from ..array._delayed import from_delayed as array_from_delayed
     from ..array._joining import concatenate
 
     shape = (np.nan, *sample.shape[1:])
-    blocks = [array_from_delayed(_make(task), shape, dtype=sample.dtype) for task in tasks]
+    meta = None if type(sample) is np.ndarray else sample
+    blocks = [array_from_delayed(_make(task), shape, dtype=sample.dtype, meta=meta) for task in tasks]
     return concatenate(blocks, allow_unknown_chunksizes=True)
 
 

@@ -27,11 +27,11 @@ from ._base import Level
 from ._columns import Column, column_origin, origin_of, regularity_of
 from ._frame import DataFrame
 from ._io import _levels, _order
-from ._meta import POSITION_BITS, Meta, as_pandas
+from ._meta import POSITION, POSITION_BITS, Meta, as_pandas
 from ._partition_inputs import Inputs, argument_of
 from ._partitions import divide
 from ._rows import Rows, new_table_name, release_after
-from ._sql import INDEX, ROW, any_value
+from ._sql import INDEX, any_value
 
 __all__ = [
     "Conversion",
@@ -70,7 +70,7 @@ class Results:
         index = meta.empty.index
         kind = meta.schema.types[0]
         is_sorted = self.starts is not None and _order(index, kind, [0, 0])[0] == (INDEX + "0",)
-        self.order = (INDEX + "0", ROW) if is_sorted else (ROW,)
+        self.order = (INDEX + "0", POSITION) if is_sorted else (POSITION,)
         #: The calls, and the results of the first ones, from the first use until the table exists.
         self._tasks: list[Any] | None = None
         self._nodes: list[Any] = []
@@ -170,7 +170,7 @@ class Results:
     def _splits(self, count: int) -> pa.Table:
         """Return the values of the first sort key at which the partitions but the first begin."""
         field = self.meta.schema.field(self.order[0])
-        if self.order[0] == ROW:
+        if self.order[0] == POSITION:
             values = pa.array([at << POSITION_BITS for at in range(1, count)], pa.int64())
         else:
             values = pa.array(pd.Index((self.starts or ())[1:count]), from_pandas=True).cast(field.type)

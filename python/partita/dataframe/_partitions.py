@@ -18,6 +18,7 @@ __all__ = [
     "check_count",
     "check_divisions",
     "divide",
+    "divide_later",
     "even_bounds",
     "format_split",
     "index_bounds",
@@ -146,6 +147,15 @@ def kept_divisions(frame: Any) -> tuple[Any, ...] | None:
 def divide(frame: Any, divisions: Sequence[Any]) -> None:
     """Keep divisions of the index with the rows of a frame."""
     frame._rows.divisions, frame._rows.divided_by = tuple(divisions), frame._index[0].expr
+
+
+def divide_later(frame: Any, divisions: Sequence[Any] | None) -> None:
+    """Keep divisions with the rows of a frame, which has these partitions as soon as it is persisted."""
+    if divisions is None or any(label is None for label in divisions):
+        return
+    check_count(len(divisions) - 1, "the divisions of the result")
+    divide(frame, divisions)
+    frame._rows.partitions = len(divisions) - 1
 
 
 def check_count(parts: int, what: str) -> int:

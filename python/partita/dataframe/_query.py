@@ -136,7 +136,9 @@ class _Reader:
         if name in self._frame._columns:
             return self._frame._column(name)
         if name == "index" or any(level.name == name for level in self._frame._index):
-            return self._frame.index
+            from ._series import index_of
+
+            return index_of(self._frame)
         raise self._refuse(f"no column {name!r}; columns: {', '.join(map(str, self._frame._columns))}")
 
     def _compared(self, node: ast.Compare) -> Any:

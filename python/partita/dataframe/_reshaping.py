@@ -223,7 +223,7 @@ def get_dummies(
     columns : list of labels, optional
         The columns; by default all categorical ones.
     sparse : bool
-        Must be False.
+        Whether the columns are computed as sparse ones of pandas. Results of operations on them are dense.
 
     Raises
     ------
@@ -248,8 +248,6 @@ def get_dummies(
     if not isinstance(data, (DataFrame, Series)):
         return pd.get_dummies(data, prefix, prefix_sep, dummy_na, columns, sparse, drop_first, dtype)
     reject_unsupported("get_dummies", arguments)
-    if sparse:
-        raise NotImplementedError("get_dummies(sparse=True) is not supported: columns are dense")
     meta = data._meta
     if isinstance(data, Series):
         frame, encoded, kept = data._framed(), ["v"], []
@@ -274,7 +272,7 @@ def get_dummies(
         )
     # pandas determines the labels, for made-up rows.
     sample = data._meta_nonempty
-    expected = pd.get_dummies(sample, prefix, prefix_sep, dummy_na, columns, False, drop_first, dtype)
+    expected = pd.get_dummies(sample, prefix, prefix_sep, dummy_na, columns, sparse, drop_first, dtype)
     cells = [frame._columns[label] for label in kept]
     for label in encoded:
         categories = [*kinds[label].categories, *([np.nan] if dummy_na else [])]
@@ -282,6 +280,9 @@ def get_dummies(
             cells.append(_indicator(frame._column(label), category, dtype))
     if len(cells) != len(expected.columns):
         raise ValueError(f"internal error: {len(cells)} columns for {len(expected.columns)} labels of get_dummies()")
+    if sparse:
+        pairs = zip(cells, expected.dtypes)
+        cells = [one._replace(origin=kind) if isinstance(kind, pd.SparseDtype) else one for one, kind in pairs]
     made = frame[[]] if not cells else frame._like(dict(zip(range(len(cells)), cells)))
     made.columns = expected.columns
     return made

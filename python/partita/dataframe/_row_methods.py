@@ -86,7 +86,7 @@ def _with_items(values: pd.Series) -> pd.Series:
 #: Methods of ``.str`` that workers call pandas for.
 STRING_METHODS = frozenset(
     (
-        *("casefold", "center", "encode", "findall", "index", "isascii", "istitle", "join", "normalize", "partition"),
+        *("casefold", "encode", "findall", "index", "isascii", "istitle", "join", "normalize", "partition"),
         *("rfind", "rindex", "rpartition", "slice_replace", "swapcase", "translate", "wrap"),
     )
 )

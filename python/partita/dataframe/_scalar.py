@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from .._collection import Collection
 from .._drawing import visualize
 from .._errors import trim_traceback
 from .._frame_inputs import FrameInput
@@ -165,14 +166,12 @@ class Scalar(FrameInput):
         return 0
 
     def _combined(self, name: str, other: Any, swapped: bool = False) -> Any:
-        if isinstance(other, FrameInput) and not isinstance(other, Scalar):
+        if isinstance(other, Collection) or (isinstance(other, FrameInput) and not isinstance(other, Scalar)):
+            # Arrays, columns and frames handle the operator.
             return NotImplemented
         rows, left = self._rows, (self._expr, self._type)
         if isinstance(other, Scalar):
             rows, left, right = self._sides(other)
-        elif isinstance(other, FrameInput):
-            # A column or a frame handles the operator.
-            return NotImplemented
         else:
             try:
                 right = self._operand(name, other, swapped)

@@ -15,8 +15,9 @@ from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey, window
 from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
 from ..plan.rewrite import distinct_keys
-from ..utils import no_default
+from ..utils import no_default, warn_caller
 from ._arguments import reject_unsupported
+from ._array_columns import column_of_array
 from ._base import Level
 from ._columns import RANGE, Column, label_index, sort_value
 from ._heads import check_head_partitions, compute_head
@@ -142,7 +143,7 @@ class FrameRows:
 
     def sample(
         self,
-        n: None = None,
+        n: float | None = None,
         frac: float | None = None,
         replace: bool = False,
         random_state: int | None = None,
@@ -151,8 +152,8 @@ class FrameRows:
 
         Parameters
         ----------
-        n
-            Not supported.
+        n : float, optional
+            A fraction between 0 and 1, as in Dask; a warning names `frac`. Numbers of rows are not supported.
         frac : float
             Fraction of the rows.
         replace : bool
@@ -173,8 +174,11 @@ class FrameRows:
         >>> 400 < len(some) < 600 and some.equals(ddf.sample(frac=0.5, random_state=1).a.compute())
         True
         """
+        if frac is None and isinstance(n, float) and 0 < n < 1:
+            warn_caller(f"sample() takes a fraction, not a number of rows: use frac={n!r}")
+            n, frac = None, n
         if n is not None or frac is None:
-            raise NotImplementedError("sample() does not support a number of rows; use frac=")
+            raise ValueError("sample() does not support a number of rows; use frac=")
         most = FRAC_MAX if replace else 1
         if not 0 <= frac <= most:
             more = "" if replace else "; a larger fraction requires replace=True"
@@ -299,6 +303,8 @@ class FrameRows:
                     "set_index() takes one column: Dask dataframe does not yet support multi-indexes, nor does this one"
                 )
             label = other = label[0]
+        if isinstance(other, Series) and not self._rows.is_same_as(other._rows):
+            other = _by_position(cast("DataFrame", self), other)
         is_label = not isinstance(other, Series) and label not in self._columns
         if is_label and [level.name for level in self._index] == [label]:
             # As in Dask, the frame has this index already.
@@ -429,3 +435,21 @@ class FrameRows:
         from ._io import repartition
 
         return repartition(cast("DataFrame", self), divisions, npartitions, partition_size, freq)
+
+
+def _by_position(frame: DataFrame, column: Series) -> Series:
+    """Return a column of other rows as one of a frame, whose values belong to the rows in their order, as in pandas.
+
+    Raises
+    ------
+    NotImplementedError
+        If an order of the rows is undefined, or the values are not those of an array of NumPy.
+    """
+    kind = column._meta.to_numpy().dtype
+    if frame._rows.is_group or not (frame._rows.order and column._rows.order) or kind.hasobject:
+        raise NotImplementedError(
+            "set_index() takes a column of other rows only if both have an order and its values are numbers or times; assign "
+            "the column first, or use merge or join"
+        )
+    found: Series = column_of_array(frame, column.to_dask_array(lengths=True)).rename(column.name)
+    return found

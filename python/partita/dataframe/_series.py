@@ -25,6 +25,7 @@ from ._column_methods import ColumnMethods
 from ._column_operators import ColumnOperators
 from ._column_types import ColumnTypes
 from ._columns import (
+    RANGE,
     Column,
     derived_origin,
     regular_index,
@@ -48,7 +49,7 @@ from ._window_methods import ColumnWindows
 if TYPE_CHECKING:
     from ._frame import DataFrame
 
-__all__ = ["Index", "Series", "check_label_slice", "reject_categories", "with_index"]
+__all__ = ["Index", "Series", "check_label_slice", "index_of", "reject_categories", "row_numbers", "with_index"]
 
 
 class Series(
@@ -105,7 +106,7 @@ class Series(
     @property
     def index(self) -> Index:
         """The index."""
-        return _index_of(self)
+        return index_of(self) if self._index else row_numbers(self)
 
     @index.setter
     def index(self, labels: Any) -> None:
@@ -399,7 +400,7 @@ class Series(
         return Loc(self._framed(), self._from_frame, 1)
 
     def sample(
-        self, n: None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
+        self, n: float | None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
     ) -> Series:
         """Sample a fraction of the rows; see :meth:`DataFrame.sample`."""
         return self._from_frame(self._framed().sample(n, frac, replace, random_state))
@@ -571,7 +572,8 @@ def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:
     return plan._rows.combine(labels._rows), (Level(labels.name, labels._expr, labels._origin),)
 
 
-def _index_of(plan: Plan) -> Index:
+def index_of(plan: Plan) -> Index:
+    """Return the index of a plan, which must have one of one level."""
     if not plan._index:
         raise NotImplementedError(
             "this operation requires an index, but the rows have none, e.g. because they were read from files; "
@@ -584,6 +586,17 @@ def _index_of(plan: Plan) -> Index:
     level = plan._index[0]
     made = Index(plan._rows, level.expr, level.name, (), level.origin)
     made._regularity = level.regularity
+    return made
+
+
+def row_numbers(plan: Plan) -> Index:
+    """Return the numbers of rows without an index, which are rows of their own: their order may be undefined."""
+    rows = plan._rows.with_changes(order=plan._rows.numbers)
+    over = rows.over() if rows.order else {}
+    numbered = rows.project([Named("at", px.cast(window("row_number", **over), pa.int64()) - 1)])
+    at = numbered.column("at")
+    made = Index(Rows(rows.client, numbered, (SortKey(at),), keep=plan._rows), at, None, ())
+    made._regularity = RANGE
     return made
 
 

@@ -21,7 +21,7 @@ from ._partitions import check_count, format_split, parse_splits
 from ._rows import new_table_name
 from ._sql import is_plain_text
 
-__all__ = ["divided", "heeds", "splits_out"]
+__all__ = ["divided", "splits_out"]
 
 M = TypeVar("M", bound=Callable[..., Any])
 

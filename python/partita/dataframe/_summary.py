@@ -35,7 +35,7 @@ from ._reductions import (
     quantile,
     row_reduction,
 )
-from ._rows import Rows
+from ._rows import Rows, place_of
 from ._scalar import Scalar
 from ._sql import checked, is_number, is_text, literal
 
@@ -149,14 +149,33 @@ class ColumnSummary:
     def _label(self, function: builtins.str, skipna: bool) -> Scalar:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
-        key = SortKey(sort_value(self._expr, self._origin), function == "max")
+        return self._reduced(self._at_extreme(f"idx{function}", self._index[0].expr, skipna))
+
+    def _position(self, function: builtins.str, skipna: bool) -> Scalar:
+        from ._series import Series
+
+        parts = [Named("v", self._expr), Named("at", place_of(self._rows))]
+        placed = self._rows.project(parts)
+        rows = Rows(self._client, placed, (SortKey(placed.column("at")),), keep=self._rows)
+        values = Series(rows, placed.column("v"), self.name, (), self._origin)
+        return Scalar(rows, values._at_extreme(f"arg{function}", placed.column("at"), skipna), int)
+
+    def _at_extreme(self, name: builtins.str, wanted: Expr, skipna: bool) -> Expr:
+        """Return an expression where the first smallest or largest value is; `name` is that of the method."""
+        key = SortKey(sort_value(self._expr, self._origin), name.endswith("max"))
         order = distinct_keys((key, *self._rows.order))
-        found = aggregated("first_value", self._index[0].expr, order=order, where=px.not_null(self._expr))
+        found = aggregated("first_value", wanted, order=order, where=px.not_null(self._expr))
         is_empty = px.comparison("eq", aggregated("count", self._expr), 0)
-        made = checked(is_empty, f"idx{function}: all values are missing", found)
-        if not skipna:
-            made = checked(self._has_missing(), f"idx{function}(skipna=False): a value is missing", made)
-        return self._reduced(made)
+        made = checked(is_empty, f"{name}: all values are missing", found)
+        return made if skipna else checked(self._has_missing(), f"{name}(skipna=False): a value is missing", made)
+
+    def argmin(self, axis: Any = 0, skipna: bool = True) -> Scalar:
+        """Return the position of the first smallest value, from 0."""
+        return self._position("min", skipna)
+
+    def argmax(self, axis: Any = 0, skipna: bool = True) -> Scalar:
+        """Return the position of the first largest value, from 0."""
+        return self._position("max", skipna)
 
     def idxmin(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return the label of the first smallest value."""

@@ -10,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
+from ..plan import wire
 from ..plan.expr import Expr, call, case, cast
+from ..plan.relation import Filter, Named, Sorting
 from ..utils import no_default
 from ._arguments import reject_unsupported
 from ._base import Plan
@@ -34,6 +36,7 @@ _COMPLETED = {4: "-01-01", 7: "-01", 13: ":00:00", 16: ":00"}
 _MICROSECONDS_WIDTH = 26
 _NANOSECONDS = r"\.[0-9]{6}0*[1-9]"
 _OFFSET = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_ISO_DATE = r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}([T ].*)?)?)?$"
 _NEEDS_UTC = "to_datetime: a string has a UTC offset; give utc=True"
 _NEEDS_NANOSECONDS = "to_datetime: a string has nanoseconds; give meta='datetime64[ns]'"
 
@@ -51,13 +54,14 @@ def to_datetime(
     Parameters
     ----------
     arg : Series or DataFrame
-        Strings in ISO 8601 or in the given format, or numbers since 1970-01-01; or a frame with columns of years, months and
+        Strings in one format, or numbers since 1970-01-01; or a frame with columns of years, months and
         days. Objects of pandas are converted by pandas.
     errors : {"raise", "coerce"}
-        Whether an invalid string is an error or becomes a missing value. With ``"coerce"`` and without `format`, this
-        function computes the first string, which tells the format, as in pandas.
+        Whether an invalid string is an error or becomes a missing value.
     format : str, optional
-        Format of the strings, as in ``strftime``; ``"ISO8601"`` or ``"mixed"``.
+        Format of the strings, as in ``strftime``; ``"ISO8601"`` or ``"mixed"``. Without it, a string is computed at once: if
+        it is in ISO 8601, all must be, in any of its forms. Otherwise, and with ``errors="coerce"``, all must have the format
+        of the first one, as in pandas.
     unit : str, optional
         Unit of the numbers: ``D``, ``h``, ``m``, ``s``, ``ms``, ``us`` or ``ns``, which is the default.
     meta : optional
@@ -98,7 +102,7 @@ def to_datetime(
         return _of_numbers(arg, errors, "ns" if unit is None else unit, made)
     if unit is not None:
         raise NotImplementedError("to_datetime() does not support unit= for strings; use to_numeric first")
-    if errors == "coerce" and format is None:
+    if format is None and (errors == "coerce" or not _is_iso(arg)):
         format = _format_of_first(arg)
     if errors == "raise" and format in _ISO:
         return arg._like(_of_iso(arg._expr, made))
@@ -154,6 +158,17 @@ def _engine_format(format: str, made: pa.DataType) -> str | None:
     if not has_date or not used <= _OF_ENGINE or (".%f" in format and made.unit == "ns"):
         return None
     return format.replace(".%f", "%.f")
+
+
+def _is_iso(column: Any) -> bool:
+    """Whether some string is in ISO 8601, or there is none. Results of functions are not computed for this."""
+    rows = column._rows
+    if rows.calls or rows.is_group or rows.persisted in rows.client._connection.deferred:
+        return True
+    found = rows.project([Named("v", column._expr)])
+    some = Sorting(Filter(found, [px.not_null(found.column("v"))]), (), 1)
+    texts = rows.client._connection.query(wire.rows(some)).column(0).to_pylist()
+    return not texts or re.match(_ISO_DATE, texts[0]) is not None
 
 
 def _format_of_first(column: Any) -> str | None:

@@ -79,7 +79,9 @@ class FrameValues:
         made = self._each(_categorized, labels) if labels else frame
         if index is False or len(frame._index) != 1:
             return made
-        level = frame.index
+        from ._series import index_of
+
+        level = index_of(frame)
         if _is_categorized(level._origin) or not (index or _is_unknown(level._kind, level._origin)):
             return made
         made = made.copy()

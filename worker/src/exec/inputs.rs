@@ -1,36 +1,31 @@
-//! The inputs of a task: from this worker's store by reference, from others by Flight.
+//! The rows that a task reads: from this worker's store by reference, from others by Flight.
 
 use crate::exec::failure::InputLost;
+use crate::exec::fetch::remote;
 use crate::exec::stage::Stage;
 use crate::exec::waits::{Waits, waited};
 use crate::memory::FETCH_MESSAGES_MAX;
 use crate::peers::Peers;
 use crate::runtimes::Runtimes;
 use crate::store::{self, Found, Store};
-use arrow_flight::decode::FlightRecordBatchStream;
-use arrow_flight::error::FlightError;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
-use partita_net::payload::Payload;
-use partita_net::peer::{FetchError, FetchTicket, Part};
+use futures::stream::{self, Stream, StreamExt};
+use partita_net::peer::{FetchTicket, Part};
 use partita_plan::exchange::{Inputs, Selection};
 use partita_shared::ids::{Attempt, StageId, TaskId, WorkerId};
 use partita_shared::message::{Fragment, Holder, OwnInput, RunTask};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 /// Messages of one fetch that may wait to be decoded where a merge reads many at once.
 const MERGED_MESSAGES_MAX: usize = 1;
-
-/// Objects that one call reads at once.
-const OBJECTS_AT_ONCE: usize = 8;
 
 /// How long a task may go from batch to batch without looking up.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
@@ -63,17 +58,17 @@ impl InputSource {
 /// What one task may read.
 #[derive(Debug)]
 pub(crate) struct TaskInputs {
-    source: InputSource,
-    fragment: Arc<Fragment>,
+    pub(super) source: InputSource,
+    pub(super) fragment: Arc<Fragment>,
     /// The holders of inputs that are read whole, by input.
     pub(crate) locations: BTreeMap<u32, Arc<Vec<Holder>>>,
     /// The holders of what this task alone reads, by input.
-    own: BTreeMap<u32, Vec<(u32, Holder)>>,
+    pub(super) own: BTreeMap<u32, Vec<(u32, Holder)>>,
     /// The small ones among what this task alone reads, by stage and index: they came with the task.
-    small: BTreeMap<(u32, u32), Arc<[u8]>>,
+    pub(super) small: BTreeMap<(u32, u32), Arc<[u8]>>,
     /// What was read from other workers so far.
     pub(crate) fetched_bytes: Arc<AtomicU64>,
-    waits: Waits,
+    pub(super) waits: Waits,
 }
 
 /// The partitions in a message, by the input that they belong to.
@@ -94,83 +89,14 @@ fn small_values(stage: &Stage, own: &[OwnInput]) -> BTreeMap<(u32, u32), Arc<[u8
     own.iter().filter_map(of_input).flatten().collect()
 }
 
-/// An object that a call reads.
-#[derive(Debug)]
-pub(crate) struct ReadObject {
-    pub(crate) stage: u32,
-    pub(crate) index: u32,
-    pub(crate) value: Object,
-}
-
-/// An object, or what stands for it.
-#[derive(Debug)]
-pub(crate) enum Object {
-    /// A partition that a worker holds.
-    Held(Payload),
-    /// A small output, as it came with the task.
-    Small(Arc<[u8]>),
-}
-
 impl TaskInputs {
-    /// All objects that this task reads, each once.
-    pub(crate) async fn objects(&self) -> Result<Vec<ReadObject>> {
-        let mut wanted = BTreeMap::new();
-        for (input, partitions) in &self.own {
-            let Some(spec) = self.fragment.inputs.get(*input as usize) else { continue };
-            wanted.extend(partitions.iter().map(|(at, holder)| ((spec.stage, *at), *holder)));
-        }
-        let read = wanted.into_iter().map(|((stage, index), holder)| async move {
-            let value = match self.small.get(&(stage, index)) {
-                Some(small) => Object::Small(Arc::clone(small)),
-                None => Object::Held(self.object(stage, index, holder).await?),
-            };
-            Ok(ReadObject { stage, index, value })
-        });
-        stream::iter(read).buffered(OBJECTS_AT_ONCE).try_collect().await
-    }
-
-    /// One object that a worker holds. What comes from another worker, or from disk, is kept for the next calls.
-    async fn object(&self, stage: u32, index: u32, holder: Holder) -> Result<Payload> {
-        let stage = StageId { job: self.fragment.stage.job, index: stage };
-        let task = TaskId { stage, index };
-        let store = &self.source.store;
-        let rows = if holder.worker == self.source.peers.own() {
-            let found = self.found(task, holder.attempt, None)?;
-            if found.bucket.sections.is_empty() {
-                let payload = self.payload(task, holder.worker, &found.bucket.batches)?;
-                return Ok(store.shareable(task, holder.attempt, payload));
-            }
-            waited(store::rows(found), &self.waits.disk_us).boxed()
-        } else {
-            let ticket = FetchTicket::whole(task, holder.attempt);
-            let fetched = Arc::clone(&self.fetched_bytes);
-            // Nothing is fetched before the first row is asked for.
-            let source = self.source.clone();
-            let rows = stream::once(async move {
-                remote(&source, holder.worker, ticket, fetched, FETCH_MESSAGES_MAX)
-            });
-            waited(rows.flatten().boxed(), &self.waits.transfer_us).boxed()
-        };
-        let read = async {
-            let batches: Vec<RecordBatch> = rows.try_collect().await?;
-            self.payload(task, holder.worker, &batches)
-        };
-        let data = self.source.runtimes.data();
-        store.fetched((task, holder.attempt), data, read).await
-    }
-
-    /// An object as it lies in the store of a worker.
-    fn payload(&self, task: TaskId, from: WorkerId, batches: &[RecordBatch]) -> Result<Payload> {
-        let damaged = |cause: String| InputLost::error(from, cause);
-        if batches.is_empty() {
-            return Err(damaged(format!("the output of {task} is empty")));
-        }
-        let payload = self.source.store.object(batches);
-        payload.map_err(|error| damaged(error.to_string()))
-    }
-
     /// What this worker holds.
-    fn found(&self, task: TaskId, attempt: Attempt, bucket: Option<u32>) -> Result<Found> {
+    pub(super) fn found(
+        &self,
+        task: TaskId,
+        attempt: Attempt,
+        bucket: Option<u32>,
+    ) -> Result<Found> {
         let gone = || {
             let cause = format!("the output of {task} is not available");
             InputLost::error(self.source.peers.own(), cause)
@@ -280,77 +206,4 @@ fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().to_vec();
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?)
-}
-
-/// The rows that another worker holds. They are received on the data runtime and decoded where
-/// they are used; a few messages may wait between the two.
-fn remote(
-    source: &InputSource,
-    worker: WorkerId,
-    ticket: FetchTicket,
-    fetched_bytes: Arc<AtomicU64>,
-    messages_max: usize,
-) -> BoxStream<'static, Result<RecordBatch>> {
-    let (sender, receiver) = tokio::sync::mpsc::channel(messages_max);
-    let lost = source.peers.lost(worker);
-    let peers = Arc::clone(&source.peers);
-    let fetch = source.runtimes.data().spawn(async move {
-        let work = async {
-            let Some(address) = peers.address(worker) else {
-                let cause = format!("the address of {worker} is not known");
-                let _ = sender.send(Err(cause)).await;
-                return;
-            };
-            let mut stream = match peers.plane().fetch(&address, &ticket).await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    let _ = sender.send(Err(error.to_string())).await;
-                    return;
-                }
-            };
-            while let Some(message) = stream.next().await {
-                if let Ok(data) = &message {
-                    let bytes = data.data_body.len() as u64;
-                    fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
-                    peers.count_fetched(worker, bytes);
-                }
-                let message = message.map_err(|error: FetchError| error.to_string());
-                if sender.send(message).await.is_err() {
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            () = work => {}
-            () = lost.cancelled() => {
-                let _ = sender.send(Err(format!("{worker} was lost"))).await;
-            }
-        }
-    });
-    let guard = AbortOnDrop(fetch.abort_handle());
-    let messages = tokio_stream::wrappers::ReceiverStream::new(receiver).map(|message| {
-        message.map_err(|cause| FlightError::Tonic(Box::new(tonic::Status::unavailable(cause))))
-    });
-    let batches = FlightRecordBatchStream::new_from_flight_data(messages);
-    batches
-        .map(move |batch| {
-            let _keep = &guard;
-            batch.map_err(|error| match error {
-                FlightError::Tonic(status) => {
-                    InputLost::error(worker, status.message().to_string())
-                }
-                FlightError::Arrow(error) => DataFusionError::ArrowError(Box::new(error), None),
-                other => InputLost::error(worker, other.to_string()),
-            })
-        })
-        .boxed()
-}
-
-/// Ends a fetch that nobody waits for any more.
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

@@ -6,9 +6,11 @@
 mod commit;
 mod executor;
 mod failure;
+mod fetch;
 mod figures;
 mod files;
 mod inputs;
+mod objects;
 mod query;
 mod runner;
 mod slots;
@@ -19,7 +21,8 @@ mod write;
 
 pub(crate) use commit::{CommitExecutor, remove_abandoned};
 pub(crate) use executor::{Batch, Executor, Executors, Made, TaskRun};
-pub(crate) use inputs::{InputSource, Object};
+pub(crate) use inputs::InputSource;
+pub(crate) use objects::Object;
 pub(crate) use query::QueryExecutor;
 pub(crate) use runner::{OwnSlot, TaskRunner, Told};
 pub(crate) use stage::Stage;

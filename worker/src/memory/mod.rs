@@ -6,6 +6,7 @@ mod policy;
 mod process;
 mod row_groups;
 mod segments;
+mod shared;
 mod task;
 
 pub(crate) use budget::Budget;
@@ -15,4 +16,5 @@ pub(crate) use process::{
 };
 pub(crate) use row_groups::{RowGroupGate, with_gated_reads};
 pub(crate) use segments::{SEGMENT_BYTES_MIN, Segment, Segments};
+pub(crate) use shared::{SegmentPlace, own_node};
 pub(crate) use task::TaskMemory;

@@ -33,6 +33,12 @@ const NUMBERS_MAX: usize = 10_000;
 const KILL_PERCENT: u64 = 95;
 /// What a runner may have grown by after a call, as a part of the limit that each slot has; with more it is replaced.
 const KEPT_PART: u64 = 5;
+/// What the allocator of a runner may keep of the memory that a call freed, as a part of the limit that each slot has.
+const FREED_PART: u64 = 16;
+/// The same in bytes, at most.
+const FREED_BYTES_MAX: u64 = 64 << 20;
+/// The largest value that glibc takes for the size from which memory is mapped, in bytes.
+const MAPPED_BYTES_MAX: u64 = 32 << 20;
 
 /// The line of a process's status with its memory that belongs to no file.
 const PRIVATE_LINE: &str = "RssAnon:";
@@ -256,8 +262,10 @@ impl Pools {
         pool: &Arc<Pool>,
         environment: &str,
     ) -> Result<Runner, PythonError> {
-        let contact = lock(&self.contact).clone();
-        let start = || Zygote::start(environment, self.chosen.as_deref(), &self.scratch, &contact);
+        let mut variables = lock(&self.contact).clone();
+        variables.extend(self.allocator());
+        let start =
+            || Zygote::start(environment, self.chosen.as_deref(), &self.scratch, &variables);
         let zygote = pool.zygote.get_or_try_init(start).await?;
         let runner = Runner::fork(zygote, &self.segments, &self.texts).await?;
         let process = runner.pid.to_string();
@@ -297,6 +305,20 @@ impl Pools {
                 }
             }
         });
+    }
+
+    /// Settings of glibc's allocator, unless the user has made them. Calls make and free large arrays again and again: by
+    /// default each is memory that the system has to clear. A runner gives back what it keeps when it has nothing to do.
+    fn allocator(&self) -> Vec<(&'static str, String)> {
+        let slots = u64::from(self.policy.slots()).max(1);
+        let kept = (self.policy.limit_bytes() / slots / FREED_PART).min(FREED_BYTES_MAX);
+        let settings = [
+            ("MALLOC_TRIM_THRESHOLD_", kept),
+            ("MALLOC_MMAP_THRESHOLD_", kept.min(MAPPED_BYTES_MAX)),
+        ];
+        let is_free = |name: &&str| std::env::var_os(name).is_none();
+        let settings = settings.into_iter().filter(|(name, _)| is_free(name));
+        settings.map(|(name, bytes)| (name, bytes.to_string())).collect()
     }
 
     /// What a runner may keep between calls, in bytes.

@@ -84,6 +84,8 @@ QUICK_SECONDS = 0.0001
 QUICK_CALLS = 256
 #: Least time between two interrupts of a call, in seconds. C code may lose the first one.
 INTERRUPT_SECONDS = 0.05
+#: Time without a call after which a runner gives memory that calls freed back to the system, in seconds.
+IDLE_SECONDS = 0.1
 #: Maximum number of functions that a runner keeps.
 FUNCTIONS_MAX = 1_000
 #: Maximum length of the text of an exception, in characters.
@@ -187,6 +189,10 @@ class Reader:
         self.flush = flush
         self.data = b""
         self.at = 0
+        #: Whether calls have freed memory that the process still has.
+        self.keeps_memory = False
+        self.poll = select.poll()
+        self.poll.register(connection, select.POLLIN)
 
     @property
     def has_more(self):
@@ -199,6 +205,9 @@ class Reader:
             chunk = self.connection.recv(READ_SIZE, socket.MSG_DONTWAIT)
         except BlockingIOError:
             self.flush()
+            if self.keeps_memory and not self.poll.poll(1000 * IDLE_SECONDS):
+                give_memory_back()
+                self.keeps_memory = False
             chunk = self.connection.recv(READ_SIZE)
         if not chunk:
             raise EOFError
@@ -293,6 +302,12 @@ def map_parts(descriptor, lengths):
     return parts
 
 
+def give_memory_back():
+    """Give memory that was freed back to the system, where the allocator can."""
+    with contextlib.suppress(Exception):
+        libc.malloc_trim(0)
+
+
 def create_memory():
     """Return the descriptor of new memory without a name in the file system."""
     if hasattr(os, "memfd_create"):
@@ -325,9 +340,19 @@ def write_memory(parts):
     return descriptor
 
 
+def contiguous(value):
+    """Return an array of NumPy whose items do not lie together as one whose do: pickles copy others twice."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) is not numpy.ndarray or value.nbytes < GATHERED_BYTES or value.dtype.hasobject:
+        return value
+    flags = value.flags
+    return value if flags.c_contiguous or flags.f_contiguous else numpy.ascontiguousarray(value)
+
+
 def pack(value):
     """Pickle a value. Return its parts: the pickle, and its buffers as memory views."""
     buffers = []
+    value = contiguous(value)
     try:
         first = pickle.dumps(value, 5, buffer_callback=buffers.append)
     except (KeyboardInterrupt, MemoryError):
@@ -734,6 +759,7 @@ class Runner:
         if self.is_forked:
             self.leave_fork(failure)
         self.restore_process(entry is not None and entry.quick_calls > 0)
+        self.reader.keeps_memory = True
         self.last_end = time.perf_counter()
         if failure is None:
             self.answer_done(ticket, parts)
