@@ -170,7 +170,7 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
         const shown = await figures(panel(page, 'Facts'));
         assert.equal(shown['data service'], worker.address);
         assert.equal(shown['scratch folder'], worker.local_directory);
-        assert.equal(shown['process'], String(worker.pid));
+        assert.equal(shown['process id'], String(worker.pid));
         assert.equal(number(shown['tasks finished'] ?? ''), worker.finished);
       });
     }
@@ -212,7 +212,7 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
       const shown = await figures(panel(page, 'Facts'));
       assert.equal(shown['cluster'], said.name);
       assert.equal(shown['address'], said.address);
-      assert.equal(shown['process'], String(here.cluster.access.pid));
+      assert.equal(shown['process id'], String(here.cluster.access.pid));
       assert.equal(shown['scheduler version'], said.version);
       assert.equal(shown['page version'], said.version);
     });
@@ -238,7 +238,7 @@ describe('a result that nobody takes', () => {
     assert.ok(said.tasks.done > 0 && said.stored_bytes > 0);
     await settles('the same figures', async () => {
       const shown = await figures(page.getByRole('main'));
-      assert.equal(number(shown['done'] ?? ''), said.tasks.done, JSON.stringify(shown));
+      assert.equal(number(shown['tasks done'] ?? ''), said.tasks.done, JSON.stringify(shown));
     });
   });
 

@@ -64,7 +64,14 @@ fn busy_pages_say_what_is_asked() {
     let scheduler = page("scheduler", &live);
     assert_shows(
         &scheduler,
-        &["not a bottleneck", "1.84 µs", "CPU, % of a core 12.4", "412", "worker-timeout", "212 MiB"],
+        &[
+            "not a bottleneck",
+            "1.84 µs",
+            "CPU, % of a core 12.4",
+            "412",
+            "worker-timeout",
+            "212 MiB",
+        ],
     );
 }
 

@@ -127,6 +127,15 @@ fn total(name: &'static str, value: Html) -> Html {
     html! { <div class="total"><dt>{ name }</dt><dd>{ value }</dd></div> }
 }
 
+/// What it takes until the time left is known.
+fn waits_for(tasks: &TaskCounts) -> &'static str {
+    if tasks.waiting + tasks.ready + tasks.running > 0 {
+        "until more tasks are done"
+    } else {
+        "until clients have read the results"
+    }
+}
+
 fn left(cluster: &ClusterView) -> Html {
     let is_idle = cluster.row.jobs_live == 0;
     if is_idle {
@@ -136,7 +145,7 @@ fn left(cluster: &ClusterView) -> Html {
         <>
             { time_left(cluster.left) }
             if cluster.left.is_none() {
-                { " " }<span class="details">{ "until more tasks are done" }</span>
+                { " " }<span class="details">{ waits_for(&cluster.row.tasks) }</span>
             }
         </>
     }

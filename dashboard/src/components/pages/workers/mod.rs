@@ -112,8 +112,8 @@ pub fn Workers(props: &Props) -> Html {
     }
 }
 
-/// The memory that all workers have together, in bytes. Nothing if there were more within the ten minutes: what they
-/// had is no limit of what was before.
+/// The memory that all workers have together, in bytes. Nothing if a worker went within the ten minutes: the limit was
+/// higher before, and one line cannot show both.
 fn limit(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>, now_ms: u64) -> Option<u64> {
     let (there, gone): (Vec<&Rc<WorkerRow>>, Vec<_>) =
         workers.values().partition(|row| is_there(row));
