@@ -1,9 +1,12 @@
-//! Puts the licences and notices of all crates into the program, if they were collected.
+//! Puts into the program of which commit it is, and the licences and notices of all crates, if they were collected.
+//!
+//! `PARTITA_COMMIT` names the commit and its date, where the sources are a copy of a checkout.
 //!
 //! `PARTITA_LICENSES` names the file; the default is where `cargo xtask licenses` puts it. Without it everything builds
 //! as well: a sentence that says so takes its place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The file, if it is named or the cache folder is known.
 fn collected() -> Option<PathBuf> {
@@ -15,10 +18,31 @@ fn collected() -> Option<PathBuf> {
     })
 }
 
+/// The commit of the sources and its date, as it is added to the version; nothing where it is not known.
+fn commit() -> String {
+    println!("cargo:rerun-if-env-changed=PARTITA_COMMIT");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let named = std::env::var("PARTITA_COMMIT").ok();
+    let asked = || {
+        let log = root.join(".git").join("logs").join("HEAD");
+        if !log.is_file() {
+            return None;
+        }
+        println!("cargo:rerun-if-changed={}", log.display());
+        let mut git = Command::new("git");
+        git.arg("-C").arg(&root).args(["log", "-1", "--format=%h of %cs"]);
+        let told = git.output().ok().filter(|output| output.status.success())?;
+        String::from_utf8(told.stdout).ok()
+    };
+    let found = named.or_else(asked).map(|text| text.trim().to_string());
+    found.filter(|text| !text.is_empty()).map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for variable in ["PARTITA_LICENSES", "XDG_CACHE_HOME", "HOME"] {
         println!("cargo:rerun-if-env-changed={variable}");
     }
+    println!("cargo:rustc-env=PARTITA_COMMIT_TEXT={}", commit());
     let mut text = String::from(
         "Partita is licensed under the Apache License, version 2.0. This program was built without the licences of \
          the crates that it contains: `cargo xtask licenses` collects them before the build.\n",

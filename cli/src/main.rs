@@ -51,7 +51,25 @@ fn keep_no_free_memory() {
     allocator::mi_option_set(allocator::PURGE_DELAY, 0);
 }
 
+/// What `partita` alone prints.
+const FIRST_WORDS: &str = "\
+Partita runs partitioned computations on many cores and many nodes.
+
+  partita demo
+      a cluster on this machine, three questions, and its dashboard
+  partita sql \"select count(*) from 'data/*.parquet'\"
+      a query of files
+  partita run -- python script.py
+      a script with its own cluster; as `srun partita run`, on all nodes of a job
+
+`partita help` lists all commands, and `partita help COMMAND` explains one.
+";
+
 fn main() -> ExitCode {
+    if std::env::args_os().len() < 2 {
+        output::written(FIRST_WORDS.to_string());
+        return ExitCode::SUCCESS;
+    }
     let args = args::Args::parse_from(std::env::args_os().map(statements::no_option));
     logging::start(&args);
     open_files::raise_limit();

@@ -83,7 +83,7 @@ pub enum Act {
     Go(Route),
 }
 
-/// The link in figures, for the status bar.
+/// Details of the connection, for the status bar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkFigures {
     /// The number of the latest frame.
@@ -102,7 +102,7 @@ pub struct Snapshot {
     pub figures_age_ms: u64,
     /// Why there are no figures of now.
     pub trouble: Trouble,
-    /// The link in figures.
+    /// Details of the connection.
     pub link: LinkFigures,
     /// The latest answers, the newest first.
     pub answers: Vec<(Question, Rc<Answer>)>,
@@ -140,7 +140,7 @@ impl Live {
         self.0.figures_age_ms
     }
 
-    /// The link in figures.
+    /// Details of the connection.
     pub fn link(&self) -> LinkFigures {
         self.0.link
     }

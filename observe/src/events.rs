@@ -99,7 +99,7 @@ impl Events {
         if happening.kind == EventKind::JobFailed {
             self.join_attempt(&mut happening);
         }
-        let key = Key { kind: happening.kind, text: without_numbers(&happening.reason) };
+        let key = Key { kind: happening.kind, text: error_kind(&happening.reason) };
         let apart_ms = match happening.kind {
             EventKind::AttemptFailed | EventKind::JobFailed | EventKind::Note => u64::MAX,
             EventKind::WorkerJoined | EventKind::WorkerLeft | EventKind::WorkerLost => {
@@ -154,7 +154,7 @@ impl Events {
 
     /// A job failed because an attempt did: both are one event, which names the task and the worker.
     fn join_attempt(&mut self, happening: &mut Happening) {
-        let failed = without_numbers(&happening.reason);
+        let failed = error_kind(&happening.reason);
         let is_its_cause = |(id, row): &(u32, &EventRow)| {
             row.kind == EventKind::AttemptFailed
                 && row.job == happening.job
@@ -239,10 +239,44 @@ pub fn without_numbers(text: &str) -> String {
     short
 }
 
+/// Letters of a word with a digit in it that is a value, such as a hash, rather than a name.
+const VALUE_CHARS_MIN: usize = 4;
+
+/// What is the same in like errors: the text with `#` for every number, and for every longer word with a digit.
+pub fn error_kind(text: &str) -> String {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let text: String = text.chars().take(EVENT_TEXT_CHARS_MAX).collect();
+    let (mut kind, mut rest) = (String::new(), text.as_str());
+    while !rest.is_empty() {
+        let (word, after) =
+            rest.split_at(rest.find(|letter| !is_word(letter)).unwrap_or(rest.len()));
+        let is_value =
+            word.len() >= VALUE_CHARS_MIN && word.contains(|letter: char| letter.is_ascii_digit());
+        kind.push_str(&if is_value { "#".to_string() } else { without_numbers(word) });
+        let (between, next) = after.split_at(after.find(is_word).unwrap_or(after.len()));
+        kind.push_str(between);
+        rest = next;
+    }
+    kind
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use partita_shared::ids::StageId;
+
+    /// Values in errors make no other errors: numbers, hashes, names of nodes. Short names do.
+    #[test]
+    fn errors_are_alike_whatever_values_they_name() {
+        let one = error_kind("cannot cast 'row-1500a9c1' to Int64 (task job-8.0.3 on node2)");
+        assert_eq!(
+            one,
+            error_kind("cannot cast 'row-77beef01' to Int64 (task job-91.12.0 on node17)")
+        );
+        assert_eq!(one, "cannot cast 'row-#' to # (task job-#.#.# on #)");
+        assert_ne!(error_kind("no column x1"), error_kind("no column y1"));
+        assert_eq!(error_kind("é1é2 …"), "# …");
+    }
 
     fn failed(stage: u32, index: u32, error: &str) -> Happening {
         let stage = StageId { job: JobId(1), index: stage };

@@ -38,8 +38,8 @@ async function assertStages(here, job) {
     assert.ok(text.includes(plain(job.text)), `${job.text} is not in ${text}`);
     assert.ok(text.includes(plain(job.error)), `${job.error} is not in ${text}`);
     const made = await figures(page.getByRole('region', { name: 'Summary of the job' }));
-    assert.equal(number(made['rows made'] ?? ''), job.rows, JSON.stringify(made));
-    assert.ok(isBytes(made['bytes made'] ?? '', job.bytes), JSON.stringify(made));
+    assert.equal(number(made['output rows'] ?? ''), job.rows, JSON.stringify(made));
+    assert.ok(isBytes(made['output bytes'] ?? '', job.bytes), JSON.stringify(made));
     assert.equal(number(made['rows delivered'] ?? ''), job.delivered_rows, JSON.stringify(made));
     assert.equal(number(made['retries'] ?? ''), job.retries, JSON.stringify(made));
     const shown = await rows(table(panel(page, 'Tasks by stage')));
@@ -79,7 +79,7 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
     await settles('the same figures', async () => {
       const shown = await figures(page.getByRole('main'));
       for (const [state, count] of Object.entries(said.tasks)) {
-        assert.equal(number(shown[state] ?? ''), count, `${state}: ${JSON.stringify(shown)}`);
+        assert.equal(number(shown[`tasks ${state}`] ?? ''), count, `${state}: ${JSON.stringify(shown)}`);
       }
       assert.match(shown['workers'] ?? '', new RegExp(`^${said.workers}\\b.*\\b${said.workers_lost} lost`), JSON.stringify(shown));
     });
@@ -98,8 +98,8 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
         assert.ok(row['State']?.endsWith(job.state), JSON.stringify(row));
         assert.ok(row['Text']?.includes(plain(job.text)), JSON.stringify(row));
         assert.ok(row['Tasks']?.endsWith(` of ${total}`), JSON.stringify(row));
-        assert.equal(number(row['Rows made'] ?? ''), job.rows, JSON.stringify(row));
-        assert.ok(isBytes(row['Bytes made'] ?? '', job.bytes), JSON.stringify(row));
+        assert.equal(number(row['Output rows'] ?? ''), job.rows, JSON.stringify(row));
+        assert.ok(isBytes(row['Output bytes'] ?? '', job.bytes), JSON.stringify(row));
         assert.equal(number(row['Retries'] ?? ''), job.retries, JSON.stringify(row));
       }
     });
@@ -213,8 +213,8 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
       assert.equal(shown['cluster'], said.name);
       assert.equal(shown['address'], said.address);
       assert.equal(shown['process'], String(here.cluster.access.pid));
-      assert.equal(shown['version of the scheduler'], said.version);
-      assert.equal(shown['version of this page'], said.version);
+      assert.equal(shown['scheduler version'], said.version);
+      assert.equal(shown['page version'], said.version);
     });
   });
 });

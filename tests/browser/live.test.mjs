@@ -101,7 +101,7 @@ test('the button that cancels a job asks first; then the job is cancelled, and t
   // One press changes nothing, and there is a way back.
   await question.waitFor();
   assert.equal(await state(), 'running');
-  await page.getByRole('button', { name: 'Let it run' }).click();
+  await page.getByRole('button', { name: 'Keep it' }).click();
   await question.waitFor({ state: 'detached' });
   await first.click();
   assert.equal(await state(), 'running');

@@ -47,6 +47,7 @@ const PAGES = [
   { name: 'Task that waits', tab: 'Tasks', route: () => task('waiting'), title: /^task \d+\.\d+\.\d+ / },
   { name: 'Worker', tab: 'Workers', route: async () => `#/workers/${(await worker('up')).id}`, title: /^worker-\d+ / },
   { name: 'Worker that was lost', tab: 'Workers', route: async () => `#/workers/${(await worker('lost')).id}`, title: /^worker-\d+ / },
+  { name: 'Table', tab: 'Tables', route: async () => `#/tables/${(await lastJob('persisted')).id}`, title: /^Tables? / },
   { name: 'No such page', tab: '', route: () => '#/no/such/page', title: /^No such page / },
 ];
 
@@ -114,7 +115,7 @@ test('a panel has an address of its own, and shows nothing else', async () => {
   await visit.live();
   const { page } = visit;
   await visit.go('#/workers');
-  await panel(page, 'Workers at a glance').getByRole('link', { name: 'this panel alone' }).click();
+  await panel(page, 'Workers at a glance').getByRole('link', { name: 'only this panel' }).click();
   await page.getByRole('navigation').waitFor({ state: 'detached' });
   await panel(page, 'Workers at a glance').waitFor();
   assert.equal(await page.getByRole('region').count(), 1);

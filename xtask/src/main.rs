@@ -20,6 +20,7 @@ mod options;
 mod package;
 mod paths;
 mod python;
+mod release;
 mod setup;
 mod spdx;
 mod test;
@@ -79,6 +80,7 @@ Commands:
                  recipes for others
                    --program  the program to pack (default: it is built for release)
                    --out      where to (default: partita/packages in the cache folder)
+  release-check  say what is missing for a release of the version of the crates
   help           this text
 
 Environment:
@@ -105,14 +107,13 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
         "setup" => setup::run(args)?,
         "test" => return test::run(args),
         "demo" => return demo::run(args),
-        // Not listed: what the demo runs inside the cluster that it started.
-        demo::QUESTIONS_COMMAND => demo::ask_questions(args)?,
         "bench" => return bench::run(args),
         "conformance" => return conformance::run(args),
         "dashboard" => dashboard::run_command(args)?,
         "docs" => docs::run_command(args)?,
         "licenses" => licenses::run_command(args)?,
         "package" => package::run_command(args)?,
+        "release-check" => release::run_command(args)?,
         "wheel" => wheel::run_command(args)?,
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => anyhow::bail!("unknown command `{other}`; `cargo xtask help` lists them"),

@@ -21,6 +21,19 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "share/fish/vendor_completions.d/partita.fish"),
 ];
 
+/// Who answers for the packages.
+pub(crate) const MAINTAINER: &str = "The Partita maintainers <maintainers@partita.invalid>";
+
+/// The recipes of other package managers, below `packaging`.
+pub(crate) const RECIPES: [&str; 6] = [
+    "conda/meta.yaml",
+    "apptainer/partita.def",
+    "container/Containerfile",
+    "easybuild/Partita.eb",
+    "spack/package.py",
+    "lmod/partita/partita.lua",
+];
+
 /// Runs the command.
 ///
 /// # Errors
@@ -123,7 +136,7 @@ fn control(architecture: &str) -> String {
         "Package: partita\n\
          Version: {VERSION}\n\
          Architecture: {architecture}\n\
-         Maintainer: The Partita maintainers <maintainers@partita.invalid>\n\
+         Maintainer: {MAINTAINER}\n\
          Depends: libc6 (>= 2.28), libgcc-s1\n\
          Recommends: bash-completion\n\
          Section: science\n\
@@ -143,14 +156,7 @@ mod tests {
     #[test]
     fn recipes_have_the_version() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("packaging");
-        for name in [
-            "conda/meta.yaml",
-            "apptainer/partita.def",
-            "container/Containerfile",
-            "easybuild/Partita.eb",
-            "spack/package.py",
-            "lmod/partita/partita.lua",
-        ] {
+        for name in RECIPES {
             let text = fs::read_to_string(folder.join(name)).unwrap();
             assert!(text.contains(VERSION), "{name}");
         }

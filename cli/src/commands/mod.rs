@@ -1,5 +1,6 @@
 //! One module for each command, or for a few that are alike.
 
+mod demo;
 mod details;
 mod journals;
 mod licenses;
@@ -57,6 +58,7 @@ pub(crate) fn run(args: Args) -> Result<u8> {
             say_part!("{}", String::from_utf8_lossy(&script));
             Ok(0)
         }
+        Command::Demo(args) => serving()?.block_on(demo::run(&args)),
         Command::Licenses => licenses::print(),
         Command::Man { folder } => manual::write(&folder),
     }

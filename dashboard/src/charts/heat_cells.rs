@@ -13,7 +13,7 @@ pub const LEVELS: usize = 9;
 /// What a grid shows of each worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// Processor time, as a share of one core for each slot.
+    /// CPU time, as a share of one core for each slot.
     Cpu,
     /// Memory of the process, as a share of the limit.
     Memory,
@@ -30,7 +30,7 @@ impl Metric {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Metric::Cpu => "processor",
+            Metric::Cpu => "CPU",
             Metric::Memory => "memory",
             Metric::Tasks => "tasks",
             Metric::Spilled => "spilled",

@@ -158,6 +158,9 @@ impl Component for Matrix {
             Some((from, to)) => traffic.sentence(from, to),
             None => traffic.summary(),
         };
+        if data.hosts.len() < 2 {
+            return html! { <p class="pad">{ readout }</p> };
+        }
         let shows_table = self.shows_table;
         let on_table = link.callback(move |_: MouseEvent| Msg::ShowTable(!shows_table));
         let point = |event: PointerEvent| {

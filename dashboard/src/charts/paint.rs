@@ -195,6 +195,8 @@ fn paint_names(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
             continue;
         }
         let middle = y.max(layout.axis_px) + (layout.lane_px / 2.0).max(NAME_PX / 2.0);
+        // Where lanes are low, a line would strike out the name of a worker above.
+        let is_clear = y >= name_from - NAME_PX / 2.0;
         let is_seen_first = is_first || name_from == f64::NEG_INFINITY;
         if is_seen_first && middle >= name_from {
             context.set_fill_style_str(if lane.is_there { &theme.text } else { &theme.muted });
@@ -208,7 +210,7 @@ fn paint_names(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
             }
             name_from = middle + NAME_PX;
         }
-        if is_first && y > layout.axis_px {
+        if is_first && is_clear && y > layout.axis_px {
             context.set_stroke_style_str(&theme.border);
             line(context, (0.0, y.round() - 0.5), (layout.label_px, y.round() - 0.5));
         }

@@ -269,7 +269,7 @@ impl Component for Table {
                     }
                     if self.waiting > 0 {
                         <span>
-                            { format!("order held while you point: {} held",
+                            { format!("order paused while you point: {} pending",
                                 counted(self.waiting as u64, "update", "updates")) }
                         </span>
                     }

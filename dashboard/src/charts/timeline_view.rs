@@ -43,8 +43,8 @@ impl Timeline {
         };
         let follows = self.viewport.follows();
         let (sign, word, label) = match follows {
-            true => ("❚❚", " pause", "Pause at the present"),
-            false => ("▶", " follow", "Follow the present"),
+            true => ("❚❚", " pause", "pause: stop following the current time"),
+            false => ("▶", " follow", "follow the current time"),
         };
         let span_ms = self.viewport.span_ms;
         html! {
@@ -61,9 +61,9 @@ impl Timeline {
                     { button(Tool::Zoom(true), "+".into(), "Show less time", None, span_ms <= SPAN_MS_MIN) }
                 </span>
                 <span class="tl-buttons">
-                    { button(Tool::Lanes(false), icon("≡"), "Lower lanes: more of them", None,
+                    { button(Tool::Lanes(false), icon("≡"), "Lower lanes, to see more of them", None,
                         self.lane_height == 0) }
-                    { button(Tool::Lanes(true), icon("☰"), "Higher lanes: fewer of them", None,
+                    { button(Tool::Lanes(true), icon("☰"), "Higher lanes", None,
                         self.lane_height + 1 >= super::lanes::LANE_HEIGHTS_PX.len()) }
                 </span>
                 <span class="tl-buttons">
@@ -103,7 +103,7 @@ impl Timeline {
                            was, colours which stage took most of it. Zoom in to see tasks." }
                     }
                     if !view.gaps.is_empty() {
-                        { " Hatched stretches were not seen." }
+                        { " Hatched spans were not recorded." }
                     }
                 </li>
             </ul>
@@ -339,7 +339,7 @@ const BAR_COLUMNS: &[Column<BarRow>] = &[
         |row| share(row.bar.transfer),
     )
     .by(|one, other| one.bar.transfer.cmp(&other.bar.transfer))
-    .hint("The part of the time that it waited for other workers"),
+    .hint("Share of the time that it waited for other workers"),
     Column::<BarRow>::new(
         "Disk wait, %",
         "w5 number p3",
@@ -347,7 +347,7 @@ const BAR_COLUMNS: &[Column<BarRow>] = &[
         |row| share(row.bar.disk),
     )
     .by(|one, other| one.bar.disk.cmp(&other.bar.disk))
-    .hint("The part of the time that it waited for the disk"),
+    .hint("Share of the time that it waited for the disk"),
     Column::<BarRow>::new("Ended", "w6", |row| ended(row).into(), |row| ended(row).to_string())
         .by(|one, other| ended(one).cmp(ended(other))),
 ];

@@ -544,7 +544,7 @@ fn Lost(props: &LinkProps) -> Html {
     html! {
         <div class="notice warning" role="alert">
             <p>
-                { format!("No figures since {}. ", browser::clock_time(live.now_ms.saturating_sub(live.figures_age_ms()))) }
+                { format!("No updates since {}. ", browser::clock_time(live.now_ms.saturating_sub(live.figures_age_ms()))) }
                 { live.trouble().sentence() }
             </p>
             if let Some(journal) = journal.filter(|_| has_ended) {

@@ -18,7 +18,7 @@ pub struct Props {
 const STATES: [(TaskState, &str); 5] = [
     (TaskState::Waiting, "an input is incomplete"),
     (TaskState::Ready, "it can run and waits for a slot"),
-    (TaskState::Running, "it was given to a worker"),
+    (TaskState::Running, "it is assigned to a worker"),
     (TaskState::Done, "it has finished"),
     (TaskState::Failed, "it is not retried"),
 ];

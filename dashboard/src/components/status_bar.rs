@@ -23,7 +23,7 @@ pub fn StatusBar(props: &Props) -> Html {
         age_ms => format!("figures {} old", age(age_ms, 0)),
     };
     html! {
-        <footer class="status" aria-label="The link in figures">
+        <footer class="status" aria-label="Details of the connection">
             if live.health() != Health::Replay {
                 <span>{ figures_age }</span>
                 <span>{ bytes_per_s(figures.bytes_per_s) }</span>

@@ -49,7 +49,7 @@ pub fn TokenForm(props: &Props) -> Html {
                     spellcheck="false" aria-describedby="where" />
                 <button type="submit">{ "Show the cluster" }</button>
                 <p id="where" class="hint">
-                    { "On the machine of the cluster, " }<code>{ "partita dashboard" }</code>
+                    { "On the cluster's machine, " }<code>{ "partita dashboard" }</code>
                     { " prints a link that contains it." }
                 </p>
             </form>

@@ -1,10 +1,10 @@
 //! What is wrong with jobs.
 
 use super::{Found, RECENT_MS, Subject, count_of, duration};
-use crate::event::Level;
-use crate::events::without_numbers;
+use crate::event::{Ending, Level};
+use crate::events::error_kind;
 use crate::model::{FailedJob, JobRecord, Model, StageRecord};
-use crate::view::{Place, is_under_way};
+use crate::view::{AttemptView, Place, is_under_way};
 use partita_shared::ids::{JobId, TaskId};
 use partita_shared::limits::TASK_KILLS_MAX;
 use partita_shared::model::{JobState, WorkerState};
@@ -44,6 +44,7 @@ pub(super) fn look(model: &Model, found: &mut Vec<Found>) {
             stands(record, now_ms, found);
         }
         retried(record, found);
+        failed_tasks(record, now_ms, found);
         killers(model, record, found);
         record.stages.iter().for_each(|stage| skewed(stage, found));
     }
@@ -60,7 +61,7 @@ fn failed(model: &Model, now_ms: u64, found: &mut Vec<Found>) {
     let mut alike: Vec<(String, Vec<&FailedJob>)> = Vec::new();
     let is_recent = |job: &&FailedJob| now_ms.saturating_sub(job.at_ms) < RECENT_MS;
     for job in model.failed_jobs.iter().filter(is_recent) {
-        let kind = without_numbers(&job.error);
+        let kind = error_kind(&job.error);
         match alike.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, jobs)) => jobs.push(job),
             None => alike.push((kind, vec![job])),
@@ -71,13 +72,16 @@ fn failed(model: &Model, now_ms: u64, found: &mut Vec<Found>) {
         let text = match jobs.len() {
             1 => format!("{} failed: {}", last.id, last.error),
             count => {
-                format!("{count} jobs failed alike, the latest is {}: {}", last.id, last.error)
+                format!(
+                    "{count} jobs failed with similar errors, the latest is {}: {}",
+                    last.id, last.error
+                )
             }
         };
         let remedy = if last.was_planned {
             "the page of the job lists its failed attempts with their errors"
         } else {
-            "nothing of it ran: correct the statement and send it again"
+            "the statement was not run: correct it and submit it again"
         };
         let subject = Subject::Failed(first.id);
         let since_ms = Some(last.at_ms);
@@ -192,6 +196,25 @@ fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
         since_ms: Some(record.moved_us / 1000),
         ..notice(Subject::Stands(id), Level::Warning, id, text, remedy)
     });
+}
+
+/// Tasks that failed for good while their job goes on: calls of functions that raised.
+fn failed_tasks(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
+    let (id, failed) = (record.row.id, record.row.tasks.failed);
+    let ended_ms = |failure: &AttemptView| failure.started_ms + failure.busy_us / 1000;
+    let is_recent = |failure: &&AttemptView| {
+        matches!(failure.ending, Some(Ending::Failed(_)))
+            && now_ms.saturating_sub(ended_ms(failure)) < RECENT_MS
+    };
+    let Some(latest) = record.failures.iter().find(is_recent).filter(|_| failed > 0) else {
+        return;
+    };
+    let text =
+        format!("{} of {id} failed, the latest with: {}", count_of(failed, "task"), latest.error);
+    let remedy = "the page of the job lists its failed attempts with their errors";
+    let since_ms = Some(ended_ms(latest));
+    let subject = Subject::FailedTasks(id);
+    found.push(Found { since_ms, ..notice(subject, Level::Error, id, text, remedy) });
 }
 
 fn retried(record: &JobRecord, found: &mut Vec<Found>) {

@@ -49,6 +49,7 @@ enum Subject {
     Ends(WorkerId),
     EndsMany,
     Failed(JobId),
+    FailedTasks(JobId),
     Waits(JobId),
     Stands(JobId),
     Retried(JobId),

@@ -366,10 +366,29 @@ fn failures_are_not_hidden_by_later_jobs() {
         bench.see(Observation::JobEnded { row: Box::new(row), operators: Vec::new() });
     }
     let notice = one(&mut bench);
-    assert_eq!(notice.text, "3 jobs failed alike, the latest is job-3: table t3 not found");
+    assert_eq!(
+        notice.text,
+        "3 jobs failed with similar errors, the latest is job-3: table t3 not found"
+    );
     assert_eq!(bench.model.cluster().jobs_failed, 3);
     bench.pass(600_000);
     assert!(texts(&mut bench).is_empty());
+}
+
+/// A call that raised is a notice while its job goes on: the job itself does not fail.
+#[test]
+fn failed_tasks_of_a_job_that_goes_on_are_a_notice() {
+    let mut bench = with_workers(1);
+    bench.submit(1, &[4]);
+    let tasks = TaskCounts { failed: 1, ready: 3, ..TaskCounts::default() };
+    bench.count_job(running(1));
+    bench.count(counters(1, 0, tasks));
+    let error = "ValueError: bad value 13".to_string();
+    let ending = Ending::Failed(FailureKind::Fatal);
+    bench.end(AttemptEnd { ending, error, ..finished(task(1, 0, 0), 0, 0, 0) });
+    let notice = one(&mut bench);
+    assert_eq!(notice.text, "1 task of job-1 failed, the latest with: ValueError: bad value 13");
+    assert_eq!((notice.level, notice.place), (Level::Error, Place::Job(JobId(1))));
 }
 
 /// An attempt that was lost with its worker, or stopped, has the time and the slot that the worker

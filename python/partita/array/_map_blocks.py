@@ -8,7 +8,6 @@ from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from .._tokens import tokenize
 from ..utils import funcname, has_keyword
@@ -144,7 +143,7 @@ def map_blocks(
     if token:
         warnings.warn("The token= keyword to map_blocks has been moved to name=", stacklevel=2)
         name = token
-    if isinstance(meta, (pd.DataFrame, pd.Series)):
+    if type(meta).__module__.partition(".")[0] == "pandas":
         options = {"chunks": chunks, "drop_axis": drop_axis, "new_axis": new_axis, "name": name, **kwargs}
         return _frame_of(map_blocks(func, *args, dtype=object, **options), meta)
     drop = [] if drop_axis is None else ([drop_axis] if isinstance(drop_axis, Number) else list(drop_axis))
@@ -193,7 +192,7 @@ def map_blocks(
     return array_of(node)
 
 
-def _frame_of(blocks: Any, meta: pd.DataFrame | pd.Series) -> Any:
+def _frame_of(blocks: Any, meta: Any) -> Any:
     """Return the frame, or the column, whose partitions are the blocks that a function returns."""
     from ..dataframe import from_delayed
 

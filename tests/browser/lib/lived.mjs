@@ -20,6 +20,7 @@ export const LIVED = { workers: 2, threads: 1 };
 export async function live(cluster) {
   await makeNumbers(cluster);
   await cluster.sql(SHUFFLE);
+  await cluster.sql("create table kept as select k, s from 'numbers/*.parquet' where k < 1000");
   await cluster.startSql(FAILING).ended;
   await cluster.waitForJob('failed');
   const stopped = cluster.startSql(manyTasks(STOPPED, { name: 'stopped' }));

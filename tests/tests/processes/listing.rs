@@ -228,3 +228,23 @@ fn a_folder_that_others_can_write_to_is_refused() {
     place.run(["sql", "select 1"]).fails(1, &words);
     place.run(["scheduler", "--host=127.0.0.1", "--port=0"]).fails(1, &words);
 }
+
+/// `partita` alone says what it can do, with examples, and `partita demo` answers its questions without anything else.
+#[test]
+fn the_first_minute_needs_no_documents() {
+    let place = Place::new();
+    let first = place.run(Vec::<&str>::new()).ok();
+    for example in ["partita demo", "partita sql", "partita run", "partita help"] {
+        assert!(first.contains(example), "{first}");
+    }
+    assert!(first.lines().count() <= 12, "{first}");
+    let demo = place.run(["demo", "--no-wait"]).ok();
+    let answers = [
+        "| Egret Express   | 40843 ",
+        "| 1: below 2 miles | 1: below 10 mph | 3636 ",
+        "| 16   | 33787 ",
+    ];
+    assert!(answers.iter().all(|answer| demo.contains(answer)), "{demo}");
+    let folder = demo.lines().find_map(|line| line.strip_prefix("A made-up year of flights: "));
+    assert!(folder.is_some_and(|folder| !std::path::Path::new(folder).exists()), "{folder:?}");
+}

@@ -47,8 +47,6 @@ pub(super) async fn run(
     grace: impl Future<Output = Option<Duration>>,
 ) -> Result<ExitStatus> {
     let (name, rest) = command.split_first().context("no command given")?;
-    let mut term = signal(SignalKind::terminate()).context("cannot handle signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle signals")?;
     let mut command = tokio::process::Command::new(name);
     command.args(rest);
     command.env(SCHEDULER_VARIABLE, format!("tcp://{}", access.address));
@@ -56,9 +54,20 @@ pub(super) async fn run(
     if let Some(path) = &access.tls_ca_file {
         command.env(CA_VARIABLE, path);
     }
-    let mut child = command
-        .spawn()
-        .map_err(|source| StartError { name: name.to_string_lossy().into_owned(), source })?;
+    follow(command, grace).await
+}
+
+/// Runs a command to its end, as [`run`] does.
+pub(crate) async fn follow(
+    mut command: tokio::process::Command,
+    grace: impl Future<Output = Option<Duration>>,
+) -> Result<ExitStatus> {
+    let mut term = signal(SignalKind::terminate()).context("cannot handle signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle signals")?;
+    let mut child = command.spawn().map_err(|source| {
+        let name = command.as_std().get_program().to_string_lossy().into_owned();
+        StartError { name, source }
+    })?;
     let mut first = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
     let mut second = signal(SignalKind::user_defined2()).context("cannot handle signals")?;
     loop {

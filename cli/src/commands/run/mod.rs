@@ -10,7 +10,7 @@ pub(crate) mod head_node;
 mod join_node;
 mod missing;
 
-pub(crate) use child::StartError;
+pub(crate) use child::{StartError, follow};
 
 use crate::args::RunArgs;
 use anyhow::{Context, Result};

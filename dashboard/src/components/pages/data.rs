@@ -42,7 +42,7 @@ pub fn Data(props: &Props) -> Html {
     let largest = Status::of(
         has && !will_be_told,
         empty(|data| data.largest.is_empty()),
-        "No worker has told of a partition.",
+        "No worker has reported a partition yet.",
     );
     let hosts = Status::of(
         has,
@@ -142,14 +142,14 @@ const STAGE_COLUMNS: &[Column<StageLine>] = &[
     })
     .by(|one, other| one.bytes.cmp(&other.bytes)),
     Column::<StageLine>::new(
-        "In memory",
+        "Memory",
         "w5 number",
         |line| part_of(line, |split| split.0).into(),
         |line| line.split.map(|split| split.0.to_string()).unwrap_or_default(),
     )
     .by(|one, other| one.split.map(|split| split.0).cmp(&other.split.map(|split| split.0))),
     Column::<StageLine>::new(
-        "On disk",
+        "Disk",
         "w5 number",
         |line| part_of(line, |split| split.1).into(),
         |line| line.split.map(|split| split.1.to_string()).unwrap_or_default(),
@@ -187,7 +187,7 @@ fn split_bar(line: &StageLine) -> Html {
 
 /// Bytes in memory or on disk, if the workers have told of each partition.
 fn part_of(line: &StageLine, of: fn((u64, u64)) -> u64) -> String {
-    line.split.map_or(NONE.to_string(), |split| or_none(of(split)))
+    line.split.map_or(NONE.to_string(), |split| bytes(of(split)))
 }
 
 fn stages_table(data: &DataView) -> Same<dyn charts::Source> {
@@ -230,15 +230,11 @@ const WORKER_COLUMNS: &[Column<Rc<WorkerRow>>] = &[
         row.metrics.stored_bytes.to_string()
     })
     .by(|one, other| one.metrics.stored_bytes.cmp(&other.metrics.stored_bytes)),
-    Column::<Rc<WorkerRow>>::new("Spilled", "w5 number p2", |row| or_none(row.metrics.spilled_bytes).into(), |row| {
+    Column::<Rc<WorkerRow>>::new("Spilled", "w5 number p2", |row| bytes(row.metrics.spilled_bytes).into(), |row| {
         row.metrics.spilled_bytes.to_string()
     })
     .by(|one, other| one.metrics.spilled_bytes.cmp(&other.metrics.spilled_bytes)),
 ];
-
-fn or_none(size: u64) -> String {
-    if size == 0 { NONE.to_string() } else { bytes(size) }
-}
 
 fn workers_table(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Same<dyn charts::Source> {
     let there = workers.values().filter(|row| super::workers::is_there(row));
@@ -270,11 +266,11 @@ const PARTITION_COLUMNS: &[Column<PartitionLine>] = &[
         |line| line.worker.clone(),
     )
     .by(|one, other| natural(&one.worker).cmp(natural(&other.worker))),
-    Column::<PartitionLine>::new("In memory", "w6 number", |line| or_none(line.part.memory_bytes).into(), |line| {
+    Column::<PartitionLine>::new("In memory", "w6 number", |line| bytes(line.part.memory_bytes).into(), |line| {
         line.part.memory_bytes.to_string()
     })
     .by(|one, other| one.part.memory_bytes.cmp(&other.part.memory_bytes)),
-    Column::<PartitionLine>::new("On disk", "w6 number", |line| or_none(line.part.disk_bytes).into(), |line| {
+    Column::<PartitionLine>::new("On disk", "w6 number", |line| bytes(line.part.disk_bytes).into(), |line| {
         line.part.disk_bytes.to_string()
     })
     .by(|one, other| one.part.disk_bytes.cmp(&other.part.disk_bytes)),

@@ -64,7 +64,7 @@ fn busy_pages_say_what_is_asked() {
     let scheduler = page("scheduler", &live);
     assert_shows(
         &scheduler,
-        &["not a bottleneck", "1.84 µs", "12.4 %", "412", "worker-timeout", "212 MiB"],
+        &["not a bottleneck", "1.84 µs", "CPU, % of a core 12.4", "412", "worker-timeout", "212 MiB"],
     );
 }
 
@@ -109,14 +109,11 @@ fn empty_pages_say_so() {
     let drawn = |name: &str, route: &Route| draw_page(&format!("{name}-empty"), &live, route);
     let wanted: [(&str, &[&str]); 6] = [
         ("workers", &["No workers are connected", "partita worker"]),
-        ("worker", &["There is no worker-9"]),
+        ("worker", &["Unknown worker-9"]),
         ("timeline", &["No workers are connected"]),
         ("data", &["No stage holds a partition", "No worker has read a partition from another"]),
-        (
-            "events",
-            &["No task or job has failed", "No worker was lost", "Nothing has happened yet"],
-        ),
-        ("scheduler", &["not a bottleneck", "none is written", "told no settings"]),
+        ("events", &["No task or job has failed", "No worker was lost", "No events yet"]),
+        ("scheduler", &["not a bottleneck", "none", "No settings were received"]),
     ];
     for (name, sentences) in wanted {
         let route = pages().into_iter().find(|(known, _)| *known == name).expect("a page").1;

@@ -97,11 +97,8 @@ pub fn Events(props: &Props) -> Html {
     let all = use_memo((events, (*filter).clone()), |(events, filter)| {
         listed(events, |row| filter.takes(row))
     });
-    let none = if live.events.is_empty() {
-        "Nothing has happened yet."
-    } else {
-        "No event matches the filter."
-    };
+    let none =
+        if live.events.is_empty() { "No events yet." } else { "No event matches the filter." };
     html! {
         <>
             <h1 class="offscreen">{ "Events" }</h1>
@@ -144,12 +141,12 @@ fn tools(filter: &UseStateHandle<Filter>) -> Html {
     html! {
         <>
             <Search label="Search events" value={filter.text.clone()} {on_text} />
-            <select aria-label="How much it matters" onchange={on_level}>
+            <select aria-label="Level" onchange={on_level}>
                 <option value="0" selected={filter.level.is_none()}>{ "all levels" }</option>
                 <option value="1" selected={filter.level == Some(Level::Warning)}>{ "warnings and errors" }</option>
                 <option value="2" selected={filter.level == Some(Level::Error)}>{ "errors" }</option>
             </select>
-            <select aria-label="Which kind" onchange={on_kind}>
+            <select aria-label="Kind" onchange={on_kind}>
                 <option value="0" selected={filter.kind.is_none()}>{ "all kinds" }</option>
                 { for KINDS.into_iter().zip(1..).map(|(kind, at)| html! {
                     <option key={at} value={at.to_string()} selected={filter.kind == Some(kind)}>

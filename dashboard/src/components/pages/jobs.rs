@@ -39,9 +39,9 @@ pub fn Jobs(props: &Props) -> Html {
 
     let is_narrowed = !all.is_empty() && jobs.is_empty();
     let when_empty = if is_narrowed {
-        "No job is like that."
+        "No job matches the filter."
     } else {
-        "No job was submitted yet. Send one with `partita sql`."
+        "No jobs yet. Send one with `partita sql`."
     };
     let status = Status::of(live.has(Topic::Jobs), jobs.is_empty(), when_empty);
     let csv = {
@@ -51,7 +51,7 @@ pub fn Jobs(props: &Props) -> Html {
     let tools = html! {
         <>
             { state_filter(&all, &wanted_state) }
-            <Search label="Text, who or number" value={(*wanted_text).clone()}
+            <Search label="Search: text, client or number" value={(*wanted_text).clone()}
                 on_text={let text = wanted_text.setter(); move |new| text.set(new)} />
         </>
     };
@@ -114,12 +114,12 @@ const COLUMNS: [(&str, &str); 10] = [
     ("Job", ""),
     ("State", ""),
     ("Text", "text"),
-    ("Who", ""),
+    ("Client", ""),
     ("Submitted", "number"),
     ("Duration", "number"),
     ("Tasks", "progress"),
-    ("Rows made", "number"),
-    ("Bytes made", "number"),
+    ("Output rows", "number"),
+    ("Output bytes", "number"),
     ("Retries", "number"),
 ];
 
@@ -159,14 +159,18 @@ fn Row(props: &RowProps) -> Html {
             </td>
             <td class="number">{ duration(job, now_ms) }</td>
             <td class="progress">
-                <StateBar tasks={*tasks} />
-                <span class="details">
-                    { format!(
-                        "{}\u{202f}% of {}",
-                        percent(tasks.done, tasks.total()),
-                        grouped(tasks.total())
-                    ) }
-                </span>
+                if tasks.total() > 0 {
+                    <StateBar tasks={*tasks} />
+                    <span class="details">
+                        { format!(
+                            "{}\u{202f}% of {}",
+                            percent(tasks.done, tasks.total()),
+                            grouped(tasks.total())
+                        ) }
+                    </span>
+                } else {
+                    { NONE }
+                }
             </td>
             <td class="number" title={delivered}>{ grouped(job.rows) }</td>
             <td class="number">{ bytes(job.bytes) }</td>
@@ -180,7 +184,7 @@ fn as_csv(jobs: &[Rc<JobRow>]) -> String {
         "job",
         "state",
         "text",
-        "who",
+        "client",
         "submitted_ms",
         "started_ms",
         "ended_ms",
@@ -254,7 +258,7 @@ mod tests {
         let empty = told(vec![Topic::Jobs], vec![Update::Jobs(all_new(Vec::new()))]);
         assert_shows(
             &draw_page("jobs-empty", &empty, &Route::Jobs),
-            &["No job was submitted yet. Send one with `partita sql`."],
+            &["No jobs yet. Send one with `partita sql`."],
         );
     }
 

@@ -101,7 +101,7 @@ fn curves(seen: &[(u64, f64, f64)], to_s: u64) -> Html {
     let events = seen.iter().map(|(second, _, per_s)| (*second, *per_s)).collect();
     html! {
         <>
-            <Lines title="Share of a processor" unit={Unit::CoreMilli} {to_s} series={series("core", share)}
+            <Lines title="CPU" unit={Unit::CoreMilli} {to_s} series={series("core", share)}
                 limit={Some(("one core", 1_000.0))} />
             <Lines title="Events" unit={Unit::PerS} {to_s} series={series("taken", events)} />
         </>
@@ -120,10 +120,10 @@ fn core(view: &SchedulerView) -> Html {
             <p class="pad">{ sentence }</p>
             <dl class="facts large">
                 { fact("median time per event", duration_ns(core.event_p50_ns)) }
-                { fact("99th percentile of it", duration_ns(core.event_p99_ns)) }
-                { fact("share of a processor", format!("{}.{} %", view.core_milli / 10, view.core_milli % 10)) }
-                { fact("events in a second", rate(view.events_per_s)) }
-                { fact("events since the start", count(core.events)) }
+                { fact("99th percentile", duration_ns(core.event_p99_ns)) }
+                { fact("CPU, % of a core", format!("{}.{}", view.core_milli / 10, view.core_milli % 10)) }
+                { fact("events per second", rate(view.events_per_s)) }
+                { fact("events since start", count(core.events)) }
             </dl>
         </Panel>
     }
@@ -143,19 +143,19 @@ fn queues(view: &SchedulerView) -> Html {
     html! {
         <Panel id="scheduler-queues" title="Queues and messages">
             <dl class="facts">
-                { fact("events that wait", grouped(core.queued.into())) }
-                { fact("messages that wait for one worker, at most", grouped(core.worker_queue_max.into())) }
-                { fact("messages in a second", rate(view.messages_per_s)) }
-                { fact("bytes in a second", bytes_per_s(view.bytes_per_s.max(0.0) as u64)) }
+                { fact("queued events", grouped(core.queued.into())) }
+                { fact("longest queue to a worker", grouped(core.worker_queue_max.into())) }
+                { fact("messages per second", rate(view.messages_per_s)) }
+                { fact("bytes per second", bytes_per_s(view.bytes_per_s.max(0.0) as u64)) }
                 { fact("from workers", format!("{} · {}", count(core.messages_in), bytes(core.bytes_in))) }
                 { fact("to workers", format!("{} · {}", count(core.messages_out), bytes(core.bytes_out))) }
                 { fact("observations dropped", dropped) }
-                { fact("browsers connected", grouped(view.browsers.into())) }
+                { fact("pages open", grouped(view.browsers.into())) }
             </dl>
             if core.dropped > 0 {
                 <p class="hint pad">
-                    { "Counters heal by themselves; a timeline has a hatched stretch where attempts \
-                       were not seen." }
+                    { "Counters are correct; the timeline is hatched where attempts were not \
+                       recorded." }
                 </p>
             }
         </Panel>
@@ -169,7 +169,7 @@ fn facts(view: &SchedulerView, now_ms: u64) -> Html {
         Some(path) => {
             html! { <><code>{ path.clone() }</code>{ format!(" · {}", bytes(view.journal_bytes)) }</> }
         }
-        None => html! { "none is written" },
+        None => html! { "none" },
     };
     html! {
         <Panel id="scheduler-facts" title="Facts">
@@ -177,11 +177,11 @@ fn facts(view: &SchedulerView, now_ms: u64) -> Html {
                 { fact("cluster", facts.cluster.clone()) }
                 { fact("address", html! { <code>{ facts.address.clone() }</code> }) }
                 { fact("host", facts.host.clone()) }
-                { fact("process", facts.pid.to_string()) }
+                { fact("process id", facts.pid.to_string()) }
                 { fact("started", html! { <Age at_ms={facts.started_ms} {now_ms} /> }) }
                 { fact("started at", browser::date_and_zone(facts.started_ms)) }
-                { fact("version of the scheduler", or_none(&facts.version)) }
-                { fact("version of this page", page.to_string()) }
+                { fact("scheduler version", or_none(&facts.version)) }
+                { fact("page version", page.to_string()) }
                 { fact("journal", journal) }
             </dl>
         </Panel>
@@ -194,7 +194,7 @@ fn or_none(text: &str) -> String {
 
 fn settings(view: &SchedulerView) -> Html {
     let settings = view.facts.settings.clone();
-    let status = Status::of(true, settings.is_empty(), "The scheduler told no settings.");
+    let status = Status::of(true, settings.is_empty(), "No settings were received.");
     let copied = {
         let settings = settings.clone();
         Callback::from(move |()| {

@@ -1,5 +1,5 @@
 //! Persisted tables: what they are called, where their partitions are, what is lost of them, and
-//! which jobs they are made from and read by.
+//! which jobs they are created from and read by.
 
 use crate::charts::{self, Column, Grid, Sort, Table};
 use crate::components::parts::{Age, Bar, Panel, Part, Same, Status, icon, job_link, worker_link};
@@ -91,7 +91,7 @@ struct Line {
 const COLUMNS: &[Column<Line>] = &[
     Column::<Line>::new(
         "Name",
-        "w12",
+        "w9",
         |line| {
             let address = Route::Tables(Some(line.table.job)).to_string();
             html! { <a href={address} tabindex="-1">{ name(&line.table) }</a> }
@@ -101,7 +101,7 @@ const COLUMNS: &[Column<Line>] = &[
     .by(|one, other| name(&one.table).cmp(&name(&other.table))),
     Column::<Line>::new(
         "Rows",
-        "w6 number",
+        "w6 number p2",
         |line| grouped(line.table.rows).into(),
         |line| line.table.rows.to_string(),
     )
@@ -116,14 +116,14 @@ const COLUMNS: &[Column<Line>] = &[
     .hint("Partitions that workers hold, as they are in memory"),
     Column::<Line>::new(
         "Partitions",
-        "w5 number",
+        "w5 number p2",
         |line| grouped(line.table.partitions.into()).into(),
         |line| line.table.partitions.to_string(),
     )
     .by(|one, other| one.table.partitions.cmp(&other.table.partitions)),
     Column::<Line>::new(
         "Lost",
-        "w12",
+        "w10",
         |line| lost_cell(&line.table),
         |line| line.table.lost.to_string(),
     )
@@ -138,7 +138,7 @@ const COLUMNS: &[Column<Line>] = &[
     .by(|one, other| one.table.holders.len().cmp(&other.table.holders.len())),
     Column::<Line>::new(
         "Readers",
-        "w5 number p2",
+        "w5 number p3",
         |line| line.table.readers.len().into(),
         |line| line.table.readers.len().to_string(),
     )
@@ -174,13 +174,13 @@ fn one(live: &Live, table: &TableView) -> Html {
         <>
             <div class="page-head">
                 <h1>{ name(table) }</h1>
-                <span class="hint">{ "made by " }{ job_link(table.job) }{ ", " }
+                <span class="hint">{ "created by " }{ job_link(table.job) }{ ", " }
                     <Age at_ms={table.since_ms} now_ms={live.now_ms} /></span>
             </div>
             <Panel id="table-facts" title="Facts">
                 <dl class="facts">
                     { fact("rows", grouped(table.rows).into()) }
-                    { fact("bytes", bytes(table.bytes).into()) }
+                    { fact("bytes on workers", bytes(table.bytes).into()) }
                     { fact("partitions", grouped(table.partitions.into()).into()) }
                     { fact("lost partitions", lost_cell(table)) }
                     { fact("visible to", whose.into()) }
@@ -190,8 +190,8 @@ fn one(live: &Live, table: &TableView) -> Html {
                 { holders(live, table) }
                 <Panel id="table-lineage" title="Lineage">
                     <dl class="facts">
-                        { fact("made from", jobs(live, &table.made_from, "files, or rows of a client")) }
-                        { fact("read by", jobs(live, &table.readers, "no job at present")) }
+                        { fact("created from", jobs(live, &table.made_from, "files, or rows of a client")) }
+                        { fact("read by", jobs(live, &table.readers, "no running job")) }
                     </dl>
                 </Panel>
             </div>
@@ -204,7 +204,7 @@ fn holders(live: &Live, table: &TableView) -> Html {
     let most = table.holders.iter().map(|(_, _, bytes)| *bytes).max().unwrap_or(0);
     let status = Status::of(true, table.holders.is_empty(), "No worker holds a partition of it.");
     html! {
-        <Panel id="table-holders" title="Where it is" note="workers, their partitions and bytes" {status}>
+        <Panel id="table-holders" title="Location" note="workers, their partitions and bytes" {status}>
             <ul class="list">
                 { for table.holders.iter().map(|(worker, partitions, size)| {
                     let text = format!("{}, {}", counted((*partitions).into(), "partition", "partitions"),
@@ -297,7 +297,7 @@ mod tests {
         );
         let reader = TableView { made_from: vec![JobId(4)], ..table(9, &["by_station"]) };
         let html = page(Some(JobId(4)), vec![lost, reader]);
-        assert_shows(&html, &["late_half made by job-4", "read by by_station", "worker-1"]);
+        assert_shows(&html, &["late_half created by job-4", "read by by_station", "worker-1"]);
         assert_hides(&html, &["time left"]);
     }
 

@@ -149,7 +149,7 @@ fn attempts(live: &Live, attempts: &[AttemptView]) -> Html {
                     <thead>
                         <tr>
                             <th scope="col">{ "Attempt" }</th>
-                            <th scope="col">{ "How it ended" }</th>
+                            <th scope="col">{ "Result" }</th>
                             <th scope="col">{ "Worker" }</th>
                             <th scope="col" class="number">{ "Slot" }</th>
                             <th scope="col" class="number">{ "Started" }</th>
@@ -191,7 +191,7 @@ fn attempt_row(live: &Live, attempt: &AttemptView) -> Html {
 /// Where the call is that runs now.
 fn stack(frames: &[StackFrame]) -> Html {
     html! {
-        <Panel title="Where the function is" id="stack" status={Status::Ready}
+        <Panel title="Call stack" id="stack" status={Status::Ready}
             note="the innermost function is the last">
             <ol class="story">
                 { for frames.iter().enumerate().map(|(at, frame)| html! {
@@ -228,9 +228,9 @@ fn texts(texts: &[CallText]) -> Html {
 }
 
 fn inputs(live: &Live, of: StageId, inputs: &[InputView]) -> Html {
-    let status = Status::of(true, inputs.is_empty(), "It reads no other stage.");
+    let status = Status::of(true, inputs.is_empty(), "This task reads no other stage.");
     html! {
-        <Panel title="What it reads" id="inputs" {status}>
+        <Panel title="Inputs" id="inputs" {status}>
             <ul class="list">
                 { for inputs.iter().enumerate().map(|(at, input)| html! {
                     <li key={at} class="job">

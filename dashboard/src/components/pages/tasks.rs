@@ -41,7 +41,7 @@ pub fn Tasks(props: &Props) -> Html {
     let live = &props.live;
     let Some(job) = props.filter.job.or_else(|| latest_job(live)) else {
         let has_come = live.has(Topic::Jobs);
-        let status = Status::of(has_come, true, "No job was submitted yet, so there are no tasks.");
+        let status = Status::of(has_come, true, "No jobs yet, so there are no tasks.");
         return html! { <Panel title="Tasks" id="tasks" {status} /> };
     };
     let filter = TaskFilter { job: Some(job), ..props.filter };
@@ -108,7 +108,7 @@ fn List(props: &ListProps) -> Html {
     let status = match answer.as_deref() {
         None => Status::Loading,
         Some(Answer::None(why)) => Status::Empty(why.clone().into()),
-        Some(_) => Status::of(true, rows.is_empty(), "No task is like that."),
+        Some(_) => Status::of(true, rows.is_empty(), "No task matches the filter."),
     };
     let csv = answer.clone().map(|answer| Callback::from(move |()| as_csv(&answer)));
     let to = |pager: &UseStateHandle<Pager>, next: Pager| {
@@ -319,10 +319,13 @@ mod tests {
         let none = Answer::None("job-7 is not known".into());
         assert_shows(&page(shown(vec![(question(None, None), none)])), &["job-7 is not known"]);
         let empty = Answer::Tasks { rows: Vec::new(), more: false };
-        assert_shows(&page(shown(vec![(question(None, None), empty)])), &["No task is like that."]);
+        assert_shows(
+            &page(shown(vec![(question(None, None), empty)])),
+            &["No task matches the filter."],
+        );
         let no_jobs = told(vec![Topic::Jobs], vec![Update::Jobs(all_new(Vec::new()))]);
         let html = draw_page("tasks-none", &no_jobs, &Route::Tasks(TaskFilter::default()));
-        assert_shows(&html, &["No job was submitted yet"]);
+        assert_shows(&html, &["No jobs yet"]);
     }
 
     /// The pager goes forth and back over the pages that it has seen, and no further.

@@ -101,7 +101,7 @@ fn choice(live: &Live, job: Option<JobId>) -> Html {
     };
     html! {
         <span class="filters">
-        <select aria-label="Which job" {onchange}>
+        <select aria-label="Job" {onchange}>
             <option value="" selected={job.is_none()}>{ "all jobs" }</option>
             { for live.jobs.values().rev().map(|row| option(row.id, &row.text)) }
         </select>

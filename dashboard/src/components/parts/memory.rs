@@ -109,7 +109,7 @@ impl MemoryUse {
         let entries = [
             ("stored", "partitions", self.stored),
             ("used", "operators", self.operators()),
-            ("resident", "not accounted for", self.other()),
+            ("resident", "rest of the process", self.other()),
             ("free", "free", self.free()),
             ("spilled", "spilled to disk", spilled),
         ];

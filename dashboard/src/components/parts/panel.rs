@@ -42,7 +42,7 @@ impl Place {
     fn link(&self, id: &str) -> Html {
         let (href, title) = match self.alone {
             Some(_) => (self.page.to_string(), "the whole page"),
-            None => (panel_address(id, &self.page), "this panel alone"),
+            None => (panel_address(id, &self.page), "only this panel"),
         };
         html! {
             <a class="alone-link" {href} {title} aria-label={title}>

@@ -287,6 +287,11 @@ impl JobRecord {
         self.estimates.left = range(left_us, WIDTH_MIN.max(width) + drift.abs() * DRIFT_SHARE);
         let began_us = self.row.started_ms.unwrap_or(self.row.submitted_ms) * 1000;
         self.estimates.keep(began_us, now_us, left_us);
+        // The only stage that is left ends with the job: one range, not two.
+        if rests.iter().flatten().count() == 1 {
+            let job_left = self.estimates.left;
+            lefts.iter_mut().filter(|left| left.is_some()).for_each(|left| *left = job_left);
+        }
         self.set_lefts(|index| lefts.get(index).copied().flatten())
     }
 

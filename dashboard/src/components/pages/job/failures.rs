@@ -45,7 +45,7 @@ pub fn Failures(props: &Props) -> Html {
                             <th scope="col">{ "Task" }</th>
                             <th scope="col" class="number">{ "Attempt" }</th>
                             <th scope="col">{ "Worker" }</th>
-                            <th scope="col">{ "How it ended" }</th>
+                            <th scope="col">{ "Result" }</th>
                             <th scope="col">{ "Cause" }</th>
                             <th scope="col" class="number">{ "After" }</th>
                             <th scope="col" class="number">{ "When" }</th>

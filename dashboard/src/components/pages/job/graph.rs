@@ -51,7 +51,7 @@ pub fn Graph(props: &Props) -> Html {
         _ => Status::Ready,
     };
     html! {
-        <Panel title="Stages" id="graph" {status} note="what reads what; a stage leads to its tasks">
+        <Panel title="Stages" id="graph" {status} note="each stage reads those above it; click one to see its tasks">
             if let Some(text) = text {
                 <div class="scroll graph-scroll" role="group" aria-label="Stages" tabindex="0">
                     <Drawing text={Same(text)} stages={live.stages.get(&id).map(Same::of)} />

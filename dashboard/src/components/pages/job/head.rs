@@ -52,8 +52,8 @@ pub fn Head(props: &Props) -> Html {
                 </span>
                 if can_be_cancelled {
                     <Confirm live={live.clone()} name="Cancel"
-                        question={format!("Cancel {id}? What it made so far is lost.")}
-                        yes="Cancel the job" no="Let it run" sent="Cancelling…"
+                        question={format!("Cancel {id}? Its results so far are lost.")}
+                        yes="Cancel the job" no="Keep it" sent="Cancelling…"
                         path={format!("jobs/{}/cancel", id.0)} />
                 }
             </div>
@@ -92,6 +92,9 @@ fn progress(live: &Live, job: &JobRow) -> Html {
         JobState::Running => format!(" · time left {}", time_left(job_left(live, job.id))),
         _ => String::new(),
     };
+    if tasks.total() == 0 {
+        return Html::default();
+    }
     html! {
         <div class="job-progress">
             <StateBar tasks={*tasks} />
@@ -122,8 +125,8 @@ fn figures(job: &JobRow, now_ms: u64) -> Html {
         <dl class="totals">
             { figure("started", started, when) }
             { plain("duration", duration(job, now_ms)) }
-            { plain("rows made", grouped(job.rows)) }
-            { plain("bytes made", bytes(job.bytes)) }
+            { plain("output rows", grouped(job.rows)) }
+            { plain("output bytes", bytes(job.bytes)) }
             { plain("rows delivered", grouped(job.delivered_rows)) }
             { figure(
                 "retries",

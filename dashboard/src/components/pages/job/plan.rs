@@ -32,7 +32,7 @@ pub fn Plan(props: &Props) -> Html {
     let note = if is_empty {
         ""
     } else if has_figures {
-        "rows, processor time and spilled bytes of each operator, over all tasks"
+        "rows, CPU time and spilled bytes of each operator, over all tasks"
     } else {
         "run it with EXPLAIN ANALYZE to see figures of each operator"
     };
@@ -84,7 +84,7 @@ fn table(operators: &[OperatorRow], slowest: u64) -> Html {
                         <th scope="col">{ "Operator" }</th>
                         <th scope="col" class="number">{ "Rows" }</th>
                         <th scope="col" class="progress">{ "Share of the slowest" }</th>
-                        <th scope="col" class="number">{ "Processor time" }</th>
+                        <th scope="col" class="number">{ "CPU time" }</th>
                         <th scope="col" class="number">{ "Spilled" }</th>
                     </tr>
                 </thead>

@@ -1,7 +1,7 @@
 //! Where the calls of Python functions spend their time: flame graphs of sampled call stacks.
 
 use crate::components::parts::{Panel, Status};
-use crate::format::{counted, duration_us, percent};
+use crate::format::{counted, percent};
 use crate::live::{Live, use_answer};
 use partita_observe::frame::{Answer, Question};
 use partita_shared::ids::JobId;
@@ -17,7 +17,7 @@ const FRAME_PX: usize = 20;
 /// The width of the whole, in the units of frames: thousandths of a percent.
 const WHOLE: u64 = 100_000;
 /// Frames of at least this width are drawn.
-const DRAWN_MIN: u64 = 200;
+const DRAWN_MIN: u64 = 1_000;
 /// Colors of frames: those of one file have the same.
 const COLORS: usize = 3;
 
@@ -53,7 +53,7 @@ pub fn Profile(props: &Props) -> Html {
     }
     html! {
         <Panel title="Where the functions spend their time" id="profile" status={Status::Ready}
-            note="each function is below the one that called it, as wide as its part of the samples">
+            note="each function is below its caller; its width is its share of the samples">
             { for profiles.iter().take(FUNCTIONS_MAX).map(flame) }
         </Panel>
     }
@@ -63,10 +63,10 @@ fn flame(found: &StageProfile) -> Html {
     let profile = &found.profile;
     let (drawn, samples) = (layout(profile), profile.samples());
     let height = FRAME_PX * (1 + drawn.iter().map(|one| one.depth).max().unwrap_or(0));
-    let time = duration_us(samples.saturating_mul(found.interval_ms).saturating_mul(1000));
-    let heading = format!("{}: {time} in {}", found.name, counted(samples, "sample", "samples"));
+    // No time: a process that is costly to read is read less often than the interval says.
+    let heading = format!("{}: {}", found.name, counted(samples, "sample", "samples"));
     html! {
-        <div key={found.stage.index} class="flame-scroll">
+        <div key={found.stage.index} class="flame-scroll" role="group" tabindex="0" aria-label={found.name.clone()}>
             <h3>{ heading }</h3>
             <svg class="flame" width="100%" height={height.to_string()}>
                 { for drawn.iter().map(|one| frame(profile, *one)) }

@@ -83,7 +83,7 @@ fn why(times: &[(&StageView, Time)], all: Time) -> String {
     let Some((first, time)) = times.first() else { return String::new() };
     let share = |us: u64| percent(us, all.total_us());
     let mut sentences =
-        vec![format!("{} % of the time is in `{}`.", share(time.total_us()), first.name)];
+        vec![format!("{} % of the time is in “{}”.", share(time.total_us()), first.name)];
     let (network, disk) = (share(all.transfer_us), share(all.disk_us));
     if network.max(disk) >= SHARE_MIN {
         sentences.push(if network >= disk {
@@ -99,7 +99,7 @@ fn why(times: &[(&StageView, Time)], all: Time) -> String {
     let failures: u64 = times.iter().map(|(stage, _)| stage.failures).sum();
     if let Some(stage) = skewed {
         sentences.push(format!(
-            "The slowest task of `{}` took {}, the median task {}.",
+            "The slowest task of “{}” took {}, the median task {}.",
             stage.name,
             duration_us(stage.time_us.max),
             duration_us(stage.time_us.median)
@@ -128,8 +128,14 @@ pub fn Spent(props: &Props) -> Html {
     order::sort_by_key(&mut times, |(stage, time)| (Reverse(time.total_us()), stage.id.index));
     let largest = times.first().map_or(0, |(_, time)| time.total_us());
     let has_come = live.has(Topic::Stages(id));
-    let status = Status::of(has_come, times.is_empty(), "No task has finished yet.");
-    let note = format!("{} on slots, by tasks that ended", duration_us(all.total_us()));
+    let status = Status::of(has_come, times.is_empty(), "No task has ended.");
+    let running: u64 =
+        stages.iter().flat_map(|stages| stages.values()).map(|stage| stage.tasks.running).sum();
+    let mut note = format!("{} on slots", duration_us(all.total_us()));
+    if running > 0 {
+        let tasks = counted(running, "running task", "running tasks");
+        note.push_str(&format!(", without {tasks}"));
+    }
     let note = if times.is_empty() { String::new() } else { note };
     html! {
         <Panel title="Where the time goes" id="spent" {status} {note}>
@@ -196,11 +202,11 @@ mod tests {
         let text = why(&times, all);
         assert!(
             text.starts_with(
-                "60 % of the time is in `scan orders`. 21 % is waiting for partitions"
+                "60 % of the time is in “scan orders”. 21 % is waiting for partitions"
             ),
             "{text}"
         );
-        assert!(text.contains("The slowest task of `join orders` took"), "{text}");
+        assert!(text.contains("The slowest task of “join orders” took"), "{text}");
         assert_eq!(why(&[], Time::default()), "");
     }
 

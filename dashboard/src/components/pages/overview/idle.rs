@@ -25,9 +25,9 @@ pub fn Recent(props: &Props) -> Html {
     let live = &props.live;
     let mut jobs: Vec<&JobRow> = live.jobs.values().map(|job| &**job).collect();
     order::sort_by_key(&mut jobs, |job| Reverse((job.ended_ms, job.id)));
-    let total = counted(jobs.len() as u64, "job ended", "jobs ended");
+    let total = counted(jobs.len() as u64, "job has ended", "jobs have ended");
     html! {
-        <Panel title="Recently ended" id="recent" note={format!("nothing runs; {total} so far")}
+        <Panel title="Recently ended" id="recent" note={format!("no jobs are running; {total}")}
             tools={html! { <a href={Route::Jobs.to_string()}>{ "all jobs" }</a> }}>
             <ul class="list">
                 { for jobs.into_iter().take(RECENT_MAX).map(|job| recent(live, job)) }
@@ -70,7 +70,7 @@ const FIRST_QUERY: &str =
 pub fn FirstQuery(props: &Props) -> Html {
     let workers = props.live.cluster.as_ref().map_or(0, |cluster| cluster.row.workers);
     html! {
-        <Panel title="Nothing was submitted yet" id="first">
+        <Panel title="No jobs yet" id="first">
             <div class="first">
                 if workers == 0 {
                     <p>

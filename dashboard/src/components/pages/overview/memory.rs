@@ -12,7 +12,7 @@ pub struct Props {
     pub live: Live,
 }
 
-/// How the memory of all workers is used: partitions, operators, what is not accounted for, and
+/// How the memory of all workers is used: partitions, operators, what is rest of the process, and
 /// what was spilled.
 #[component]
 pub fn Memory(props: &Props) -> Html {

@@ -33,9 +33,9 @@ pub fn Progress(props: &Props) -> Html {
     let jobs: Vec<&Rc<JobRow>> =
         live.jobs.values().rev().filter(|job| is_under_way(job.state)).collect();
     let detailed = jobs_in_detail(live);
-    let status = Status::of(live.has(Topic::Jobs), jobs.is_empty(), "No job runs.");
+    let status = Status::of(live.has(Topic::Jobs), jobs.is_empty(), "No jobs are running.");
     let hidden = jobs.len().saturating_sub(JOBS_SHOWN_MAX);
-    let note = counted(jobs.len() as u64, "job runs or waits", "jobs run or wait");
+    let note = counted(jobs.len() as u64, "job running or waiting", "jobs running or waiting");
     html! {
         <Panel title="Progress" id="progress" {status} {note}>
             <ul class="list">

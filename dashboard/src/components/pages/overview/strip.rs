@@ -39,17 +39,20 @@ fn Figures(props: &FiguresProps) -> Html {
         <section class="strip" aria-label="Summary of the cluster">
             <dl class="states">
                 { for TaskState::ALL.into_iter().map(|state| {
+                    let look = look::task(state);
                     if state == TaskState::Failed {
-                        return figure(FAILED_JOBS, meaning(state), cluster.jobs_failed, &Route::Events);
+                        return figure(look, name(state), meaning(state), cluster.jobs_failed, "", &Route::Events);
                     }
                     let number = of_state(&cluster.row.tasks, state);
                     let filter = TaskFilter { state: Some(state), ..TaskFilter::default() };
-                    figure(look::task(state), meaning(state), number, &Route::Tasks(filter))
+                    figure(look, name(state), meaning(state), number, "", &Route::Tasks(filter))
                 }) }
                 { figure(
                     look::SPILLED,
-                    "Partitions of which a part is on disk",
+                    "spilled",
+                    "Partitions that are partly or fully on disk",
                     cluster.spilled_partitions,
+                    "partitions",
                     &Route::Data,
                 ) }
             </dl>
@@ -57,15 +60,25 @@ fn Figures(props: &FiguresProps) -> Html {
                 { total("tasks per second", rate(cluster.tasks_per_s).into()) }
                 { total("time left", left(cluster)) }
                 { workers(cluster) }
-                { total("failed attempts", grouped(cluster.attempts_failed).into()) }
+                { total("failed attempts", html! {
+                    <a href={Route::Events.to_string()}>{ grouped(cluster.attempts_failed) }</a>
+                }) }
                 { memory(cluster) }
             </dl>
         </section>
     }
 }
 
-/// Jobs are counted: tasks of a job that failed are those of no running job.
-const FAILED_JOBS: Look = Look { word: "failed jobs", ..look::task(TaskState::Failed) };
+/// Jobs that failed are counted, not tasks: those of a job that failed are tasks of no running job.
+fn name(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Waiting => "tasks waiting",
+        TaskState::Ready => "tasks ready",
+        TaskState::Running => "tasks running",
+        TaskState::Done => "tasks done",
+        TaskState::Failed => "jobs failed",
+    }
+}
 
 fn of_state(tasks: &TaskCounts, state: TaskState) -> u64 {
     match state {
@@ -81,36 +94,58 @@ fn meaning(state: TaskState) -> &'static str {
     match state {
         TaskState::Waiting => "Tasks whose inputs are incomplete",
         TaskState::Ready => "Tasks that can run and wait for a slot",
-        TaskState::Running => "Tasks given to a worker",
+        TaskState::Running => "Tasks assigned to a worker",
         TaskState::Done => "Finished tasks of running jobs",
         TaskState::Failed => "Jobs that failed since the scheduler started",
     }
 }
 
-fn figure(look: Look, title: &'static str, number: u64, to: &Route) -> Html {
-    let Look { glyph, class, word } = look;
+fn figure(
+    look: Look,
+    name: &'static str,
+    title: &'static str,
+    number: u64,
+    unit: &'static str,
+    to: &Route,
+) -> Html {
+    let Look { glyph, class, .. } = look;
     let is_none = (number == 0).then_some("none");
     html! {
-        <div key={word} class={classes!("state", class, is_none)} {title}>
-            <dt><span class="glyph">{ icon(glyph) }</span>{ word }</dt>
-            <dd><a href={to.to_string()}>{ grouped(number) }</a></dd>
+        <div key={name} class={classes!("state", class, is_none)} {title}>
+            <dt><span class="glyph">{ icon(glyph) }</span>{ name }</dt>
+            <dd>
+                <a href={to.to_string()}>{ grouped(number) }</a>
+                if !unit.is_empty() {
+                    { " " }<span class="details">{ unit }</span>
+                }
+            </dd>
         </div>
     }
 }
 
-fn total(name: &'static str, value: AttrValue) -> Html {
+fn total(name: &'static str, value: Html) -> Html {
     html! { <div class="total"><dt>{ name }</dt><dd>{ value }</dd></div> }
 }
 
-fn left(cluster: &ClusterView) -> AttrValue {
+fn left(cluster: &ClusterView) -> Html {
     let is_idle = cluster.row.jobs_live == 0;
-    if is_idle { NONE.into() } else { time_left(cluster.left).into() }
+    if is_idle {
+        return NONE.into();
+    }
+    html! {
+        <>
+            { time_left(cluster.left) }
+            if cluster.left.is_none() {
+                { " " }<span class="details">{ "until more tasks are done" }</span>
+            }
+        </>
+    }
 }
 
 fn workers(cluster: &ClusterView) -> Html {
     let row = &cluster.row;
     let slots =
-        format!("{} of {} slots at work", grouped(row.tasks.running), grouped(row.slots.into()));
+        format!("{} of {} slots busy", grouped(row.tasks.running), grouped(row.slots.into()));
     html! {
         <div class="total">
             <dt>{ "workers" }</dt>
@@ -141,6 +176,7 @@ fn memory(cluster: &ClusterView) -> Html {
             <dt>{ "memory" }</dt>
             <dd>
                 <span class={memory.is_near_limit().then_some("over")}>{ bytes(memory.resident) }</span>
+                { " " }
                 <span class="details">
                     { format!("of {}, {} reserved", bytes(memory.limit), bytes(memory.reserved)) }
                     if spilled > 0 {

@@ -31,7 +31,7 @@ fn a_busy_cluster_is_told_at_a_glance() {
             "n0417-0 was lost 5 m ago",
             "Give workers fewer slots or more memory",
             "partitions 431 GiB",
-            "failed jobs 2",
+            "jobs failed 2",
             "2 pages open",
         ],
     );
@@ -90,7 +90,7 @@ fn an_idle_cluster_shows_what_ended() {
     let html = draw_page("idle", &told(topics, updates), &Route::Overview);
     assert_shows(
         &html,
-        &["Recently ended", "nothing runs; 4 jobs ended so far", "the file is 0 bytes long"],
+        &["Recently ended", "no jobs are running; 4 jobs have ended", "the file is 0 bytes long"],
     );
 }
 

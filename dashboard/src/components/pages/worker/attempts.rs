@@ -62,10 +62,10 @@ const COLUMNS: &[Column<Line>] = &[
     .by(|one, other| one.attempt.busy_us.cmp(&other.attempt.busy_us)),
     Column::<Line>::new("Network wait, %", "w7 number p3", |line| transfer(line).into(), transfer)
         .by(|one, other| one.attempt.transfer_us.cmp(&other.attempt.transfer_us))
-        .hint("The part of the time that it waited for other workers"),
+        .hint("Share of the time that it waited for other workers"),
     Column::<Line>::new("Disk wait, %", "w6 number p3", |line| disk(line).into(), disk)
         .by(|one, other| one.attempt.disk_us.cmp(&other.attempt.disk_us))
-        .hint("The part of the time that it waited for the disk"),
+        .hint("Share of the time that it waited for the disk"),
     Column::<Line>::new(
         "Rows",
         "w6 number p2",
@@ -133,15 +133,11 @@ const PARTITION_COLUMNS: &[Column<PartitionView>] = &[
     Column::<PartitionView>::new(
         "On disk",
         "w6 number",
-        |part| on_disk(part).into(),
+        |part| bytes(part.disk_bytes).into(),
         |part| part.disk_bytes.to_string(),
     )
     .by(|one, other| one.disk_bytes.cmp(&other.disk_bytes)),
 ];
-
-fn on_disk(part: &PartitionView) -> String {
-    if part.disk_bytes == 0 { NONE.to_string() } else { bytes(part.disk_bytes) }
-}
 
 /// The table of the largest partitions.
 pub fn partitions_table(page: &WorkerView) -> Same<dyn Source> {

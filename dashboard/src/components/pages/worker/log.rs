@@ -73,7 +73,7 @@ impl Component for LogTail {
         let link = ctx.link();
         html! {
             <div class="log-frame">
-                <pre class="log" ref={&self.node} tabindex="0" role="region" aria-label="Log"
+                <pre class="log" ref={&self.node} tabindex="0" role="group" aria-label="Log"
                     onscroll={link.callback(|_| Msg::Scrolled)}>{ lines }</pre>
                 if !self.is_at_end {
                     <button type="button" class="to-end" onclick={link.callback(|_| Msg::ToEnd)}>

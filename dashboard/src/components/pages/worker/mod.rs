@@ -60,8 +60,9 @@ pub fn Worker(props: &Props) -> Html {
                 <Panel id="worker-facts" title="Facts" note={if is_there { "" } else { "as last reported" }}>
                     { facts(&row, live.now_ms) }
                 </Panel>
-                <Slots live={live.clone()} page={page.as_ref().map(Same::of)} slots={row.slots}
-                    {is_there} />
+                if is_there {
+                    <Slots live={live.clone()} page={page.as_ref().map(Same::of)} slots={row.slots} />
+                }
             </div>
             <History history={history.map(Same::of)} {to_s} {is_there} limit={row.memory_limit_bytes} />
             <Recent page={page.as_ref().map(Same::of)} {now_s} {will_tell} {is_there} />
@@ -81,7 +82,7 @@ fn unknown(live: &Live, id: WorkerId, is_unknown: bool) -> Html {
     }
     html! {
         <p class="notice">
-            { format!("There is no {id}: it never joined, or it went long ago. ") }
+            { format!("Unknown {id}: it never joined, or it left long ago. ") }
             <a href={Route::Workers.to_string()}>{ "All workers" }</a>
         </p>
     }
@@ -141,7 +142,7 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
     let ends = row.ends_ms.map(browser::date_and_zone);
     html! {
         <dl class="facts">
-            { fact("processor", figure(format!("{} cores", cores(metrics.cpu_milli.into())))) }
+            { fact("CPU", figure(format!("{} cores", cores(metrics.cpu_milli.into())))) }
             { fact("slots", figure(format!("{} of {} busy, {} tasks queued", metrics.running, row.slots,
                 metrics.queued))) }
             { fact("memory", shown) }
@@ -156,7 +157,7 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
             { fact("time left", html! { <span title={ends}>{ figure(left) }</span> }) }
             { fact("data service", html! { <code>{ row.address.clone() }</code> }) }
             { fact("scratch folder", html! { <code>{ row.local_directory.clone() }</code> }) }
-            { fact("process", row.pid.to_string().into()) }
+            { fact("process id", row.pid.to_string().into()) }
         </dl>
     }
 }
@@ -166,7 +167,6 @@ struct SlotsProps {
     live: Live,
     page: Option<Same<WorkerView>>,
     slots: u32,
-    is_there: bool,
 }
 
 /// The tasks on the slots.
@@ -176,9 +176,8 @@ fn Slots(props: &SlotsProps) -> Html {
     let jobs: BTreeSet<JobId> = on_slots.iter().map(|slot| slot.task.stage.job).collect();
     let stages = jobs.into_iter().rev().take(JOBS_NAMED_MAX).map(Topic::Stages);
     use_topics(&props.live, "worker", stages.collect());
-    let status = Status::of(props.page.is_some(), on_slots.is_empty(), "No task is on a slot.");
-    let last = if props.is_there { "" } else { ", when it was last seen" };
-    let note = format!("{} of {}{last}", on_slots.len(), props.slots);
+    let status = Status::of(props.page.is_some(), on_slots.is_empty(), "No tasks are running.");
+    let note = format!("{} of {}", on_slots.len(), props.slots);
     html! {
         <Panel id="worker-slots" title="Tasks on slots" {note} {status}>
             <ul class="slots">
@@ -210,7 +209,7 @@ struct HistoryProps {
 #[component]
 fn History(props: &HistoryProps) -> Html {
     let has_points = props.history.as_ref().is_some_and(|history| !history.is_empty());
-    let status = Status::of(props.history.is_some(), !has_points, "Nothing was measured yet.");
+    let status = Status::of(props.history.is_some(), !has_points, "No measurements yet.");
     let empty = Rc::default();
     let points = props.history.as_ref().map_or(&empty, |history| &history.0);
     html! {
@@ -249,7 +248,7 @@ pub fn Curves(props: &CurvesProps) -> Html {
     let limit = limit.map(|limit| ("limit", limit as f64));
     html! {
         <div class="curves-grid">
-            <Lines title="Processor" unit={Unit::CoreMilli} to_s={*to_s} end={*end} series={vec![
+            <Lines title="CPU" unit={Unit::CoreMilli} to_s={*to_s} end={*end} series={vec![
                 series("used", "one", true, |point| point.cpu_milli.into()),
             ]} />
             <Lines title="Memory" unit={Unit::Bytes} to_s={*to_s} end={*end} {limit} series={vec![
@@ -291,13 +290,16 @@ fn Recent(props: &RecentProps) -> Html {
     let has_come = props.page.is_some();
     let none =
         |is_empty: fn(&WorkerView) -> bool| props.page.as_ref().is_none_or(|page| is_empty(page));
-    let recent =
-        Status::of(has_come, none(|page| page.recent.is_empty()), "No attempt has ended there.");
+    let recent = Status::of(
+        has_come,
+        none(|page| page.recent.is_empty()),
+        "No attempt has ended on this worker.",
+    );
     let held = Status::of(
         has_come && !props.will_tell,
         none(|page| page.partitions.is_empty()),
         if props.is_there {
-            "It holds no partition."
+            "This worker holds no partitions."
         } else {
             "Its partitions were not listed: a worker lists them while its page is open."
         },

@@ -37,10 +37,6 @@ fn slots(running: u64, slots: u64) -> String {
     format!("{} / {}", grouped(running), grouped(slots))
 }
 
-fn spilled(bytes_spilled: u64) -> String {
-    if bytes_spilled == 0 { NONE.to_string() } else { bytes(bytes_spilled) }
-}
-
 fn left(line: &Line) -> String {
     line.left_ms().map_or(NONE.to_string(), |left| age(left, 0))
 }
@@ -95,15 +91,15 @@ const COLUMNS: &[Column<Line>] = &[
         |line| line.metrics().running.to_string(),
     )
     .by(|one, other| one.metrics().running.cmp(&other.metrics().running))
-    .hint("Slots with a task, of those that there are"),
+    .hint("Slots with a task, and all slots"),
     Column::<Line>::new(
-        "CPU, cores",
+        "CPU cores",
         "w5 number",
         |line| cores(line.metrics().cpu_milli.into()).into(),
         |line| cores(line.metrics().cpu_milli.into()),
     )
     .by(|one, other| one.metrics().cpu_milli.cmp(&other.metrics().cpu_milli))
-    .hint("Processor time that the process uses, in cores"),
+    .hint("CPU time that the process uses, in cores"),
     Column::<Line>::new(
         "Memory, % of limit",
         "w9 number bar-cell",
@@ -116,7 +112,7 @@ const COLUMNS: &[Column<Line>] = &[
         line.row.memory_limit_bytes.to_string()
     })
     .by(|one, other| one.row.memory_limit_bytes.cmp(&other.row.memory_limit_bytes)),
-    Column::<Line>::new("Spilled", "w5 number p2", |line| spilled(line.metrics().spilled_bytes).into(), |line| {
+    Column::<Line>::new("Spilled", "w5 number p2", |line| bytes(line.metrics().spilled_bytes).into(), |line| {
         line.metrics().spilled_bytes.to_string()
     })
     .by(|one, other| one.metrics().spilled_bytes.cmp(&other.metrics().spilled_bytes)),
@@ -136,10 +132,10 @@ const COLUMNS: &[Column<Line>] = &[
         line.per_s.map(|per_s| per_s.to_string()).unwrap_or_default()
     })
     .by(|one, other| one.per_s.cmp(&other.per_s))
-    .hint("Read from other workers and sent to them, in a second"),
+    .hint("Bytes per second read from other workers and sent to them"),
     Column::<Line>::new(
         "Last seen",
-        "w5 number p2",
+        "w5 number p3",
         |line| html! { <Age at_ms={line.row.last_seen_ms} now_ms={line.now_ms.max(line.row.last_seen_ms)} /> },
         |line| line.row.last_seen_ms.to_string(),
     )
@@ -208,7 +204,7 @@ const HOST_COLUMNS: &[Column<HostSum>] = &[
     )
     .by(|one, other| one.running.cmp(&other.running)),
     Column::<HostSum>::new(
-        "CPU, cores",
+        "CPU cores",
         "w5 number",
         |sum| cores(sum.cpu_milli).into(),
         |sum| cores(sum.cpu_milli),
@@ -224,7 +220,7 @@ const HOST_COLUMNS: &[Column<HostSum>] = &[
     Column::<HostSum>::new(
         "Spilled",
         "w5 number p2",
-        |sum| spilled(sum.spilled).into(),
+        |sum| bytes(sum.spilled).into(),
         |sum| sum.spilled.to_string(),
     )
     .by(|one, other| one.spilled.cmp(&other.spilled)),

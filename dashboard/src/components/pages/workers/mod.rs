@@ -20,6 +20,9 @@ use yew::prelude::*;
 /// Shown in place of workers while none is connected.
 const NONE_YET: &str = "No workers are connected. Start one with `partita worker`.";
 
+/// The time that the curves show, in milliseconds.
+const SPAN_MS: u64 = 600_000;
+
 /// What the page shows.
 #[derive(PartialEq, Properties)]
 pub struct Props {
@@ -94,8 +97,8 @@ pub fn Workers(props: &Props) -> Html {
             if is_ready {
                 <Panel id="workers-history" title="All workers over the last ten minutes"
                     status={Status::of(live.has(Topic::History), live.history.is_empty(),
-                        "Nothing was measured yet.")}>
-                    <Curves points={Same::of(&live.history)} to_s={now_s} limit={Some(limit(&workers))} />
+                        "No measurements yet.")}>
+                    <Curves points={Same::of(&live.history)} to_s={now_s} limit={limit(&workers, live.now_ms)} />
                 </Panel>
             }
             if is_ready && !found.gone.is_empty() {
@@ -109,10 +112,14 @@ pub fn Workers(props: &Props) -> Html {
     }
 }
 
-/// The memory that all workers have together, in bytes.
-fn limit(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> u64 {
-    let there = workers.values().filter(|row| is_there(row));
-    there.map(|row| row.memory_limit_bytes).fold(0, u64::saturating_add)
+/// The memory that all workers have together, in bytes. Nothing if there were more within the ten minutes: what they
+/// had is no limit of what was before.
+fn limit(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>, now_ms: u64) -> Option<u64> {
+    let (there, gone): (Vec<&Rc<WorkerRow>>, Vec<_>) =
+        workers.values().partition(|row| is_there(row));
+    let is_recent = |row: &&Rc<WorkerRow>| row.last_seen_ms.saturating_add(SPAN_MS) > now_ms;
+    let sum = || there.iter().map(|row| row.memory_limit_bytes).fold(0, u64::saturating_add);
+    (!gone.iter().any(is_recent)).then(sum)
 }
 
 fn host_switch(is_by_host: &UseStateHandle<bool>) -> Html {
