@@ -7,6 +7,10 @@ use tracing_subscriber::EnvFilter;
 const WITHOUT_HEADERS: [&str; 4] =
     ["tungstenite=debug", "tokio_tungstenite=debug", "hyper=debug", "h2=debug"];
 
+/// The library that samples calls says at each process what it looks up there, and how it found it. What fails is told by
+/// the worker.
+const SAMPLER: [&str; 2] = ["py_spy", "remoteprocess"];
+
 /// Starts the log. What nobody asked for is kept short: programs that serve say what they do,
 /// programs that answer say only what is wrong.
 pub(crate) fn start(args: &Args) {
@@ -18,6 +22,13 @@ pub(crate) fn start(args: &Args) {
     };
     let wanted = args.log.clone().unwrap_or_else(|| usual.to_string());
     let mut filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new(usual));
+    for target in SAMPLER {
+        if !wanted.contains(target)
+            && let Ok(directive) = format!("{target}=off").parse()
+        {
+            filter = filter.add_directive(directive);
+        }
+    }
     for directive in WITHOUT_HEADERS {
         if wanted.contains("trace")
             && let Ok(directive) = directive.parse()
