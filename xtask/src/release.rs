@@ -98,7 +98,7 @@ fn names_version(paths: &Paths) -> Result<()> {
 fn has_address(_: &Paths) -> Result<()> {
     ensure!(
         !MAINTAINER.contains(".invalid"),
-        "packages name {MAINTAINER}, which is no address; change it in xtask/src/package.rs"
+        "packages name {MAINTAINER}, where nobody reads mail; change it in xtask/src/package.rs"
     );
     Ok(())
 }

@@ -161,7 +161,7 @@ def _engine_format(format: str, made: pa.DataType) -> str | None:
 
 
 def _is_iso(column: Any) -> bool:
-    """Whether some string is in ISO 8601, or there is none. Results of functions are not computed for this."""
+    """Whether some string is in ISO 8601, or the column has no strings. Results of functions are not computed for this."""
     rows = column._rows
     if rows.calls or rows.is_group or rows.persisted in rows.client._connection.deferred:
         return True

@@ -10,7 +10,7 @@ use std::path::Path;
 const DAYS: u32 = 365;
 /// Flights of a day.
 const DAILY_FLIGHTS: u32 = 920;
-/// One flight in so many is cancelled: it has no delays.
+/// One of this number of flights is cancelled: it has no delays.
 const CANCELLED_PART: u32 = 40;
 /// The tables are the same every time.
 const SEED: u64 = 20_250_101;
