@@ -7,6 +7,7 @@ import pytest
 
 import partita.array as da
 from partita import config
+from partita.array._moments import _parts_of
 
 CHUNKS = [(6, 5), (2, 2), (4, (1, 4))]
 
@@ -272,10 +273,12 @@ def test_sources_are_read_in_part():
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_moments_of_large_blocks(name, axis, order):
     """Blocks that are read part by part have the moments of the whole, also with NaN and one mean far from another."""
-    a = np.asarray(np.random.default_rng(3).random((40, 60, 50)) + np.arange(40).reshape(-1, 1, 1) * 1e4, order=order)
+    far = np.arange(300).reshape(-1, 1, 1) * 1e3
+    a = np.asarray(np.random.default_rng(3).random((300, 60, 50)) + far, order=order)
     a[3, 4:9, ::3] = np.nan
     a[5] = np.nan
-    d = da.from_array(a, chunks=(40, 30, 50))
+    d = da.from_array(a, chunks=(300, 30, 50))
+    assert len(_parts_of(a[:, :30])[1]) > 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = getattr(np, name)(a, axis=axis)

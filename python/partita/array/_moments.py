@@ -179,8 +179,8 @@ def cast(x: Any, dtype: Any) -> Any:
     )
 
 
-#: Blocks above this number of bytes are read part by part, so that temporary arrays stay in the caches of a processor.
-PART_BYTES = 256 << 10
+#: Blocks above twice this number of bytes are read part by part, so that temporary arrays stay in the caches of a processor.
+PART_BYTES = 1 << 20
 
 
 def _parts_of(block: Any) -> tuple[int, list[Any]]:
