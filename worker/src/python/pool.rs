@@ -309,7 +309,11 @@ impl Pools {
 
     /// Settings of glibc's allocator, unless the user has made them. Calls make and free large arrays again and again: by
     /// default each is memory that the system has to clear. A runner gives back what it keeps when it has nothing to do.
+    /// Where memory is tight, the allocator keeps what it keeps by itself.
     fn allocator(&self) -> Vec<(&'static str, String)> {
+        if self.policy.is_tight() {
+            return Vec::new();
+        }
         let slots = u64::from(self.policy.slots()).max(1);
         let kept = (self.policy.limit_bytes() / slots / FREED_PART).min(FREED_BYTES_MAX);
         let settings = [
