@@ -8,7 +8,7 @@ from typing import Any
 from ._frame_functions import read_partitions
 from ._packing import NotPicklable, is_packing, is_packing_value, reduce_input
 
-__all__ = ["FrameInput", "frame_call"]
+__all__ = ["FrameInput", "frame_call", "is_single_value"]
 
 
 class FrameInput:
@@ -31,6 +31,11 @@ class FrameInput:
         raise TypeError(
             f"cannot pickle a {kind}, which is a plan of this process: pass it as an argument of the call, or compute it first"
         )
+
+
+def is_single_value(value: Any) -> bool:
+    """Whether a value is a lazy single value, such as the sum of a column."""
+    return isinstance(value, FrameInput) and getattr(value, "ndim", None) == 0
 
 
 def frame_call(frame: Any, client: Any) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:

@@ -19,7 +19,6 @@ use futures::stream::{self, BoxStream, StreamExt};
 use partita_net::connections::Caller;
 use partita_net::identity::Identity;
 use partita_net::listen::{Encryption, Port};
-use partita_net::payload::Header;
 use partita_net::peer::{DataPlane, FetchError, FetchTicket, FlightStream, Part};
 use partita_net::upload::UploadCommand;
 use partita_shared::access::{host_name, is_plaintext};
@@ -192,11 +191,10 @@ fn where_it_lies(
     attempt: Attempt,
     found: &Found,
 ) -> Option<FlightStream> {
-    let [batch] = &found.bucket.batches[..] else { return None };
-    if !found.bucket.sections.is_empty() || !Header::is_in(&found.schema) {
+    if !found.bucket.sections.is_empty() {
         return None;
     }
-    let object = store.object(std::slice::from_ref(batch)).ok()?;
+    let object = store.object(&found.bucket.batches).ok()?;
     let object = store.shareable(task, attempt, object);
     let segment = store.segments().find(object.bytes())?;
     let place = SegmentPlace::of(&segment).ok()?;

@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The version of all crates.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where shells look for completions, below a prefix.
 const COMPLETIONS: [(&str, &str); 3] = [
     ("bash", "share/bash-completion/completions/partita"),
@@ -23,16 +23,6 @@ const COMPLETIONS: [(&str, &str); 3] = [
 
 /// Who answers for the packages.
 pub(crate) const MAINTAINER: &str = "The Partita maintainers <maintainers@partita.invalid>";
-
-/// The recipes of other package managers, below `packaging`.
-pub(crate) const RECIPES: [&str; 6] = [
-    "conda/meta.yaml",
-    "apptainer/partita.def",
-    "container/Containerfile",
-    "easybuild/Partita.eb",
-    "spack/package.py",
-    "lmod/partita/partita.lua",
-];
 
 /// Runs the command.
 ///
@@ -151,16 +141,6 @@ fn control(architecture: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The recipes name the version of the crates.
-    #[test]
-    fn recipes_have_the_version() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("packaging");
-        for name in RECIPES {
-            let text = fs::read_to_string(folder.join(name)).unwrap();
-            assert!(text.contains(VERSION), "{name}");
-        }
-    }
 
     /// Continued lines of a description begin with a space, or dpkg refuses the file.
     #[test]

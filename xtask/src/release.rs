@@ -1,15 +1,23 @@
 //! `cargo xtask release-check`: whether everything that belongs to a release is there.
 
 use crate::command::{capture, program};
-use crate::package::{MAINTAINER, RECIPES};
+use crate::package::{MAINTAINER, VERSION};
 use crate::paths::Paths;
 use crate::{licenses, options::Flags};
 use anyhow::{Result, bail, ensure};
 use std::fs;
 use std::path::Path;
 
-/// The version of the crates.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The files that name the version beside the crates: the recipes of other package managers, and the citation.
+const VERSIONED: [&str; 7] = [
+    "packaging/conda/meta.yaml",
+    "packaging/apptainer/partita.def",
+    "packaging/container/Containerfile",
+    "packaging/easybuild/Partita.eb",
+    "packaging/spack/package.py",
+    "packaging/lmod/partita/partita.lua",
+    "CITATION.cff",
+];
 /// The largest wheel, in bytes: more than PyPI takes without a question is slow for everybody who installs it.
 const WHEEL_BYTES_MAX: u64 = 60_000_000;
 /// The architectures for which a release has a wheel.
@@ -21,7 +29,7 @@ type Check = (&'static str, fn(&Paths) -> Result<()>);
 const CHECKS: [Check; 9] = [
     ("the checkout has no changes", is_clean),
     ("the changelog has a section of the version", has_changes),
-    ("recipes and citation name the version", names_version),
+    ("recipes and citation name the version", |paths| check_version(&paths.root)),
     ("the maintainers can be reached", has_address),
     ("the licences of all crates are allowed", |_| licenses::run_command(&["--check".into()])),
     ("the wheels are built", has_wheels),
@@ -86,10 +94,9 @@ fn check_changes(text: &str, version: &str) -> Result<()> {
     Ok(())
 }
 
-fn names_version(paths: &Paths) -> Result<()> {
-    let recipes = RECIPES.map(|name| format!("packaging/{name}"));
-    for name in recipes.iter().map(String::as_str).chain(["CITATION.cff"]) {
-        let text = fs::read_to_string(paths.root.join(name))?;
+fn check_version(root: &Path) -> Result<()> {
+    for name in VERSIONED {
+        let text = fs::read_to_string(root.join(name))?;
         ensure!(text.contains(VERSION), "{name} does not name {VERSION}");
     }
     Ok(())
@@ -157,6 +164,12 @@ fn find(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Option<(String, u64)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The recipes and the citation name the version of the crates.
+    #[test]
+    fn files_have_the_version() {
+        check_version(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()).unwrap();
+    }
 
     /// A version needs a section with its date and with entries, and nothing may be left unreleased.
     #[test]

@@ -23,6 +23,7 @@ use crate::cluster::find;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use partita_shared::access::AccessError;
+use std::path::PathBuf;
 use tokio::runtime::{Builder, Runtime};
 
 /// Does what was asked. The number is the exit code.
@@ -81,6 +82,11 @@ fn access(args: &AccessArgs) -> Result<u8> {
         Err(error) => return Err(error.into()),
     }
     Ok(0)
+}
+
+/// The path of this program, to start it once more.
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("cannot find the path of this program")
 }
 
 /// The runtime of a program that others wait for.

@@ -2,8 +2,8 @@
 
 use crate::args::WorkerArgs;
 use crate::commands::listing::now_ms;
-use crate::commands::{asking, net, signals};
-use anyhow::{Context, Result};
+use crate::commands::{asking, net, signals, this_program};
+use anyhow::Result;
 use partita_shared::access::{self, Access, AccessError, host_name};
 use partita_shared::message::FromWorker;
 use partita_shared::units::MemoryLimit;
@@ -200,7 +200,7 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
     let n = args.nworkers;
     let plan = memory::limit(args.memory_limit, n)?;
     let slots = threads::slots(args.nthreads, n);
-    let program = std::env::current_exe().context("cannot find the path of this program")?;
+    let program = this_program()?;
     let given = args.clone();
     let mut supervisor = Supervisor::new(n, move |index| {
         let mut command = Command::new(&program);

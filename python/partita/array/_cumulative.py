@@ -293,17 +293,20 @@ def _sums(x: Any, axis: int, dtype: Any, skipna: bool) -> Any:
 
 def _cumulative(func: Any, binop: Any, ident: Any, x: Any, axis: Any, dtype: Any, out: Any, method: str) -> Any:
     x = as_array(x)
-    kind = np.dtype(dtype) if dtype is not None else func(np.ones((1,), dtype=x.dtype)).dtype
-    if type(x._meta) is np.ndarray and kind.kind in "iufc" and x.dtype.kind in "biufc" and x.npartitions > 1:
-        if axis is None:
+    is_numeric = type(x._meta) is np.ndarray and x.dtype.kind in "biufcO"
+    if is_numeric and x.npartitions > 1:
+        kind = np.dtype(dtype) if dtype is not None else func(np.ones((1,), dtype=x.dtype)).dtype
+        if binop is add_data:
+            has_own_form = kind.kind in "iufc" and x.dtype.kind != "O"
+        else:
+            has_own_form = kind.kind == "f" or (kind.kind == "c" and max(x.numblocks) <= CHAIN_MAX)
+        if has_own_form and axis is None:
             check_known(x, "a cumulative function of the flattened array")
             x, axis = x.flatten(), 0
-        axis = normalize_axis(axis, x.ndim)
-        is_float = kind.kind == "f" or (kind.kind == "c" and max(x.numblocks) <= CHAIN_MAX)
-        if x.numblocks[axis] > 1 and binop is add_data:
-            return handle_out(out, _sums(x, axis, kind, func is np.nancumsum))
-        if x.numblocks[axis] > 1 and is_float:
-            return handle_out(out, _float_products(x, axis, kind, func is np.nancumprod))
+        if has_own_form and x.numblocks[normalize_axis(axis, x.ndim)] > 1:
+            skipna = func in (np.nancumsum, np.nancumprod)
+            make = _sums if binop is add_data else _float_products
+            return handle_out(out, make(x, normalize_axis(axis, x.ndim), kind, skipna))
     return cumreduction(func, binop, ident, x, axis, dtype, out=out, method=method)
 
 

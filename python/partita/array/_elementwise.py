@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._collection import is_collection, unpack
-from .._frame_inputs import FrameInput
+from .._frame_inputs import is_single_value
 from ..utils import funcname
 from ._axis_maps import At, Axis, Read
 from ._blocks import Fill
@@ -209,7 +209,7 @@ def _operand(value: Any) -> Any:
     """Return a list as an array, and a single value of a frame as an array without axes."""
     if isinstance(value, (list, tuple)):
         return np.asarray(value)
-    if isinstance(value, FrameInput) and getattr(value, "ndim", None) == 0:
+    if is_single_value(value):
         from ._delayed import from_delayed
 
         single: Any = value

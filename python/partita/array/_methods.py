@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._frame_inputs import FrameInput
+from .._frame_inputs import is_single_value
 
 __all__ = ["Methods"]
 
@@ -54,7 +54,7 @@ def _is_superior(other: Any) -> bool:
         or kind.__module__.startswith("dask.array.")
         or isinstance(other, (np.ndarray, np.generic, Methods))
         # Single values of frames become arrays without axes.
-        or (isinstance(other, FrameInput) and getattr(other, "ndim", None) == 0)
+        or is_single_value(other)
     ):
         return False
     if not hasattr(kind, "__array_ufunc__"):

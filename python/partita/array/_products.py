@@ -157,18 +157,18 @@ def vdot(a: Any, b: Any) -> Any:
 
 def matmul_blocks(a: Any, b: Any, dtype: Any, transposed: tuple[bool, bool] = (False, False)) -> Any:
     """Return the sum of the matrix products of blocks, or of their transposes."""
-    total = product = None
+    total = spare = None
     for first, second in zip(_leaves(a), _leaves(b)):
         first, second = first.T if transposed[0] else first, second.T if transposed[1] else second
+        product, spare = np.matmul(first, second, out=spare), None
         if total is None:
-            total = np.matmul(first, second)
-        elif product is not None:
-            product = np.matmul(first, second, out=product)
+            total = product
+        elif _can_add_in_place(total, product):
             np.add(total, product, out=total)
+            # The next product takes the place of this one.
+            spare = product
         else:
-            product = np.matmul(first, second)
-            total = _add(total, product)
-            product = product if _can_add_in_place(total, product) else None
+            total = total + product
     return total.astype(dtype) if total.dtype != dtype and dtype.kind != "O" else total  # type: ignore[union-attr]
 
 

@@ -26,23 +26,15 @@ __all__ = ["divided", "splits_out"]
 M = TypeVar("M", bound=Callable[..., Any])
 
 
-def heeds(argument: str) -> Callable[[M], M]:
-    """Give a function an argument that is the number of partitions of its result."""
+def splits_out(function: M) -> M:
+    """Give a function, whose rows are groups or distinct values, the argument ``split_out``: the number of partitions."""
 
-    def decorated(function: M) -> M:
-        @functools.wraps(function)
-        def called(*args: Any, **kwargs: Any) -> Any:
-            count = kwargs.pop(argument, None)
-            return divided(function(*args, **kwargs), count, f"{argument}=")
+    @functools.wraps(function)
+    def called(*args: Any, split_out: Any = None, **kwargs: Any) -> Any:
+        return divided(function(*args, **kwargs), split_out, "split_out=")
 
-        found: Any = called
-        return found
-
-    return decorated
-
-
-#: The argument of results whose rows are groups or distinct values.
-splits_out = heeds("split_out")
+    found: Any = called
+    return found
 
 
 def divided(plan: Any, count: Any, what: str) -> Any:

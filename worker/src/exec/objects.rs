@@ -9,7 +9,7 @@ use crate::store;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use partita_net::payload::{Header, Payload, PayloadError};
 use partita_net::peer::{FetchTicket, Part};
@@ -112,10 +112,11 @@ impl TaskInputs {
             match message.payload {
                 DecodedPayload::Schema(schema) if !message.inner.app_metadata.is_empty() => {
                     let opened = self.open(&schema, &message.inner.app_metadata);
-                    let opened = opened.inspect_err(|error| {
-                        tracing::debug!(%error, "cannot open memory of {}", holder.worker);
-                    });
-                    return Ok(opened.ok());
+                    return Ok(opened
+                        .inspect_err(|error| {
+                            tracing::debug!(%error, "cannot open memory of {}", holder.worker);
+                        })
+                        .ok());
                 }
                 DecodedPayload::RecordBatch(batch) => batches.push(batch),
                 DecodedPayload::Schema(_) | DecodedPayload::None => {}
@@ -125,13 +126,11 @@ impl TaskInputs {
     }
 
     /// The object with this schema whose place an answer tells.
-    fn open(&self, schema: &Schema, place: &[u8]) -> Result<Payload> {
-        let external = |error: Box<dyn Error + Send + Sync>| DataFusionError::External(error);
-        let place: SegmentPlace = wire::decode(place).map_err(|error| external(error.into()))?;
-        let header = Header::of(schema).map_err(|error| external(error.into()))?;
-        let header = header.ok_or_else(|| external(PayloadError::Rows.into()))?;
+    fn open(&self, schema: &Schema, place: &[u8]) -> Result<Payload, Box<dyn Error>> {
+        let place: SegmentPlace = wire::decode(place)?;
+        let header = Header::of(schema)?.ok_or(PayloadError::Rows)?;
         let bytes = self.source.store.segments().adopt(place.open()?, place.bytes)?;
-        Payload::new(header, bytes).map_err(|error| external(error.into()))
+        Ok(Payload::new(header, bytes)?)
     }
 
     /// An object as it lies in the store of a worker.

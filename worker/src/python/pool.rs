@@ -314,8 +314,7 @@ impl Pools {
         if self.policy.is_tight() {
             return Vec::new();
         }
-        let slots = u64::from(self.policy.slots()).max(1);
-        let kept = (self.policy.limit_bytes() / slots / FREED_PART).min(FREED_BYTES_MAX);
+        let kept = (self.slot_bytes() / FREED_PART).min(FREED_BYTES_MAX);
         let settings = [
             ("MALLOC_TRIM_THRESHOLD_", kept),
             ("MALLOC_MMAP_THRESHOLD_", kept.min(MAPPED_BYTES_MAX)),
@@ -327,8 +326,12 @@ impl Pools {
 
     /// What a runner may keep between calls, in bytes.
     fn kept_bytes_max(&self) -> u64 {
-        let slots = u64::from(self.policy.slots()).max(1);
-        (self.policy.limit_bytes() / slots / KEPT_PART).max(KILLED_BYTES_MIN)
+        (self.slot_bytes() / KEPT_PART).max(KILLED_BYTES_MIN)
+    }
+
+    /// The part of the limit that each slot has, in bytes.
+    fn slot_bytes(&self) -> u64 {
+        self.policy.limit_bytes() / u64::from(self.policy.slots()).max(1)
     }
 }
 

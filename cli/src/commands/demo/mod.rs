@@ -4,7 +4,9 @@ mod flights;
 
 use crate::args::DemoArgs;
 use crate::commands::run::follow;
+use crate::commands::this_program;
 use anyhow::{Context, Result};
+use partita_worker::supervisor::exit_code;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -86,12 +88,13 @@ pub(super) async fn run(args: &DemoArgs) -> Result<u8> {
     };
     let what = if args.data.is_some() { "A year of flights" } else { "A made-up year of flights" };
     say!("{what}: {}", folder.display());
-    let mut cluster = this_program()?;
+    let program = this_program()?;
+    let mut cluster = Command::new(&program);
     cluster.args(["run", "--workers", WORKERS, "--threads", THREADS]);
     if let Some(journal) = &args.journal {
         cluster.arg("--journal").arg(journal);
     }
-    cluster.arg("--").arg(this_program()?.get_program()).args(["demo", "--ask", "--data"]);
+    cluster.arg("--").arg(&program).args(["demo", "--ask", "--data"]);
     cluster.arg(&folder);
     if args.no_wait {
         cluster.arg("--no-wait");
@@ -102,7 +105,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<u8> {
     if ended.success() {
         print_next_steps();
     }
-    Ok(code(ended))
+    Ok(exit_code(ended))
 }
 
 /// Asks the questions. `partita run` has set where the cluster is.
@@ -116,7 +119,7 @@ fn ask_questions(args: &DemoArgs) -> Result<u8> {
         say!("");
         let ended = ask(&folder, &["sql", question.sql])?;
         if !ended.success() {
-            return Ok(code(ended));
+            return Ok(exit_code(ended));
         }
     }
     say!("\nWhat each worker did:");
@@ -127,24 +130,14 @@ fn ask_questions(args: &DemoArgs) -> Result<u8> {
         say!("\nPress Enter to end the cluster.");
         std::io::stdin().read_line(&mut String::new()).context("cannot read from the terminal")?;
     }
-    Ok(code(ended))
+    Ok(exit_code(ended))
 }
 
 /// Runs a command of this program in a folder.
 fn ask(folder: &Path, args: &[&str]) -> Result<ExitStatus> {
-    let mut command = this_program()?;
+    let mut command = Command::new(this_program()?);
     command.current_dir(folder).args(args);
     command.status().context("cannot start this program once more")
-}
-
-fn this_program() -> Result<Command> {
-    let program = std::env::current_exe().context("cannot find the path of this program")?;
-    Ok(Command::new(program))
-}
-
-/// The exit code of a process; 1 if a signal ended it.
-fn code(ended: ExitStatus) -> u8 {
-    ended.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 fn print_next_steps() {

@@ -13,6 +13,7 @@ mod missing;
 pub(crate) use child::{StartError, follow};
 
 use crate::args::RunArgs;
+use crate::commands::this_program;
 use anyhow::{Context, Result};
 use partita_shared::access::{CA_VARIABLE, TOKEN_VARIABLE};
 use partita_worker::environment::slurm::SlurmJob;
@@ -52,7 +53,7 @@ struct Share {
 
 /// Starts the worker processes of this task, once it runs.
 fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
-    let program = std::env::current_exe().context("cannot find the path of this program")?;
+    let program = this_program()?;
     let (folder, interface) = (args.local_directory.clone(), args.interface.clone());
     if let Some(folder) = &folder {
         // Each worker would find it out by itself, again and again.

@@ -12,6 +12,7 @@ mod programs;
 mod tests;
 
 use crate::args::slurm::{AdaptArgs, ScaleArgs, SlurmArgs, SlurmCommand, WorkerJobs};
+use crate::commands::this_program;
 use anyhow::{Context, Result, bail};
 use partita_client::Control;
 use partita_shared::access::{self, Access};
@@ -50,7 +51,7 @@ fn access_file(jobs: &WorkerJobs) -> Result<(PathBuf, Access)> {
 
 fn submission(jobs: &WorkerJobs) -> Result<(Submission, Access)> {
     let (file, access) = access_file(jobs)?;
-    let program = std::env::current_exe().context("cannot find the path of this program")?;
+    let program = this_program()?;
     let name = match access.name.is_empty() {
         true => "partita-workers".to_string(),
         false => format!("partita-{}", access.name),
