@@ -92,10 +92,24 @@ fn check_function(function: &Function, state: &SessionState) -> Flow {
             ),
         );
     }
+    if matches!(called.as_str(), "array_sort" | "list_sort")
+        && !first.iter().skip(1).all(is_literal)
+    {
+        return refuse_at(
+            name,
+            format!("the order of {called} must be a constant, such as 'DESC', 'NULLS LAST'"),
+        );
+    }
     if matches!(called.as_str(), "to_char" | "date_format") {
         return check_pattern(name, &called, first);
     }
     ControlFlow::Continue(())
+}
+
+/// Whether an argument is a constant. `array_sort` takes the order of the first row for all others
+/// (apache/datafusion#24132).
+fn is_literal(argument: &FunctionArg) -> bool {
+    matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(_))))
 }
 
 /// A pattern in PostgreSQL's letters has nothing to replace, and would be the answer itself.
