@@ -57,6 +57,8 @@ pub fn planning_config(partitions: usize) -> SessionConfig {
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     options.optimizer.prefer_existing_sort = false;
     options.execution.listing_table_ignore_subdirectory = false;
+    // A limit counts on the order of the query that it stands around: `select * from (.. order by x) limit 3`.
+    options.sql_parser.enable_subquery_sort_elimination = false;
     // It loses a computed column with the name of its input beside a field of a struct (apache/datafusion#25414).
     options.optimizer.enable_leaf_expression_pushdown = false;
     // The physical plan takes `IS NOT DISTINCT FROM` for nullable and the logical one does not, which the check

@@ -5,13 +5,16 @@
 //!
 //! It takes rows in the order of a key for rows of which groups follow each other, also where GROUPING SETS group them in
 //! several ways, and gives such a group twice (#16965). Rows that GROUPING SETS group are not sorted.
+//!
+//! Nor are others of which the order is lost: an inner `ORDER BY` is planned, since a limit or a function may count on it,
+//! and nothing below a join or a sum does.
 
 use crate::walk;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
@@ -34,11 +37,13 @@ pub(crate) struct UnorderedRule;
 impl AnalyzerRule for UnorderedRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = walk::plan_down(plan, &mut |node| {
-            let LogicalPlan::Aggregate(aggregate) = &node else { return Ok(Transformed::no(node)) };
-            let node = match is_grouped_often(aggregate) {
+            let node = match heeds_no_order(&node)? {
                 true => node.map_children(unsorted)?.data,
                 false => node,
             };
+            if !matches!(node, LogicalPlan::Aggregate(_)) {
+                return Ok(Transformed::no(node));
+            }
             let names = NamePreserver::new(&node);
             walk::expressions(node, &mut |expr| {
                 let name = names.save(&expr);
@@ -57,8 +62,24 @@ impl AnalyzerRule for UnorderedRule {
     }
 }
 
-fn is_grouped_often(aggregate: &Aggregate) -> bool {
-    aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_)))
+/// Whether the result of an operator is the same whatever the order of its rows.
+fn heeds_no_order(node: &LogicalPlan) -> Result<bool> {
+    let aggregate = match node {
+        LogicalPlan::Join(_) | LogicalPlan::Distinct(Distinct::All(_)) => return Ok(true),
+        LogicalPlan::Aggregate(aggregate) => aggregate,
+        _ => return Ok(false),
+    };
+    if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
+        return Ok(true);
+    }
+    let mut heeds = false;
+    for expr in &aggregate.aggr_expr {
+        heeds |= expr.exists(|part| {
+            let Expr::AggregateFunction(call) = part else { return Ok(false) };
+            Ok(call.params.order_by.is_empty() && ORDERED.contains(&call.func.name()))
+        })?;
+    }
+    Ok(!heeds)
 }
 
 /// Rows as they come, below what passes them on in their order.
