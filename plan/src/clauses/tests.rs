@@ -78,6 +78,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("select g collate \"de\" from t", "lower(x)"),
     ("select cast(g as datetime) from t", "TIMESTAMP"),
     ("select 7 // 2", "floor(a / b)"),
+    ("select id ^ 2 from t", "power(a, b)"),
     ("create index i on t (id)", "ORDER BY"),
     ("begin", "by itself"),
     ("commit", "by itself"),
