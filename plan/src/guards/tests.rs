@@ -336,6 +336,11 @@ const CASES: &[(u32, &str, &str)] = &[
         "select id, count(*) as n from (select id from t2 order by id) q group by grouping sets ((id), ())",
         "1,1;4,1;5,1;null,1;null,4",
     ),
+    (
+        0,
+        "select id, lead(z, 1) ignore nulls over w as r, lag(z, 1) ignore nulls over w as l, row_number() over w as n from (values (1, 10), (2, null), (3, 30)) v(id, z) window w as (order by id)",
+        "1,30,null,1;2,30,10,2;3,null,10,3",
+    ),
     // apache/datafusion#24096, which plain DataFusion has where the rows come from files.
     (
         0,
