@@ -341,6 +341,32 @@ const CASES: &[(u32, &str, &str)] = &[
         "select id, lead(z, 1) ignore nulls over w as r, lag(z, 1) ignore nulls over w as l, row_number() over w as n from (values (1, 10), (2, null), (3, 30)) v(id, z) window w as (order by id)",
         "1,30,null,1;2,30,10,2;3,null,10,3",
     ),
+    (0, "select i, j from (values (0), (1)) t(i), lateral (select i + 1) u(j)", "0,1;1,2"),
+    (
+        0,
+        "select i, j, k from (values (0), (1)) t(i), lateral (select i + 1 as j) u, lateral (select j * 10 as k where j > 1) w",
+        "1,2,20",
+    ),
+    (
+        0,
+        "select k, x.v from (values (1, [1, 2]), (2, [3]), (3, null)) t(k, a), unnest(t.a) as x(v)",
+        "1,1;1,2;2,3",
+    ),
+    (
+        0,
+        "select k, v from (values (1, [1, 2]), (2, [3])) t(k, a) cross join unnest(a) as x(v) where v > 1",
+        "1,2;2,3",
+    ),
+    (
+        0,
+        "select k, v from (values (1, [1, 2]), (2, [3]), (3, null), (4, make_array())) t(k, a) left join unnest(a) as x(v) on true",
+        "1,1;1,2;2,3;3,null;4,null",
+    ),
+    (
+        0,
+        "select t.k, u.n from (values (1, 5), (2, 6)) t(k, z) left join lateral (select t.z * 2) u(n) on true",
+        "1,10;2,12",
+    ),
     // apache/datafusion#24096, which plain DataFusion has where the rows come from files.
     (
         0,
