@@ -144,7 +144,13 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
         plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
         if isinstance(origin, UnknownCategories):
             origin = pd.CategoricalDtype(origin.categories, origin.ordered)
-        return pd.Categorical(_plain(plain).to_pandas(), dtype=origin)
+        codes = origin.categories.get_indexer(_plain(plain).to_pandas())
+        if plain.null_count != (codes < 0).sum():
+            raise ValueError(
+                "a categorical column has values that are not among its categories, for example because a folder of files "
+                "was added after the frame was created; create it again"
+            )
+        return pd.Categorical.from_codes(codes, dtype=origin)
     if isinstance(origin, pd.SparseDtype):
         return pd.arrays.SparseArray(column.to_pandas().to_numpy(), dtype=origin)
     if origin == ARROW:

@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ._columns import MASKED
+from ._folder_keys import category_type
 from ._meta import Meta
 from ._pandas_metadata import data_files, raw_metadata, read_metadata
 from ._partitions import parse_bytes
@@ -79,7 +80,8 @@ def read_pieces(
     types = {name: _key_type(opened.schema.field(name).type) for name in keys}
     labels = _index_labels(index, known.levels)
     numbering = _numbering(files) if not labels and (labels is not None or not known.levels) else None
-    origins = {label: one for label, one in known.origins.items() if isinstance(one, pd.CategoricalDtype)}
+    origins = _folder_categories(opened, types, "partitioning" in (dataset or {}))
+    origins.update({label: one for label, one in known.origins.items() if isinstance(one, pd.CategoricalDtype)})
     read = _Read(columns, filters, labels, types, backend, dict(arrow_to_pandas or {}), numbering, metadata, origins)
     empty = Meta(read.frame(_empty(own, types)), {field.name: field.type for field in own})
     divisions = _divisions(parts, labels) if calculates and labels and len(labels) == 1 else None
@@ -153,6 +155,14 @@ def _key_type(kind: pa.DataType) -> pa.DataType:
     """Return the type of a column of folder names, as the workers' own reader has it."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.int64() if pa.types.is_integer(kind) else kind
+
+
+def _folder_categories(opened: Any, types: Mapping[str, pa.DataType], is_given: bool) -> dict[Any, pd.CategoricalDtype]:
+    """Return the categories of the columns of folder names, as in pandas: all but those that a given partitioning has plain."""
+    names = [name for name in types if not is_given or pa.types.is_dictionary(opened.schema.field(name).type)]
+    every = [ds.get_partition_keys(one.partition_expression) for one in opened.get_fragments()] if names else []
+    found = {name: category_type(pa.array([keys.get(name) for keys in every], types[name])) for name in names}
+    return {name: made for name, made in found.items() if made is not None}
 
 
 def check_filters(filters: Any) -> Any:
