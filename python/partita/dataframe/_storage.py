@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyarrow as pa
 from pyarrow import parquet as pq
 
 __all__ = ["SERVICES", "file_system", "list_files", "read_schema", "remote_metadata", "service_of", "storage_config"]
