@@ -121,7 +121,7 @@ def _inferred(plan: Any, function: Callable[[Any], Any], name: str) -> Meta:
             f"cannot infer the type that {name} returns: it raised {type(error).__name__}: {error} for two rows of made-up "
             "values; give it with meta="
         ) from error
-    return Meta(as_pandas(_as_series(result), name).reset_index(drop=True))
+    return Meta(as_pandas(_as_series(result), name).reset_index(drop=True)).with_types_of([plan])
 
 
 def _as_series(result: Any) -> Any:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ..plan.expr import NULL, Expr, case
 from ..plan.relation import Relation
+from ._mixed import Mixed, is_mixed, python_values
 from ._sql import is_plain_text, is_text, literal
 
 __all__ = [
@@ -72,8 +73,8 @@ MASKED = {
 class Column(NamedTuple):
     """A column over the rows of a relation.
 
-    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical or sparse type, :class:`Lists`, or None if Arrow's type determines
-    the pandas type.
+    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical or sparse type, :class:`Lists`, :class:`Mixed`, or None if Arrow's
+    type determines the pandas type.
     """
 
     expr: Expr
@@ -95,7 +96,7 @@ def column_origin(dtype: Any, kind: pa.DataType) -> Any:
     """Return the origin of a column with this pandas type whose values are stored with a type of Arrow."""
     if pd.api.types.is_object_dtype(dtype) and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return Lists()
-    return origin_of(dtype)
+    return Mixed() if is_mixed(kind) else origin_of(dtype)
 
 
 def is_masked(origin: Any) -> bool:
@@ -140,6 +141,8 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     kind = column.type
     if isinstance(origin, Lists):
         return _python_lists(column, origin.missing)
+    if is_mixed(kind):
+        return python_values(column, origin if isinstance(origin, Mixed) else Mixed())
     if isinstance(origin, pd.CategoricalDtype):
         plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
         if isinstance(origin, UnknownCategories):
@@ -189,7 +192,7 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
     origins = origins or [None] * table.num_columns
     columns = [_plain(column) for column in table.columns]
     names = [str(at) for at in range(len(columns))]
-    plain = [at for at, origin in enumerate(origins) if origin is None]
+    plain = [at for at, origin in enumerate(origins) if origin is None and not is_mixed(columns[at].type)]
     shown = pa.table([columns[at] for at in plain], names=[names[at] for at in plain])
     frame = shown.to_pandas(split_blocks=True, date_as_object=True)
     for at in plain:
@@ -200,9 +203,10 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
             frame[names[at]] = values.where(values.notna(), float("nan"))
     if len(plain) == len(columns):
         return frame
+    shown_at = set(plain)
     made = {
-        name: frame[name] if origin is None else to_pandas_column(column, origin)
-        for name, column, origin in zip(names, columns, origins)
+        name: frame[name] if at in shown_at else to_pandas_column(columns[at], origins[at])
+        for at, name in enumerate(names)
     }
     return pd.DataFrame(made, index=pd.RangeIndex(table.num_rows))
 

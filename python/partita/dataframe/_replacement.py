@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from .._collection import Collection
 from ..plan import expr as px
-from ..plan.dtype import DType
+from ..plan.dtype import DType, refuse_mixed
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
 from ._alignment import REINDEX
 from ._array_columns import column_of_array, is_array
 from ._columns import origin_of
 from ._matching import aligned, is_aligned, uploaded
+from ._mixed import Method, is_equal, is_mixed, mixed_kind, with_kind
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 
@@ -70,6 +71,9 @@ class ColumnReplacement:
         if isinstance(value, Scalar):
             value = value.compute()
         value = uploaded(value, self)
+        if is_mixed(self._kind) and not _is_column(value):
+            kind = mixed_kind([self._kind, type_of(value)])
+            return with_kind(cast("Series", self), kind, Method("fillna", value))
         if _is_column(value):
             own, value = aligned(self, value, REINDEX)
             filled: Series = own._filled(call("coalesce", own._compatible(value), value._expr))
@@ -93,6 +97,8 @@ class ColumnReplacement:
         if _is_column(values):
             values = values.unique().compute()
         values = [one.compute() if isinstance(one, Collection) else one for one in values]
+        if is_mixed(self._kind):
+            return is_equal(cast("Series", self), values)
         # Values that the column cannot contain are left out.
         found = [literal(value, self._kind) for value in self._possible(values)]
         tests = [fill_condition(call("among", self._expr, *found))] if found else []
@@ -102,6 +108,7 @@ class ColumnReplacement:
 
     def _possible(self, values: Iterable[Any]) -> Iterator[Any]:
         """Yield the values that can be equal to a value of the column: strings never equal numbers or times."""
+        refuse_mixed([self._kind], "look up values of")
         own = sort_of(self._kind)
         for value in values:
             if is_missing(value) or not pd.api.types.is_hashable(value):

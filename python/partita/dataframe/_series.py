@@ -161,7 +161,7 @@ class Series(
     def _finish(self, frame: pd.DataFrame) -> pd.Series:
         index = self._restore_index(frame)
         values = frame.iloc[:, len(self._index)]
-        return pd.Series(values.array, index=index, name=self.name)
+        return pd.Series(values.array, index=index, name=self.name, dtype=values.dtype)
 
     def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
         """Return a column computed from this one. Categories become plain values unless an origin is given."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import trim_traceback
 from ..plan import wire
+from ..plan.dtype import is_mixed, refuse_mixed
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Sorting
 from ._pandas_metadata import absolute, data_files
@@ -75,6 +76,7 @@ class FrameWriters(ParquetWriters):
                     f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
         relation = self._plain_relation(self._named(index))
+        refuse_mixed((relation.schema or {}).values(), "write")
         self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
     def to_orc(
@@ -168,6 +170,8 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.csv'")
         is_plain = (encoding, mode, compression) in (("utf-8", "wt", None), ("utf-8", "w", None)) and not arguments
+        # pandas writes the strings of values of several types.
+        is_plain = is_plain and not any(map(is_mixed, self._kinds().values()))
         firsts = bool(header_first_partition_only) and not single_file
         if is_plain and compute and not firsts and isinstance(header, (bool, type(None))) and len(sep) == 1:
             options = {"format.delimiter": sep} if sep != "," else {}
@@ -269,6 +273,7 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.json'")
         is_plain = (encoding, errors, compression) == ("utf-8", "strict", None) and not arguments and not has_pattern
+        is_plain = is_plain and not any(map(is_mixed, self._kinds().values()))
         if lines and is_plain and compute:
             self._write(path, "JSON", index, {})
             return _written(path)
