@@ -122,7 +122,7 @@ def test_methods(mixed, name):
 
 @pytest.mark.parametrize("errors", ["raise", "coerce"])
 def test_invalid_numbers(mixed, errors):
-    """A string that is no number is an error when it is computed, or missing."""
+    """A string that is not a number is an error when it is computed, or missing."""
     column = dd.from_pandas(pd.Series([1, "x"]), npartitions=1)
     made = dd.to_numeric(column, errors=errors)
     if errors == "raise":

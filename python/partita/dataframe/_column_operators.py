@@ -22,6 +22,7 @@ from ._columns import ARROW, derived_origin, is_masked, sort_value
 from ._matching import aligned, is_aligned, uploaded
 from ._mixed import is_equal, is_mixed
 from ._operators import Operators
+from ._periods import start_of
 from ._replacement import is_missing
 from ._rows import Rows
 from ._scalar import Scalar
@@ -41,6 +42,7 @@ class ColumnOperators(Operators):
     _expr: Expr
     _kind: pa.DataType
     _origin: Any
+    dtype: Any
     _index: tuple[Level, ...]
     str: Any
     where: Callable[..., Series]
@@ -147,6 +149,8 @@ class ColumnOperators(Operators):
             return own._compare(name, theirs)
         if isinstance(other, Scalar):
             other = self._spread(other)
+        if isinstance(self._origin, pd.PeriodDtype):
+            return self._compare_periods(name, other, self._origin)
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
             return self._compare_categories(name, other, self._origin)
         if isinstance(other, ColumnOperators):
@@ -180,6 +184,16 @@ class ColumnOperators(Operators):
         answer = px.literal(name != "eq")
         made = case([(px.not_null(self._expr), answer)]) if is_masked(self._origin) else answer
         return self._like(made, rows, label)
+
+    def _compare_periods(self, name: builtins.str, other: Any, origin: pd.PeriodDtype) -> Series:
+        """Compare periods by their start times."""
+        if not isinstance(other, ColumnOperators):
+            value = px.NULL if is_missing(other) else literal(start_of(other, origin), self._kind)
+            return self._like(ex.comparison(name, self._expr, value, False), origin=None)
+        if other._origin != origin:
+            raise TypeError(f"cannot compare {self.dtype} with {other.dtype}; convert one with dt.to_timestamp")
+        made = ex.comparison(name, self._expr, other._expr, False)
+        return self._like(made, self._with(other), self._name_with(other), None)
 
     def _compare_mixed(self, name: builtins.str, other: Any) -> Series:
         """Compare values of several types with a value. As in pandas, a missing value equals none."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ..plan.expr import NULL, Expr, case
 from ..plan.relation import Relation
 from ._mixed import Mixed, is_mixed, python_values
+from ._periods import to_periods
 from ._sql import is_plain_text, is_text, literal
 
 __all__ = [
@@ -73,7 +74,7 @@ MASKED = {
 class Column(NamedTuple):
     """A column over the rows of a relation.
 
-    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical or sparse type, :class:`Lists`, :class:`Mixed`, or None if Arrow's
+    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical, sparse or period type, :class:`Lists`, :class:`Mixed`, or None if Arrow's
     type determines the pandas type.
     """
 
@@ -83,7 +84,7 @@ class Column(NamedTuple):
 
 def origin_of(dtype: Any) -> Any:
     """Return the origin of a column with this pandas type."""
-    if isinstance(dtype, pd.CategoricalDtype):
+    if isinstance(dtype, (pd.CategoricalDtype, pd.PeriodDtype)):
         return dtype
     if isinstance(dtype, pd.ArrowDtype):
         return ARROW
@@ -105,7 +106,15 @@ def is_masked(origin: Any) -> bool:
 
 
 def derived_origin(*origins: Any) -> Any:
-    """Return the origin of a value computed from columns of these origins. Categories become plain values."""
+    """Return the origin of a value computed from columns of these origins. Categories become plain values.
+
+    Raises
+    ------
+    TypeError
+        If one is of periods: the result would be neither a period nor a time.
+    """
+    if any(isinstance(origin, pd.PeriodDtype) for origin in origins):
+        raise TypeError("this operation is not supported for periods; use dt.to_timestamp first, or map_partitions")
     return next((origin for origin in origins if is_masked(origin)), None)
 
 
@@ -154,6 +163,8 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
                 "was added after the frame was created; create it again"
             )
         return pd.Categorical.from_codes(codes, dtype=origin)
+    if isinstance(origin, pd.PeriodDtype):
+        return to_periods(column.to_pandas(), origin)
     if isinstance(origin, pd.SparseDtype):
         return pd.arrays.SparseArray(column.to_pandas().to_numpy(), dtype=origin)
     if origin == ARROW:

@@ -33,6 +33,7 @@ from ._partitions import (
     parse_bytes,
     time_divisions,
 )
+from ._periods import starts_of
 from ._rows import Labels, Rows, new_table_name, release_after, typed_relation
 from ._sql import INDEX, ROW, is_plain_text, replace_nan
 
@@ -284,6 +285,8 @@ def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.Categor
 
 
 def _column(values: pd.Series, label: Any, is_level: bool = False) -> pa.Array:
+    if isinstance(values.dtype, pd.PeriodDtype):
+        values = starts_of(values)
     if values.dtype == object:
         check_zones(values, label)
         # Arrow would convert some values, such as numbers beside dates.
@@ -298,7 +301,7 @@ def _column(values: pd.Series, label: Any, is_level: bool = False) -> pa.Array:
     if isinstance(made.type, pa.BaseExtensionType):
         raise TypeError(
             f"cannot upload column {label!r}: values of the type {values.dtype} are not supported; convert them to times, "
-            "numbers or strings, for example periods with to_timestamp"
+            "numbers or strings"
         )
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):

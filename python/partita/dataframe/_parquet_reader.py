@@ -164,9 +164,19 @@ def read_parquet(
 _EXTENSIONS = {".parq", ".parquet", ".pq"}
 
 
+def _has_periods(path: str) -> bool:
+    """Whether pandas wrote columns of periods, which are numbers for other readers."""
+    if service_of(path) is not None:
+        return False
+    known = read_metadata(path)
+    return not known.is_ours and any(isinstance(one, pd.PeriodDtype) for one in known.origins.values())
+
+
 def _needs_pandas(paths: list[str], index: Any) -> bool:
-    """Whether a file has no extension of Parquet, or an index of numbers that do not count from 0."""
+    """Whether a file has no extension of Parquet, columns of periods, or an index of numbers that do not count from 0."""
     files = [one.removeprefix("file://") for one in paths]
+    if _has_periods(paths[0]):
+        return True
     if any(os.path.isfile(one) and not is_known_extension(one) for one in files):
         return True
     if len(files) == 1 and os.path.isfile(os.path.join(files[0], "_metadata")):
@@ -185,6 +195,8 @@ def _read_files(
         )
     if index is None:
         index = [name for name in known.levels if not name.startswith(INDEX)]
+    if not known.is_ours and any(isinstance(one, pd.PeriodDtype) for one in known.origins.values()):
+        raise NotImplementedError(f"{paths[0]!r} has columns of periods, which are not supported for files in stores")
     how: dict[str, Any] = {"key_types": known.keys} if known.keys else {}
     frame = files_frame(
         paths if len(paths) > 1 else paths[0], index, None, client, **how, **({"storage": storage} if storage else {})

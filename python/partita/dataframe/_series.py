@@ -493,7 +493,8 @@ class Series(
         rows = Rows(self._client, made, order, keep=self._rows)
         rows.labels = Labels((level.expr,), True, False)
         name = "proportion" if normalize else "count"
-        return Series(rows, made.column("v"), name, (level,), derived_origin(self._origin))
+        counts = None if isinstance(self._origin, pd.PeriodDtype) else derived_origin(self._origin)
+        return Series(rows, made.column("v"), name, (level,), counts)
 
     def _counted(self, value: builtins.str, dropna: bool) -> Relation:
         """Return the relation of the distinct values with their numbers of rows, ``n``."""
