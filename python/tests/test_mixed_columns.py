@@ -49,6 +49,8 @@ COLUMNS = {
     "lists, tuples and values": [[1, 2], (3,), 4],
     "dicts and values": [{"a": 1}, "a", None],
     "any objects": [1 + 2j, frozenset([1]), pd.offsets.Day],
+    "tuples of several types": [(1, "a"), ((1, 2), 3), None],
+    "large integers": [2**70, "a", 1.5],
     "numbers of NumPy": [np.int8(1), np.float32(1.5), "a"],
 }
 
@@ -68,10 +70,27 @@ def test_objects_come_back():
     same(called.fillna("missing"), frame.fillna("missing"))
 
 
-def test_large_integers():
-    """Integers with more than 64 bits are refused."""
-    with pytest.raises(TypeError, match="cannot upload column 'a'"):
-        dd.from_pandas(pd.DataFrame({"a": [2**70, "a"]}), npartitions=1)
+TUPLES = {
+    "rows": lambda d, m: d,
+    "groups": lambda d, m: d.groupby("a").v.sum(),
+    "counts": lambda d, m: d.a.value_counts().sort_index(),
+    "distinct": lambda d, m: d.drop_duplicates(),
+    "items": lambda d, m: d.a.str[0],
+    "lengths": lambda d, m: d.a.str.len(),
+    "exploded": lambda d, m: d.explode("a").a.astype("int64"),
+    "merged": lambda d, m: d.merge(d[["a"]].drop_duplicates(), on="a").sort_values("v").reset_index(drop=True),
+    "mapped": lambda d, m: d.v.map(lambda one: (one, one)),
+    "of partitions": lambda d, m: d if m is pd else d.map_partitions(lambda part: part),
+    "filtered": lambda d, m: d[d.v > 1].a.reset_index(drop=True),
+}
+
+
+@pytest.mark.parametrize("name", TUPLES)
+@pytest.mark.filterwarnings("ignore:map")
+def test_tuples(name):
+    """Tuples stay tuples, in columns and in the labels of groups."""
+    frame = pd.DataFrame({"a": [(1, 2), (1, 2), (3, 4)], "v": [1, 2, 3]})
+    same(TUPLES[name](dd.from_pandas(frame, npartitions=2), dd), TUPLES[name](frame, pd))
 
 
 METHODS = {

@@ -170,7 +170,8 @@ class Plan(PartitionMethods, PartitionWriters, PeriodIndexes, FrameInput):
         if not levels:
             return pd.RangeIndex(len(frame))
         if len(levels) == 1:
-            return regular_index(pd.Index(levels[0].array, name=names[0]), self._index[0].regularity)
+            labels = pd.Index(levels[0].array, name=names[0], tupleize_cols=False)
+            return regular_index(labels, self._index[0].regularity)
         return pd.MultiIndex.from_arrays([level.array for level in levels], names=names)
 
     def _origins(self) -> list[Any]:

@@ -26,6 +26,7 @@ __all__ = [
     "column_origin",
     "common_categories",
     "derived_origin",
+    "has_tuples",
     "is_masked",
     "label_index",
     "origin_of",
@@ -45,10 +46,12 @@ ARROW = "arrow"
 
 @dataclass(frozen=True)
 class Lists:
-    """The origin of columns of Python lists, as pandas itself creates them."""
+    """The origin of columns of Python lists or tuples, as pandas itself creates them."""
 
     #: The missing value inside the lists; None if it follows from the type.
     missing: Any = None
+    #: Whether they are tuples.
+    are_tuples: bool = False
 
 
 class UnknownCategories(pd.CategoricalDtype):  # type: ignore[misc]
@@ -93,11 +96,19 @@ def origin_of(dtype: Any) -> Any:
     return NULLABLE if dtype in MASKED.values() else None
 
 
-def column_origin(dtype: Any, kind: pa.DataType) -> Any:
+def column_origin(dtype: Any, kind: pa.DataType, are_tuples: bool = False) -> Any:
     """Return the origin of a column with this pandas type whose values are stored with a type of Arrow."""
     if pd.api.types.is_object_dtype(dtype) and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return Lists()
+        return Lists(are_tuples=are_tuples)
     return Mixed() if is_mixed(kind) else origin_of(dtype)
+
+
+def has_tuples(values: pd.Series) -> bool:
+    """Whether the first value of a column of objects is a tuple of single values."""
+    if not pd.api.types.is_object_dtype(values.dtype):
+        return False
+    first = next((one for one in values if not (pd.api.types.is_scalar(one) and pd.isna(one))), None)
+    return isinstance(first, tuple) and not any(isinstance(item, (list, tuple)) for item in first)
 
 
 def is_masked(origin: Any) -> bool:
@@ -149,7 +160,7 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     """Convert an Arrow column to the pandas type of its origin."""
     kind = column.type
     if isinstance(origin, Lists):
-        return _python_lists(column, origin.missing)
+        return _python_lists(column, origin)
     if is_mixed(kind):
         return python_values(column, origin if isinstance(origin, Mixed) else Mixed())
     if isinstance(origin, pd.CategoricalDtype):
@@ -179,11 +190,12 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     return dtype.__from_arrow__(column) if dtype is not None else column.to_pandas(date_as_object=True)
 
 
-def _python_lists(column: pa.ChunkedArray, missing: Any) -> pd.Series:
-    lists = column.to_pylist()
+def _python_lists(column: pa.ChunkedArray, origin: Lists) -> pd.Series:
+    lists, missing = column.to_pylist(), origin.missing
     if missing is None:
         missing = pd.NaT if pa.types.is_temporal(column.type.value_type) else float("nan")
-    values = [missing if one is None else [missing if item is None else item for item in one] for one in lists]
+    made = tuple if origin.are_tuples else list
+    values = [missing if one is None else made([missing if item is None else item for item in one]) for one in lists]
     return pd.Series(values, dtype=object)
 
 

@@ -18,7 +18,7 @@ from ..plan.expr import SortKey, aggregate
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, column_origin, origin_of, regularity_of, sort_value
+from ._columns import Column, column_origin, has_tuples, origin_of, regularity_of, sort_value
 from ._dialects import encode_request
 from ._frame import DataFrame
 from ._mixed import Mixed, check_zones, has_several_types, missing_of, mixed_array
@@ -187,7 +187,10 @@ def _upload_tables(
         Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype), regularity_of(level))
         for at, (label, level) in enumerate(zip(like.index.names, _levels(like)))
     )
-    origins = [column_origin(dtype, schema.field(f"c{at}").type) for at, dtype in enumerate(like.dtypes)]
+    origins = [
+        column_origin(dtype, schema.field(f"c{at}").type, has_tuples(like.iloc[:, at]))
+        for at, dtype in enumerate(like.dtypes)
+    ]
     cells = {
         label: Column(table.column(f"c{at}"), missing_of(like.iloc[:, at]) if isinstance(origin, Mixed) else origin)
         for at, (label, origin) in enumerate(zip(like.columns, origins))

@@ -14,7 +14,7 @@ from pandas.api.types import is_object_dtype
 
 from ..utils import no_default
 from ._base import Plan
-from ._columns import ARROW, origin_of
+from ._columns import ARROW, column_origin, has_tuples, origin_of
 from ._io import _levels, _table
 from ._mixed import fit_mixed, is_mixed, mixed_kind, sample_values
 from ._replacement import EXACT_MAX
@@ -100,6 +100,8 @@ class Meta:
             known = (objects or {}).get(self.name if self.is_series else label)
             if known is not None and is_object_dtype(dtype) and not frame.iloc[:, at - frame.index.nlevels].count():
                 fields[at] = fields[at].with_type(_stored_kind(known))
+        #: The positions of the columns of tuples.
+        self.tuples = frozenset(at for at in range(frame.shape[1]) if has_tuples(frame.iloc[:, at]))
         self.empty = frame.iloc[:0]
         self.schema = pa.schema([*fields, pa.field(POSITION, pa.int64())])
 
@@ -215,11 +217,20 @@ class Meta:
                 f"{where}: The columns in the computed data do not match the columns in the provided metadata: expected the "
                 f"columns {_listed(self.empty.columns)}, found {_listed(frame.columns)}; {_GIVE}"
             )
-        if list(frame.index.names) != list(self.empty.index.names):
+        names = list(self.empty.index.names)
+        # As with labels of different names in pandas, an index that is described without a name has none.
+        if list(frame.index.names) != names and not (names == [None] and frame.index.nlevels == 1):
             raise ValueError(
                 f"{where}: expected an index with {_named(self.empty.index)}, found one with {_named(frame.index)}; "
                 f"{_GIVE} and their index"
             )
+
+    def origins(self) -> list[Any]:
+        """Return the origins of the columns."""
+        return [
+            column_origin(dtype, self.schema.field(f"c{at}").type, at in self.tuples)
+            for at, dtype in enumerate(self.empty.dtypes)
+        ]
 
     @property
     def table_schema(self) -> pa.Schema:

@@ -87,6 +87,9 @@ _KINDS = {
 
 def _name_of(value: Any) -> str:
     """Return the name of the field of a value."""
+    if isinstance(value, (list, tuple)) and any(isinstance(one, tuple) for one in value):
+        # In lists of Arrow, all items are lists.
+        return "object"
     return next(name for classes, name in _CLASSES if isinstance(value, classes))
 
 
@@ -294,7 +297,12 @@ def mixed_array(values: Iterable[Any]) -> pa.Array:
         own = [one if at == name else None for one, at in zip(objects, names)]
         if name == "object":
             own = [None if one is None else pickle.dumps(one) for one in own]
-        made = pa.array(own, _KINDS.get(name), from_pandas=True)
+        try:
+            made = pa.array(own, _KINDS.get(name), from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            # Integers with more than 64 bits, and lists of items of several types.
+            names = ["object" if at == name else at for at in names]
+            continue
         fields[name] = made.type
         arrays.append(made)
     mask = pa.array([name is None for name in names])

@@ -84,7 +84,8 @@ def read_pieces(
     origins.update({label: one for label, one in known.origins.items() if isinstance(one, pd.CategoricalDtype)})
     read = _Read(columns, filters, labels, types, backend, dict(arrow_to_pandas or {}), numbering, metadata, origins)
     empty = Meta(read.frame(_empty(own, types)), {field.name: field.type for field in own})
-    divisions = _divisions(parts, labels) if calculates and labels and len(labels) == 1 else None
+    levels = known.levels if labels is None else labels
+    divisions = _divisions(parts, levels) if calculates and len(levels) == 1 else None
     return from_map(read, parts, meta=empty, divisions=divisions, label="read_parquet")
 
 
@@ -218,7 +219,12 @@ def _pieces(opened: Any, wanted: Any, by_group: bool) -> list[_Piece]:
         )
         if not by_group:
             # A file without rows has the columns too.
-            found += [whole] if kept or wanted is None else []
+            if kept and len(kept) < len(rows):
+                found.append(
+                    whole._replace(groups=tuple(one.id for one in kept), rows=tuple(rows[one.id] for one in kept))
+                )
+            else:
+                found += [whole] if kept or wanted is None else []
             continue
         found += [_Piece(fragment.path, (one.id,), (rows[one.id],), keys, one.total_byte_size) for one in kept]
     return found or spare

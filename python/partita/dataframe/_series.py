@@ -561,7 +561,7 @@ class Index(IndexMethods, Series):  # type: ignore[misc, override]
         return Index(made._rows, made._expr, label, (), made._origin)
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
-        return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name), self._regularity)
+        return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name, tupleize_cols=False), self._regularity)
 
 
 def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:
