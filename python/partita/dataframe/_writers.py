@@ -9,8 +9,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from .._errors import trim_traceback
 from ..plan import wire
+from ..plan.dtype import is_mixed, refuse_mixed
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Sorting
 from ._pandas_metadata import absolute, data_files
@@ -50,6 +53,11 @@ class FrameWriters(ParquetWriters):
         found: Relation = Sorting(every, order)
         return Projection(found, [Named(name, found.column(name)) for name, _ in parts])
 
+    def _needs_pandas(self) -> bool:
+        """Whether pandas writes the rows of text files: the strings of values of several types, and of periods."""
+        origins = [*(level.origin for level in self._index), *(column.origin for column in self._columns.values())]
+        return any(map(is_mixed, self._kinds().values())) or any(isinstance(one, pd.PeriodDtype) for one in origins)
+
     def _write(
         self,
         path: Any,
@@ -75,6 +83,7 @@ class FrameWriters(ParquetWriters):
                     f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
         relation = self._plain_relation(self._named(index))
+        refuse_mixed((relation.schema or {}).values(), "write")
         self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
     def to_orc(
@@ -168,6 +177,7 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.csv'")
         is_plain = (encoding, mode, compression) in (("utf-8", "wt", None), ("utf-8", "w", None)) and not arguments
+        is_plain = is_plain and not self._needs_pandas()
         firsts = bool(header_first_partition_only) and not single_file
         if is_plain and compute and not firsts and isinstance(header, (bool, type(None))) and len(sep) == 1:
             options = {"format.delimiter": sep} if sep != "," else {}
@@ -269,6 +279,7 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.json'")
         is_plain = (encoding, errors, compression) == ("utf-8", "strict", None) and not arguments and not has_pattern
+        is_plain = is_plain and not self._needs_pandas()
         if lines and is_plain and compute:
             self._write(path, "JSON", index, {})
             return _written(path)
