@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -199,6 +199,19 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
         for name, column, origin in zip(names, columns, origins)
     }
     return pd.DataFrame(made, index=pd.RangeIndex(table.num_rows))
+
+
+def full_label(label: Any, labels: Iterable[Any]) -> Any:
+    """Return a label with empty lower levels, as many as the labels have."""
+    depth = max((len(one) for one in labels if isinstance(one, tuple)), default=1)
+    parts = label if isinstance(label, tuple) else (label,)
+    return (*parts, *[""] * (depth - len(parts))) if len(parts) < depth else label
+
+
+def labels_below(label: Any, labels: Iterable[Any]) -> list[Any]:
+    """Return the labels with several levels that begin with a label."""
+    parts = label if isinstance(label, tuple) else (label,)
+    return [one for one in labels if isinstance(one, tuple) and len(one) > len(parts) and one[: len(parts)] == parts]
 
 
 def label_index(labels: list[Any], like: pd.Index | None) -> pd.Index:

@@ -18,7 +18,7 @@ from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, is_array, is_boolean_array
 from ._base import Level, Plan, UnsupportedName
-from ._columns import Column, label_index, renumbered, to_pandas
+from ._columns import Column, full_label, label_index, labels_below, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
 from ._matching import aligned, is_aligned, uploaded
@@ -223,15 +223,32 @@ class DataFrame(
     # Columns.
 
     def _column(self, label: Any) -> Series:
-        if label not in self._columns:
+        full = label if label in self._columns else full_label(label, self._columns)
+        if full not in self._columns:
             raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, self._columns))}")
-        expr, origin = self._columns[label]
+        expr, origin = self._columns[full]
         return Series(self._rows, expr, label, self._index, origin)
+
+    def _labels_below(self, label: Any) -> list[Any]:
+        """Return the labels with several levels that begin with a label that is not one of them."""
+        return [] if label in self._columns else labels_below(label, self._columns)
+
+    def _frame_below(self, label: Any) -> Any:
+        """Return the columns whose labels begin with a label, without it."""
+        depth = len(label) if isinstance(label, tuple) else 1
+        labels = self._labels_below(label)
+        if not labels or full_label(label, labels) in labels:
+            return self._column(label)
+        axis = pd.MultiIndex.from_tuples(labels, names=self.columns.names).droplevel(list(range(depth)))
+        columns = {short: self._columns[one] for short, one in zip(axis, labels)}
+        return DataFrame(self._rows, columns, self._index, axis[:0])
 
     def __getattr__(self, name: str) -> Any:
         columns = self.__dict__.get("_columns", {})
         if name in columns:
             return self._column(name)
+        if not name.startswith("_") and labels_below(name, columns):
+            return self._frame_below(name)
         return super().__getattr__(name)
 
     def __getitem__(self, key: Any) -> Any:
@@ -244,12 +261,13 @@ class DataFrame(
         if isinstance(key, DataFrame):
             return self.where(key)
         if isinstance(key, LISTS):
-            return self._like(_unique((label, self._column(label)._cell) for label in key))
+            labels = (one for label in key for one in self._labels_below(label) or [label])
+            return self._like(_unique((label, self._column(label)._cell) for label in labels))
         if isinstance(key, slice):
             return self.loc[check_label_slice(key)]
         if callable(key):
             return self[key(self)]
-        return self._column(key)
+        return self._frame_below(key)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # As in pandas, setting an attribute with the label of a column sets the column.
@@ -431,9 +449,14 @@ class DataFrame(
             return relabelled_frame if columns is None else relabelled_frame.rename(columns=columns)
         if columns is None:
             raise TypeError("must pass an index to rename")
-        if self.columns.nlevels > 1:
-            raise NotImplementedError("rename() does not support columns with several levels; set .columns instead")
         other: Callable[[Any], Any] = columns if callable(columns) else lambda label: columns.get(label, label)
+        if self.columns.nlevels > 1:
+            # As in pandas, each part of a label is renamed.
+            return self._like(
+                _unique(
+                    (tuple(map(other, label)), column) for label, column in zip(self.columns, self._columns.values())
+                )
+            )
         made = self._like(_unique((other(label), column) for label, column in self._columns.items()))
         if self._axis is not None:
             made._axis = pd.Index(list(made._columns), name=self._axis.name, tupleize_cols=False)[:0]
@@ -585,15 +608,17 @@ class DataFrame(
             categories, and of the values of other keys that occur.
         group_keys : bool
             Whether ``apply``, ``nlargest`` and ``nsmallest`` add the keys to the index.
+        as_index : bool
+            Whether the keys are the index of reductions. Otherwise, they are columns.
 
         Returns
         -------
         GroupBy
         """
         from ._groupby import GroupBy
+        from ._unindexed_groups import UnindexedGroups
 
-        if arguments.pop("as_index", True) is not True:
-            raise TypeError("groupby(as_index=False) is not supported; use reset_index() on the result")
+        as_index = arguments.pop("as_index", True)
         if arguments.pop("axis", 0) not in (0, "index"):
             raise TypeError("groupby() does not support axis=1; use compute() and pandas")
         level = arguments.pop("level", None)
@@ -602,7 +627,7 @@ class DataFrame(
         if level is not None:
             by = [self._level(one) for one in (level if isinstance(level, (list, tuple)) else [level])]
         reject_unsupported("groupby", arguments)
-        return GroupBy(
+        groups = GroupBy(
             self,
             by,
             dropna is not False,
@@ -611,6 +636,7 @@ class DataFrame(
             is_sorted=sort is not False or not self._rows.order,
             has_group_keys=bool(group_keys),
         )
+        return groups if as_index else UnindexedGroups(groups)
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
         """Join with another frame; see :func:`partita.dataframe.merge`."""

@@ -437,9 +437,9 @@ class Series(
     def _reordered(self, order: tuple[SortKey, ...]) -> Series:
         return self._from_frame(self._framed()._reordered(order))
 
-    def sort_index(self, ascending: bool = True) -> Series:
-        """Sort by the index."""
-        return self._from_frame(self._framed().sort_index(ascending))
+    def sort_index(self, ascending: Any = True, **arguments: Any) -> Series:
+        """Sort by the index; see :meth:`DataFrame.sort_index`."""
+        return self._from_frame(self._framed().sort_index(ascending, **arguments))
 
     @splits_out
     def unique(self, **arguments: Any) -> Series:
