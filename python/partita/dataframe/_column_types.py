@@ -34,6 +34,10 @@ def _is_object(dtype: Any) -> bool:
         return False
 
 
+#: Units of times, the finest first.
+_UNITS = ("ns", "us", "ms", "s")
+
+
 class ColumnTypes:
     """Conversion to other types."""
 
@@ -64,7 +68,20 @@ class ColumnTypes:
                 return self._like(found, origin=origin)
         if pa.types.is_integer(wanted):
             return self._to_integers(wanted, dtype, origin)
-        return self._like(ex.cast(self._expr, self._kind, dtype), origin=origin)
+        return self._like(ex.cast(self._rounded_down(wanted), self._kind, dtype), origin=origin)
+
+    def _rounded_down(self, wanted: pa.DataType) -> Expr:
+        """Return times as multiples of a coarser unit.
+
+        As in pandas, times before 1970 are rounded down; a conversion alone would round towards 1970.
+        """
+        kinds = [pa.types.is_timestamp, pa.types.is_duration]
+        if not any(is_kind(self._kind) and is_kind(wanted) for is_kind in kinds):
+            return self._expr
+        if _UNITS.index(wanted.unit) <= _UNITS.index(self._kind.unit):
+            return self._expr
+        floored: Series = cast("Series", self).dt.floor(wanted.unit)
+        return floored._expr
 
     def _to_objects(self) -> Series:
         """Return the column itself if its values are Python objects in pandas, such as dates and lists."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, divide, index_bounds, kept_divisions, parse_splits
+from ._ranks import FrameRanks
 from ._replacement import MISSING, NO_TIME
 from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
@@ -45,6 +47,7 @@ LISTS = (list, pd.Index, pd.Series, np.ndarray)
 
 class DataFrame(
     FrameRows,
+    FrameRanks,
     FrameReshaping,
     FrameCombination,
     FramePartitions,
@@ -413,6 +416,29 @@ class DataFrame(
         labels = list(self._columns)
         return self[[labels[at] for at in empty.select_dtypes(include, exclude).columns]]
 
+    def filter(self, items: Any = None, like: Any = None, regex: Any = None, axis: Any = None) -> DataFrame:
+        """Select columns by a list of labels, a part of the label, or a regular expression."""
+        if axis not in (None, 1, "columns"):
+            raise NotImplementedError("filter(axis=0) is not supported; use loc on the index")
+        if sum(one is not None for one in (items, like, regex)) != 1:
+            raise TypeError("filter() takes one of items=, like= and regex=")
+        if items is not None:
+            return self[[label for label in items if label in self._columns]]
+        pattern = re.compile(re.escape(like) if regex is None else regex)
+        return self[[label for label in self._columns if pattern.search(str(label))]]
+
+    def reindex(self, labels: Any = None, columns: Any = None, axis: Any = None, fill_value: Any = np.nan) -> DataFrame:
+        """Select columns by their labels; those that do not exist have `fill_value`, by default missing values."""
+        if columns is None and axis in (1, "columns"):
+            columns, labels = labels, None
+        if columns is None or labels is not None:
+            raise NotImplementedError("reindex() supports only columns=; use merge, or loc on the index")
+        frame = self
+        for label in columns:
+            if label not in frame._columns:
+                frame = frame._with_column(label, fill_value)
+        return frame[list(columns)]
+
     def drop(self, labels: Any = None, axis: Any = 0, columns: Any = None, errors: str = "raise") -> DataFrame:
         """Remove columns."""
         if columns is None and axis not in (1, "columns"):
@@ -420,7 +446,10 @@ class DataFrame(
                 "Drop currently only works for axis=1 or when columns is not None; filter rows with a condition in brackets"
             )
         given = labels if columns is None else columns
-        gone = list(given) if isinstance(given, (tuple, set, *LISTS)) else [given]
+        # A tuple may be a label.
+        is_label = isinstance(given, tuple) and (given in self._columns or bool(self._labels_below(given)))
+        gone = list(given) if isinstance(given, (tuple, set, *LISTS)) and not is_label else [given]
+        gone = [one for label in gone for one in self._labels_below(label) or [label]]
         missing = [label for label in gone if label not in self._columns]
         if missing and errors == "raise":
             raise KeyError(f"{missing} not found in axis")

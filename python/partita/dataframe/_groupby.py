@@ -113,6 +113,15 @@ class GroupBy(GroupWindows):
     def _ipython_key_completions_(self) -> list[Any]:
         return list(self._selected)
 
+    def __iter__(self) -> Any:
+        raise NotImplementedError(
+            "groups cannot be iterated: this would compute each of them; use apply, get_group, or compute() and pandas"
+        )
+
+    def pipe(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Return what a function returns for the groups."""
+        return func(self, *args, **kwargs)
+
     def _check_labels(self, labels: list[Any]) -> None:
         missing = [str(label) for label in labels if label not in self._frame._columns]
         if missing:

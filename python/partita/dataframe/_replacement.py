@@ -281,8 +281,14 @@ class ColumnReplacement:
         is_one_to_one = not any(is_missing(one) for one in made) and len(set(made)) == len(made)
         return pd.CategoricalDtype(made, self._origin.ordered) if is_one_to_one else None
 
-    def replace(self, to_replace: Any, value: Any = None) -> Series:
-        """Replace values, given as a value, a list, or a dict of old and new values."""
+    def replace(self, to_replace: Any, value: Any = None, regex: bool = False) -> Series:
+        """Replace values, given as a value, a list, or a dict of old and new values.
+
+        With ``regex=True``, old strings are regular expressions, as in pandas; the result has rows of its own.
+        """
+        if regex is not False:
+            replaced: Series = replaced_patterns(self, to_replace, value, regex)
+            return replaced
         old_values = to_replace if isinstance(to_replace, (list, tuple)) else [to_replace]
         if isinstance(to_replace, dict):
             pairs = to_replace
@@ -307,6 +313,25 @@ class ColumnReplacement:
         kind = self._kind_with(*found.values())
         made: Series = column._with_values(case(cases, column._expr, column._expr, dtype=kind))
         return made
+
+
+def replaced_patterns(plan: Any, to_replace: Any, value: Any, regex: Any) -> Any:
+    """Return a column or a frame with regular expressions replaced by pandas, with the same types."""
+    if regex is not True:
+        raise NotImplementedError("replace() supports regex=True with patterns as to_replace=")
+    return plan.map_partitions(_ReplacePatterns(to_replace, value), meta=plan._meta)
+
+
+class _ReplacePatterns:
+    """Replaces regular expressions in a partition."""
+
+    def __init__(self, to_replace: Any, value: Any) -> None:
+        self.to_replace, self.value = to_replace, value
+
+    def __call__(self, part: Any) -> Any:
+        if isinstance(self.to_replace, dict) and self.value is None:
+            return part.replace(self.to_replace, regex=True)
+        return part.replace(self.to_replace, self.value, regex=True)
 
 
 def _is_column(value: Any) -> bool:

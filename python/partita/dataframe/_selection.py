@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from .._errors import trim_traceback
 from ..plan import expr as px
-from ..plan.expr import Expr, Literal, SortKey, window
+from ..plan.expr import Expr, Literal, SortKey
 from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
-from ..plan.rewrite import distinct_keys
 from ..utils import no_default, warn_caller
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array
@@ -23,6 +22,7 @@ from ._columns import RANGE, Column, full_label, label_index, sort_value
 from ._heads import check_head_partitions, compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
+from ._ranks import number_of_duplicate
 from ._reductions import row_reduction
 from ._rows import Rows, place_of
 from ._series import _NO_ORDER, Index, Series, _compute_file_tail, reject_categories
@@ -383,13 +383,8 @@ class FrameRows:
         if keep is not False and by and is_whole and not self._rows.order and not self._index:
             # Equal rows differ in nothing, so that no window has to choose one of them.
             return self._derived(Distinct(self._rows.project(self._ordered_parts(self._rows))), self._rows)
-        if keep is False:
-            number = window("count_rows", partition=by)
-        else:
-            order = self._rows.order or tuple(SortKey(column.expr) for column in self._columns.values())
-            keys = distinct_keys(order if keep == "first" else [key.reverse for key in order])
-            number = window("row_number", partition=by, order=keys)
-        frame = self._narrowed(px.comparison("eq", number, 1))
+        order = self._rows.order or tuple(SortKey(column.expr) for column in self._columns.values())
+        frame = self._narrowed(px.comparison("eq", number_of_duplicate(by, order, keep), 1))
         return frame.reset_index(drop=True) if ignore_index else frame
 
     def nlargest(self, n: int, columns: Any) -> DataFrame:
