@@ -61,6 +61,7 @@ CASES = {
     "coarser durations": lambda d: (d.t - pd.Timestamp("2020-02-01")).astype("timedelta64[s]"),
     "pattern": lambda d: d.s.replace("^b", "z", regex=True),
     "patterns": lambda d: d.s.replace({"b": "q", "ä": "a"}, regex=True),
+    "pattern beside its column": lambda d: d.assign(p=d.s.replace("b", "z", regex=True))[["s", "p"]],
     "pattern in a frame": lambda d: d.replace(r"(b)", r"<\1>", regex=True),
     "pipe": lambda d: d.groupby("b").pipe(lambda groups: groups.i.max() - groups.i.min()),
     "filter": lambda d: d.filter(items=["f", "i", "none"]),

@@ -53,6 +53,7 @@ class ColumnReplacement:
     _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
     _spread: Callable[[Scalar], Any]
+    _meta: Any
 
     def _check_condition(self) -> None:
         """Check that the column is boolean.
@@ -284,10 +285,12 @@ class ColumnReplacement:
     def replace(self, to_replace: Any, value: Any = None, regex: bool = False) -> Series:
         """Replace values, given as a value, a list, or a dict of old and new values.
 
-        With ``regex=True``, old strings are regular expressions, as in pandas; the result has rows of its own.
+        With ``regex=True``, old strings are regular expressions, as in pandas.
         """
         if regex is not False:
-            replaced: Series = replaced_patterns(self, to_replace, value, regex)
+            from ._column_functions import call_rows
+
+            replaced: Series = call_rows(self, patterns(to_replace, value, regex), self._meta, "replace")
             return replaced
         old_values = to_replace if isinstance(to_replace, (list, tuple)) else [to_replace]
         if isinstance(to_replace, dict):
@@ -315,23 +318,24 @@ class ColumnReplacement:
         return made
 
 
-def replaced_patterns(plan: Any, to_replace: Any, value: Any, regex: Any) -> Any:
-    """Return a column or a frame with regular expressions replaced by pandas, with the same types."""
+def patterns(to_replace: Any, value: Any, regex: Any) -> _ReplacePatterns:
+    """Return the function that replaces regular expressions, as pandas does."""
     if regex is not True:
         raise NotImplementedError("replace() supports regex=True with patterns as to_replace=")
-    return plan.map_partitions(_ReplacePatterns(to_replace, value), meta=plan._meta)
+    return _ReplacePatterns(to_replace, value)
 
 
 class _ReplacePatterns:
-    """Replaces regular expressions in a partition."""
+    """Replaces regular expressions in values of a column."""
 
     def __init__(self, to_replace: Any, value: Any) -> None:
         self.to_replace, self.value = to_replace, value
 
-    def __call__(self, part: Any) -> Any:
+    def __call__(self, values: Any) -> pd.Series:
+        column = pd.Series(values)
         if isinstance(self.to_replace, dict) and self.value is None:
-            return part.replace(self.to_replace, regex=True)
-        return part.replace(self.to_replace, self.value, regex=True)
+            return column.replace(self.to_replace, regex=True)
+        return column.replace(self.to_replace, self.value, regex=True)
 
 
 def _is_column(value: Any) -> bool:

@@ -15,7 +15,7 @@ from ._base import Plan
 from ._columns import Column, UnknownCategories
 from ._matching import aligned, uploaded
 from ._reductions import Reductions
-from ._replacement import MISSING, is_missing, replaced_patterns
+from ._replacement import MISSING, is_missing
 from ._sql import is_number, is_text, literal
 
 if TYPE_CHECKING:
@@ -152,13 +152,13 @@ class FrameValues:
     def replace(self, to_replace: Any, value: Any = None, regex: bool = False) -> DataFrame:
         """Replace values in each column whose type can contain them; see :meth:`Series.replace`."""
         if regex is not False:
-            made: DataFrame = replaced_patterns(self, to_replace, value, regex)
-            return made
+            texts = [label for label, kind in self._kinds().items() if is_text(kind)]
+            return self._each(lambda column: column.replace(to_replace, value, regex), texts)
         if isinstance(to_replace, dict) and any(isinstance(one, dict) for one in to_replace.values()):
             return self._each(lambda column: column.replace(to_replace[column.name]), list(to_replace))
         old = to_replace if isinstance(to_replace, (dict, list, tuple)) else [to_replace]
-        texts = [isinstance(one, str) for one in old]
-        alike = [label for label, kind in self._kinds().items() if is_text(kind) in texts]
+        are_texts = [isinstance(one, str) for one in old]
+        alike = [label for label, kind in self._kinds().items() if is_text(kind) in are_texts]
         return self._each(lambda column: column.replace(to_replace, value), alike)
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
