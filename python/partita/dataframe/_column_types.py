@@ -12,7 +12,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
-from ._columns import ARROW, is_masked
+from ._columns import ARROW, has_intervals, is_masked
 from ._sql import is_number, is_text, is_time, literal, type_of
 from ._summary import truth
 from ._text import check_integers, text_of
@@ -114,6 +114,10 @@ class ColumnTypes:
         if dtype == self._origin:
             # Categories in another order are the same type if they are not ordered.
             return self.copy()
+        if has_intervals(dtype) and not has_intervals(self._origin):
+            raise NotImplementedError(
+                "astype does not find the intervals that contain the values; use map_partitions(pd.cut, bins)"
+            )
         known = self.isin(list(dtype.categories))._expr
         if known is px.literal(False) and len(dtype.categories):
             # No category has the type of the values.

@@ -24,6 +24,7 @@ __all__ = [
     "column_origin",
     "common_categories",
     "derived_origin",
+    "has_intervals",
     "is_masked",
     "label_index",
     "origin_of",
@@ -98,6 +99,13 @@ def column_origin(dtype: Any, kind: pa.DataType) -> Any:
     return origin_of(dtype)
 
 
+def has_intervals(origin: Any) -> bool:
+    """Whether categories are intervals, such as those of `pd.cut`. The cluster stores them as text."""
+    return isinstance(origin, pd.CategoricalDtype) and isinstance(
+        getattr(origin.categories, "dtype", None), pd.IntervalDtype
+    )
+
+
 def is_masked(origin: Any) -> bool:
     """Whether missing values propagate, also through comparisons, as in nullable and Arrow types."""
     return isinstance(origin, str)
@@ -144,6 +152,9 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
         plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
         if isinstance(origin, UnknownCategories):
             origin = pd.CategoricalDtype(origin.categories, origin.ordered)
+        if has_intervals(origin):
+            places = pd.Index([str(one) for one in origin.categories]).get_indexer(_plain(plain).to_pandas())
+            return pd.Categorical.from_codes(places, dtype=origin)
         return pd.Categorical(_plain(plain).to_pandas(), dtype=origin)
     if isinstance(origin, pd.SparseDtype):
         return pd.arrays.SparseArray(column.to_pandas().to_numpy(), dtype=origin)

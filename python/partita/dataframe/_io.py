@@ -17,7 +17,7 @@ from ..plan.expr import SortKey, aggregate
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, column_origin, origin_of, regularity_of, sort_value
+from ._columns import Column, column_origin, has_intervals, origin_of, regularity_of, sort_value
 from ._dialects import encode_request
 from ._frame import DataFrame
 from ._pandas_metadata import absolute, last_file
@@ -275,6 +275,8 @@ def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.Categor
 
 
 def _column(values: pd.Series, label: Any) -> pa.Array:
+    if has_intervals(values.dtype):
+        values = values.cat.rename_categories([str(one) for one in values.cat.categories])
     try:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
