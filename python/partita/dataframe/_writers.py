@@ -35,6 +35,9 @@ class FrameWriters(ParquetWriters):
         columns = [Named(str(label), column.expr) for label, column in self._columns.items()]
         return [*(levels if index else []), *columns]
 
+    def _unnamed_levels(self) -> list[int]:
+        return [at for at, level in enumerate(self._index) if level.name is None]
+
     def _publish(self, client: Any, name: str, override: bool) -> None:
         relation = self._plain_relation(self._named(True))
         client._connection.query(wire.create_table(name, relation, is_temporary=False, replace=override))
@@ -74,7 +77,11 @@ class FrameWriters(ParquetWriters):
                 raise NotImplementedError(
                     f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
-        relation = self._plain_relation(self._named(index))
+        named = self._named(index)
+        if form == "CSV" and index and self._unnamed_levels() == [0] and "" not in map(str, self._columns):
+            # As in pandas, the header of an index without a name is empty.
+            named[0] = named[0]._replace(name="")
+        relation = self._plain_relation(named)
         self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
     def to_orc(
@@ -168,6 +175,8 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.csv'")
         is_plain = (encoding, mode, compression) in (("utf-8", "wt", None), ("utf-8", "w", None)) and not arguments
+        # The workers' own writer has one name for each column.
+        is_plain = is_plain and not (index and len(self._index) > 1 and self._unnamed_levels())
         firsts = bool(header_first_partition_only) and not single_file
         if is_plain and compute and not firsts and isinstance(header, (bool, type(None))) and len(sep) == 1:
             options = {"format.delimiter": sep} if sep != "," else {}
