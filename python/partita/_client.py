@@ -184,7 +184,7 @@ class Client(
             self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
         self.name = self.name or self.id
-        self._coordinator = Coordinator(self._connection.exchange)
+        self._coordinator = Coordinator(self._connection.exchange, self._connection.cluster)
         self._shipment = make_shipment(environment, self._coordinator, self._connection.session)
         self._submitter = Submitter(self, python, None if environment is None else self._connection.session)
         self._is_asynchronous = asynchronous

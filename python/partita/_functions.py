@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ._call_state import check_cluster
 from ._direct import is_large, split_parts, to_table
 from ._errors import Cancelled, ClusterError, PartitaError
 from ._foreign import ForeignState, fetch_call, loading
@@ -123,7 +124,10 @@ class Submitter:
                     self._old.add(old)
                     del old
                 is_first = not self._old
-                self._session = Session(self._client._connection.exchange, self._python, self._own_environment)
+                connection = self._client._connection
+                self._session = Session(
+                    connection.exchange, self._python, self._own_environment, connection.cluster
+                )
                 self._session.adopt_result = weakref.WeakMethod(self._adopt_result)
                 self._session.before_results = self._before_results
                 if is_first:
@@ -297,6 +301,7 @@ class Submitter:
             raise TypeError(f"{value!r} cannot be an argument of a call: compute it first")
         if state.status == "cancelled":
             raise Cancelled(f"an argument of the call was cancelled: {state.key}")
+        check_cluster(state, session.cluster)
         if state.job == session.job:
             return state
         if state.session.ended is not None:

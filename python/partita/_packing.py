@@ -20,6 +20,8 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ._errors import ClusterError
+
 __all__ = [
     "CALL",
     "NotPicklable",
@@ -28,6 +30,7 @@ __all__ = [
     "pack_arguments",
     "pack_function",
     "pack_value",
+    "packing_cluster",
     "reduce_input",
     "unpack",
     "unpack_result",
@@ -115,7 +118,12 @@ def add_place(place: tuple[int, int, int]) -> None:
     _packing.values.append(place)
 
 
-def pack_value(value: Any, what: str = "") -> tuple[bytes, list[tuple[int, int, int]]]:
+def packing_cluster() -> tuple[str, ...]:
+    """Return what tells the cluster from others to which the value goes that this thread pickles; empty if unknown."""
+    return getattr(_packing, "cluster", ())
+
+
+def pack_value(value: Any, what: str = "", cluster: tuple[str, ...] = ()) -> tuple[bytes, list[tuple[int, int, int]]]:
     """Pickle a value for other clients. Return the pickle, and the job, stage and index of each future in it.
 
     Parameters
@@ -124,20 +132,26 @@ def pack_value(value: Any, what: str = "") -> tuple[bytes, list[tuple[int, int, 
         The value.
     what : str, optional
         What it is, for an error.
+    cluster : tuple of str, optional
+        The cluster to which it goes: futures of others are refused.
 
     Raises
     ------
     NotPicklable
         If it cannot be pickled.
+    ClusterError
+        If it refers to a future of another cluster.
     """
     before = getattr(_packing, "inputs", None), getattr(_packing, "kept", None), getattr(_packing, "values", None)
     places: list[tuple[int, int, int]] = []
     _packing.inputs, _packing.kept, _packing.values = None, None, places
+    _packing.cluster = cluster
     try:
         pickled = dumps(value, what or f"a value of type {type(value).__name__}")
         return pickled, list(dict.fromkeys(places))
     finally:
         _packing.inputs, _packing.kept, _packing.values = before
+        _packing.cluster = ()
 
 
 def is_packing() -> bool:
@@ -245,7 +259,7 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
             pickler(file, protocol=5, buffer_callback=callback).dump(value)
             return file.getvalue()
     except Exception as error:
-        if isinstance(error, NotPicklable):
+        if isinstance(error, (NotPicklable, ClusterError)):
             raise
         raise NotPicklable(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
 

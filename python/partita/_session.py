@@ -122,6 +122,8 @@ class Session:
         The Python that runs the functions on the workers.
     own_environment : str, optional
         What tells the Python processes of this client from those of others; they are shared if it is not given.
+    cluster : tuple of str
+        What tells the cluster from others, whose jobs have the same numbers.
     """
 
     def __init__(
@@ -129,7 +131,9 @@ class Session:
         exchange: Callable[[], tuple[Any, Any]],
         python: str | None = None,
         own_environment: str | None = None,
+        cluster: tuple[str, ...] = (),
     ) -> None:
+        self.cluster = cluster
         self.condition = threading.Condition()
         #: The calls whose end wakes threads that wait, with their number; `None` stands for any call.
         self._watched: dict[State | None, int] = {}
