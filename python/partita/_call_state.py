@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._errors import ClusterError
+from ._errors import Cancelled, ClusterError
 from ._packing import add_place, is_packing, is_packing_value, packing_cluster, reduce_input
 from ._returned import is_returning, keep_returned
 
@@ -90,6 +90,8 @@ class State:
 
             place = (self.job, self.stage, self.index)
             check_cluster(self, packing_cluster())
+            if self.status == "cancelled":
+                raise Cancelled(f"a future in the value was cancelled: {self.key}")
             add_place(place)
             return load_future, (*place, future.key, self.name)
         if is_packing():

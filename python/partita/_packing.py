@@ -20,11 +20,12 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ._errors import ClusterError
+from ._errors import PartitaError
 
 __all__ = [
     "CALL",
     "NotPicklable",
+    "TooLarge",
     "keep",
     "loading_inputs",
     "pack_arguments",
@@ -45,6 +46,10 @@ _U32 = struct.Struct("<I")
 FUNCTION_MAX = 8 << 20
 #: Maximum size of the arguments of a call, in bytes.
 ARGUMENTS_MAX = 128 << 20
+
+
+class TooLarge(ValueError):
+    """A function, or the arguments of a call, take more space than a message may."""
 
 
 class NotPicklable(TypeError):
@@ -259,7 +264,7 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
             pickler(file, protocol=5, buffer_callback=callback).dump(value)
             return file.getvalue()
     except Exception as error:
-        if isinstance(error, (NotPicklable, ClusterError)):
+        if isinstance(error, (NotPicklable, PartitaError)):
             raise
         raise NotPicklable(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
 
@@ -268,7 +273,7 @@ def pack_function(function: Callable[..., Any], name: str) -> bytes:
     """Pickle a function."""
     pickled = dumps(function, f"the function {name}")
     if len(pickled) > FUNCTION_MAX:
-        raise ValueError(
+        raise TooLarge(
             f"the function {name} takes {len(pickled) >> 20} MiB when it is pickled, with the values that it captured; at "
             f"most {FUNCTION_MAX >> 20} MiB can be sent: pass large values as arguments"
         )
@@ -286,7 +291,7 @@ def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tu
         pickled = dumps((tuple(args), kwargs), f"an argument of {name}")
         kept = _packing.kept
     if len(pickled) > ARGUMENTS_MAX:
-        raise ValueError(
+        raise TooLarge(
             f"the arguments of {name} take {len(pickled) >> 20} MiB when they are pickled; at most "
             f"{ARGUMENTS_MAX >> 20} MiB can be sent with a call: send larger arrays and frames with Client.scatter "
             "first, write the data to a file that the workers can read, or compute it on the workers"

@@ -21,7 +21,9 @@ from partita.diagnostics import ProgressBar
 from partita.distributed import (
     CancelledError,
     Client,
+    Queue,
     TimeoutError,
+    Variable,
     as_completed,
     default_client,
     fire_and_forget,
@@ -317,3 +319,35 @@ def test_a_function_that_came_by_value_is_sent_by_value(tmp_path, monkeypatch):
     pickled = pack_function(space["answer"], "answer")
     assert name not in sys.modules
     assert pickle.loads(pickled)() == "by value"
+
+
+def test_scattered_values_are_finished(client):
+    class Bunch(dict):
+        pass
+
+    class Numbers(list):
+        pass
+
+    for value in (Bunch(a=1), Numbers([1, 2]), {"x"}.__class__(), 5):
+        found = client.scatter(value)
+        if type(value) is set:
+            assert found == set()
+            continue
+        assert found.status == "finished" and found.type is type(value)
+        result = client.submit(lambda value: (type(value).__name__, value), found).result(LONG_S)
+        assert result == (type(value).__name__, value)
+    assert [one.status for one in client.scatter([1, 2])] == ["finished"] * 2
+    assert wait(client.scatter([3])).not_done == set()
+
+
+def test_cancelled_futures_are_not_shared(client):
+    future = client.submit(inc, 1, pure=False)
+    future.cancel()
+    name = uuid.uuid4().hex
+    for use in (
+        lambda: Variable(name).set(future),
+        lambda: Queue(name).put({"a": [future]}),
+        lambda: client.publish_dataset(future, name=name),
+    ):
+        with pytest.raises(Cancelled, match="a future in the value was cancelled"):
+            use()
