@@ -442,8 +442,14 @@ class Session:
         # The thread of the callbacks stays: futures may still get some.
         self._outbox.put(None)
         known = [*list(self._states.values()), *list(self._foreign.values())]
-        pending = [state for state in known if state.status == "pending"]
-        self._apply([(state, None, error) for state in pending])
+        # Also values that were sent: what is not here cannot be fetched any more.
+        lost = [state for state in known if state.error is None and state.value is None]
+        self._apply([(state, None, error) for state in lost])
+
+    def forget(self, reason: str) -> None:
+        """Cancel all calls, also those that have ended: nothing of them is left."""
+        error = Error(CANCELLED_HERE, -1, "cancelled", reason)
+        self._apply([(state, None, error) for state in list(self._states.values())])
 
     def add_callback(self, state: State, callback: Callable[[State], None]) -> None:
         """Call a function with the state when the call has ended, in a thread of the session."""

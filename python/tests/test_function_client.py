@@ -291,11 +291,15 @@ def test_waiting_functions_are_awaited(client):
 
 def test_restart_ends_the_calls(client, gate):
     with Client(n_workers=1, threads_per_worker=1, set_as_default=False) as other:
+        ended = other.submit(inc, 1)
+        assert ended.result(LONG_S) == 2
         future = other.submit(touch_and_wait, gate.began, gate.path)
         gate.wait_until_running()
         other.restart()
-        with pytest.raises(CancelledError):
-            future.result(LONG_S)
+        for one in (ended, future):
+            with pytest.raises(CancelledError):
+                one.result(LONG_S)
+            assert one.cancelled()
         assert other.submit(inc, 1).result(LONG_S) == 2
 
 
