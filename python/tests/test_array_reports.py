@@ -111,3 +111,37 @@ def test_blocks_that_share_a_chunk_of_a_file(client, tmp_path, lock, compute, la
         if not compute:
             client.gather(client.compute(list(found)))
     np.testing.assert_array_equal(target[:], np.concatenate([a, a + 1]))
+
+
+@pytest.mark.parametrize("shape", [(20, 5), (5, 20), (20, 10)])
+@pytest.mark.parametrize("signs", [True, False])
+def test_singular_values_of_complex_matrices(here, shape, signs):
+    rng = np.random.default_rng(0)
+    a = rng.random(shape) + 1j * rng.random(shape)
+    x = da.from_array(a, chunks=(5, 5) if 5 in shape else (5, 10))
+    for factors in (
+        da.linalg.svd(x, coerce_signs=signs),
+        da.linalg.svd_compressed(x, min(shape), n_power_iter=2, seed=0, coerce_signs=signs),
+        da.linalg.svd_compressed(x, min(shape), iterator="QR", n_power_iter=2, seed=0, coerce_signs=signs),
+    ):
+        u, s, v = [one.compute() for one in factors]
+        np.testing.assert_allclose((u * s) @ v, a, atol=1e-8)
+        np.testing.assert_allclose(u.conj().T @ u, np.eye(min(shape)), atol=1e-8)
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+def test_the_norm_of_all_items(here, keepdims):
+    a = np.arange(24.0).reshape(2, 3, 4)
+    x = da.from_array(a, chunks=2)
+    np.testing.assert_allclose(da.linalg.norm(x, keepdims=keepdims).compute(), np.linalg.norm(a, keepdims=keepdims))
+    with pytest.raises(ValueError, match="Improper number of dimensions"):
+        da.linalg.norm(x, ord=1)
+
+
+def test_functions_along_an_axis_that_keep_its_length(here):
+    a = np.arange(24).reshape(2, 3, 4)
+    for axis in range(3):
+        found = da.apply_along_axis(lambda row: row[::-1], axis, da.from_array(a, chunks=2))
+        expected = np.apply_along_axis(lambda row: row[::-1], axis, a)
+        assert found.shape == expected.shape
+        np.testing.assert_array_equal(found.compute(), expected)
