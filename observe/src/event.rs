@@ -6,7 +6,7 @@
 use crate::spread::Spread;
 use crate::view::{AttemptView, EventRow};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
-use partita_shared::message::{FailureKind, SlotTask, WorkerDetail, WorkerMetrics};
+use partita_shared::message::{FailureKind, SlotTask, StageOperators, WorkerDetail, WorkerMetrics};
 use partita_shared::model::{
     CallText, JobRow, JobState, OperatorRow, Samples, TaskCounts, WorkerRow, WorkerState,
 };
@@ -61,6 +61,15 @@ pub enum Observation {
         #[serde(with = "crate::packed")]
         samples: Samples,
     },
+    /// What the operators of a stage did on a worker since it told that last.
+    Operators(StageOperators),
+    /// New lines of the log of a worker.
+    LogLines {
+        /// The worker.
+        worker: WorkerId,
+        /// The lines, the oldest first.
+        lines: Vec<String>,
+    },
     /// A worker is leaving, left or was lost; or the cause of that was learnt later.
     WorkerEnded {
         /// The worker.
@@ -81,7 +90,7 @@ pub enum Observation {
     JobEnded {
         /// The job, with its last figures.
         row: Box<JobRow>,
-        /// Figures of each operator of each stage, if it was run with them.
+        /// Figures of each operator of each stage, if they were asked for: those of other jobs are told before.
         operators: Vec<Vec<OperatorRow>>,
     },
     /// Something that people should read: a sentence.

@@ -109,6 +109,8 @@ pub enum Question {
         /// Only this stage.
         stage: Option<u32>,
     },
+    /// The last lines that a worker logged, also one that is gone.
+    WorkerLog(WorkerId),
 }
 
 /// An answer to a [`Question`].
@@ -125,6 +127,8 @@ pub enum Answer {
     Task(Box<TaskView>),
     /// The profiles of stages, the one with the most samples first.
     Profiles(Vec<StageProfile>),
+    /// The last lines that a worker logged, the oldest first.
+    WorkerLog(Vec<String>),
     /// The answer does not exist: why.
     None(String),
 }

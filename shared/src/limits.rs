@@ -54,6 +54,15 @@ pub const DETAIL_LOG_LINES_MAX: usize = 200;
 /// Characters of one line of a log that is sent.
 pub const DETAIL_LOG_LINE_CHARS_MAX: usize = 400;
 
+/// Lines of its log that a worker sends with a heartbeat. Of more it sends the last ones.
+pub const BEAT_LOG_LINES_MAX: usize = 10;
+
+/// Operators of one stage whose figures are told.
+pub const STAGE_OPERATORS_MAX: usize = 200;
+
+/// Characters of the line of an operator whose figures are told.
+pub const OPERATOR_LINE_CHARS_MAX: usize = 400;
+
 /// Bytes of what one message tells of calls: what they printed, and their tracebacks.
 pub const CALL_TEXTS_BYTES_MAX: usize = 256 << 10;
 

@@ -487,3 +487,20 @@ pub struct OperatorRow {
     /// Bytes it spilled.
     pub spilled_bytes: u64,
 }
+
+impl OperatorRow {
+    /// Adds figures to sums, operator by operator. Lines that are empty are those of the sums.
+    pub fn add_all(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
+        if sums.len() < figures.len() {
+            sums.resize_with(figures.len(), OperatorRow::default);
+        }
+        for (sum, figure) in sums.iter_mut().zip(figures) {
+            sum.rows = sum.rows.saturating_add(figure.rows);
+            sum.elapsed_ns = sum.elapsed_ns.saturating_add(figure.elapsed_ns);
+            sum.spilled_bytes = sum.spilled_bytes.saturating_add(figure.spilled_bytes);
+            if !figure.line.is_empty() {
+                sum.line = figure.line;
+            }
+        }
+    }
+}

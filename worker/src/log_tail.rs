@@ -8,25 +8,55 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-static TAIL: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+static TAIL: Mutex<Tail> = Mutex::new(Tail { lines: VecDeque::new(), written: 0 });
 
-fn tail() -> MutexGuard<'static, VecDeque<String>> {
+/// The end of the log.
+struct Tail {
+    lines: VecDeque<String>,
+    /// Lines that were ever written.
+    written: u64,
+}
+
+fn tail() -> MutexGuard<'static, Tail> {
     TAIL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The last lines, the oldest first, at most `count`.
 pub(crate) fn lines(count: usize) -> Vec<String> {
     let tail = tail();
-    tail.iter().skip(tail.len().saturating_sub(count)).cloned().collect()
+    tail.last(count).cloned().collect()
+}
+
+/// Reads the log from where it read last.
+#[derive(Debug, Default)]
+pub(crate) struct LogReader {
+    read: u64,
+}
+
+impl LogReader {
+    /// The lines that were written since, at most the last `count` ones.
+    pub(crate) fn new_lines(&mut self, count: usize) -> Vec<String> {
+        let tail = tail();
+        let new = usize::try_from(tail.written - self.read).unwrap_or(usize::MAX);
+        self.read = tail.written;
+        tail.last(new.min(count)).cloned().collect()
+    }
+}
+
+impl Tail {
+    fn last(&self, count: usize) -> impl Iterator<Item = &String> {
+        self.lines.iter().skip(self.lines.len().saturating_sub(count))
+    }
 }
 
 fn keep(text: &str) {
     let mut tail = tail();
     for line in text.lines() {
-        if tail.len() == DETAIL_LOG_LINES_MAX {
-            tail.pop_front();
+        if tail.lines.len() == DETAIL_LOG_LINES_MAX {
+            tail.lines.pop_front();
         }
-        tail.push_back(without_colours(line));
+        tail.lines.push_back(without_colours(line));
+        tail.written += 1;
     }
 }
 
@@ -113,5 +143,19 @@ mod tests {
         let kept = lines(usize::MAX);
         assert_eq!(kept.len(), DETAIL_LOG_LINES_MAX);
         assert_eq!(kept.last().unwrap(), &format!("{}", DETAIL_LOG_LINES_MAX + 4));
+    }
+
+    /// A reader gets each line once, and of many the last ones.
+    #[test]
+    fn lines_are_read_once() {
+        let _one = TESTS.lock().unwrap();
+        let mut reader = LogReader::default();
+        reader.new_lines(0);
+        let mut log = tee(std::io::sink());
+        log.write_all(b"one\ntwo\n").unwrap();
+        assert_eq!(reader.new_lines(10), ["one", "two"]);
+        assert!(reader.new_lines(10).is_empty());
+        log.write_all(b"three\nfour\nfive\n").unwrap();
+        assert_eq!(reader.new_lines(2), ["four", "five"]);
     }
 }

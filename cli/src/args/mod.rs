@@ -429,7 +429,7 @@ pub(crate) struct TaskArgs {
 /// `partita logs`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct LogsArgs {
-    /// Worker ids, e.g. worker-3 or 3 [default: all connected workers]
+    /// Worker ids, e.g. worker-3 or 3, also of lost workers [default: all connected workers]
     pub(crate) workers: Vec<WorkerId>,
     /// The cluster to use
     #[command(flatten)]

@@ -100,7 +100,7 @@ fn on_finished(
     at.bytes += figures.bytes;
     at.busy_us += busy_us;
     at.finished += 1;
-    add_operators(&mut at.operators, figures.operators);
+    OperatorRow::add_all(&mut at.operators, figures.operators);
     let task = &mut at.tasks[index as usize];
     task.rows = figures.rows;
     task.bytes = figures.bytes;
@@ -120,19 +120,6 @@ fn on_finished(
         on_partition_persisted(core, id, index, effects);
     }
     deliver_next(core, id, effects);
-}
-
-/// Sums figures over the tasks of a stage, operator by operator.
-fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
-    if sums.len() < figures.len() {
-        sums.resize_with(figures.len(), OperatorRow::default);
-    }
-    for (sum, figure) in sums.iter_mut().zip(figures) {
-        sum.rows += figure.rows;
-        sum.elapsed_ns += figure.elapsed_ns;
-        sum.spilled_bytes += figure.spilled_bytes;
-        sum.line = figure.line;
-    }
 }
 
 fn on_failed(

@@ -1,7 +1,7 @@
 //! Jobs and their stages: what is told of them, and their rows.
 
-use super::Model;
 use super::eta::Estimates;
+use super::{Model, operators};
 use crate::event::{
     ArrayFacts, AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Level,
     PersistedFacts, StageCarried, StageCounters, StageFacts,
@@ -22,8 +22,6 @@ const TEXT_CHARS_MAX: usize = 50_000;
 const STAGE_NAME_CHARS_MAX: usize = 200;
 /// Bytes of all plans of one job that are remembered.
 const JOB_PLANS_BYTES_MAX: usize = 256 << 10;
-/// Bytes of the lines of operators of one job that are remembered.
-const JOB_OPERATORS_BYTES_MAX: usize = 128 << 10;
 /// Arrays of one job that are remembered.
 const ARRAYS_MAX: usize = 16;
 
@@ -58,6 +56,8 @@ pub(crate) struct JobRecord {
     /// Sums over the stages; they are the row's as soon as a stage's counters were told.
     sums: (TaskCounts, u64, u64),
     pub(crate) operators: Vec<Vec<OperatorRow>>,
+    /// Whether a worker told of some that pages do not have yet.
+    pub(super) has_new_operators: bool,
     /// Attempts that failed or were lost, the latest first.
     pub(crate) failures: VecDeque<AttemptView>,
     /// Workers that were lost under a task: the stage, the task's index.
@@ -181,6 +181,7 @@ impl JobRecord {
             table,
             sums,
             operators: Vec::new(),
+            has_new_operators: false,
             failures: VecDeque::new(),
             kills: BTreeMap::new(),
             text_revision: 1,
@@ -275,12 +276,11 @@ impl JobRecord {
     fn measure_texts(&mut self) -> usize {
         let plans: usize =
             self.stages.iter().map(|stage| stage.plan.len() + 32 * stage.inputs.len()).sum();
-        let lines = self.operators.iter().flatten().map(|row| row.line.len() + 48);
         let failures = self.failures.iter().map(|failure| failure.error.len() + 128);
         self.text_bytes = self.row.text.len()
             + self.row.error.len()
             + plans
-            + lines.sum::<usize>()
+            + operators::bytes(&self.operators)
             + failures.sum::<usize>();
         self.text_bytes
     }
@@ -440,7 +440,9 @@ impl Model {
         });
         let text = std::mem::take(&mut record.row.text);
         record.row = JobRow { text, ..row };
-        record.operators = cut_operators(operators);
+        if operators.iter().any(|rows| !rows.is_empty()) {
+            record.operators = operators::cut(operators);
+        }
         record.text_revision += 1;
         (record.kills, record.waits_since_us) = (BTreeMap::new(), None);
         record.estimates = Estimates::default();
@@ -550,18 +552,4 @@ impl Model {
             self.jobs.set(id, record.short_row());
         }
     }
-}
-
-/// As many operators as there is room for.
-fn cut_operators(mut operators: Vec<Vec<OperatorRow>>) -> Vec<Vec<OperatorRow>> {
-    let mut bytes = 0;
-    for rows in &mut operators {
-        let fits = |row: &OperatorRow| {
-            bytes += row.line.len() + 48;
-            bytes <= JOB_OPERATORS_BYTES_MAX
-        };
-        let kept = rows.iter().map(fits).take_while(|fits| *fits).count();
-        rows.truncate(kept);
-    }
-    operators
 }

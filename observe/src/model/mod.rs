@@ -7,6 +7,7 @@ mod call_texts;
 mod eta;
 mod failures;
 mod jobs;
+mod operators;
 mod profiles;
 mod snapshot;
 mod tables;
@@ -246,6 +247,8 @@ impl Model {
             Observation::CallTexts(texts) => self.call_texts.add(texts),
             Observation::Samples { worker, samples } => self.profiles.add(worker, samples),
             Observation::Attempt(end) => self.on_attempt(&end),
+            Observation::Operators(told) => self.on_operators(told),
+            Observation::LogLines { worker, lines } => self.on_log_lines(worker, lines),
             Observation::JobEnded { row, operators } => self.on_job_ended(*row, operators),
             Observation::Note(note) => self.note(Happening::from(*note)),
             Observation::Core(figures) => self.on_core(*figures),

@@ -5,6 +5,7 @@ use super::{JobRecord, Model};
 use crate::event::{Carried, Counters, JobCounters, JobFacts, Observation, StageFacts};
 use partita_shared::ids::JobId;
 use partita_shared::limits::TRAFFIC_PEERS_MAX;
+use partita_shared::message::StageOperators;
 
 impl Model {
     /// What a new journal file must begin with, so that a model made of it alone shows the same
@@ -47,6 +48,10 @@ impl Model {
                 continue;
             };
             seen.push(Observation::Worker(Box::new(row.clone())));
+            if !record.log.is_empty() {
+                let lines = record.log.iter().cloned().collect();
+                seen.push(Observation::LogLines { worker: id, lines });
+            }
             if let Some(at_ms) = record.ended_ms {
                 seen.push(carried(Carried::WorkerEnded { worker: id, at_ms }));
             }
@@ -116,6 +121,12 @@ fn tell_job(record: &JobRecord, seen: &mut Vec<Observation>) {
     }
     for failure in record.failures.iter().rev() {
         seen.push(carried(Carried::Failure(failure.clone())));
+    }
+    if !row.state.is_final() {
+        for (stage, operators) in record.stages.iter().zip(&record.operators) {
+            let (stage, operators) = (stage.counters.stage, operators.clone());
+            seen.push(Observation::Operators(StageOperators { stage, operators }));
+        }
     }
     if row.state.is_final() {
         let operators = record.operators.clone();

@@ -20,6 +20,10 @@ impl Model {
             }
             Question::Task(task) => self.task(*task),
             Question::Profiles { job, stage } => self.profiles(*job, *stage),
+            Question::WorkerLog(worker) => match self.worker_records.get(worker) {
+                Some(record) => Answer::WorkerLog(record.log()),
+                None => Answer::None(format!("{worker} is unknown or was forgotten")),
+            },
         }
     }
 

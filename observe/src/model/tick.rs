@@ -23,6 +23,7 @@ impl Model {
         self.estimate();
         self.settle();
         self.forget_details();
+        self.show_operators();
         self.see_who_waits();
         let mut notices = std::mem::take(&mut self.notices);
         notices.look(self);

@@ -113,7 +113,7 @@ impl Model {
             recent: self.spans.recent(worker, row.slots.max(record.slots_seen), RECENT_MAX),
             is_told: detail.is_some(),
             partitions: detail.map(|detail| partitions(worker, detail)).unwrap_or_default(),
-            log: detail.map(|detail| detail.log.clone()).unwrap_or_default(),
+            log: record.log(),
             before: before.collect(),
         })
     }

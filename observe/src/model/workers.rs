@@ -10,6 +10,7 @@ use partita_shared::ids::WorkerId;
 use partita_shared::limits;
 use partita_shared::message::{SlotTask, WorkerDetail, WorkerMetrics};
 use partita_shared::model::{WorkerRow, WorkerState};
+use std::collections::VecDeque;
 
 /// A worker that measured the same as before is heard of again in its row only after this long, in
 /// milliseconds: an idle cluster is not sent to every page twice a second.
@@ -17,6 +18,9 @@ const LAST_SEEN_STEP_MS: u64 = 2_000;
 
 /// Workers whose log is remembered, over all pages that look at one.
 const LOGS_MAX: usize = 64;
+
+/// Bytes of the lines of the log of a worker that are remembered, whether someone looks at it or not.
+const LOG_BYTES_MAX: usize = 8 << 10;
 
 /// Details of a worker that was watched are forgotten after this long, in microseconds.
 pub(crate) const DETAIL_AGE_US_MAX: u64 = 10_000_000;
@@ -39,8 +43,32 @@ pub(crate) struct WorkerRecord {
     pub(crate) ended_ms: Option<u64>,
     /// What it told, and when, in microseconds since the epoch.
     pub(crate) detail: Option<(u64, WorkerDetail)>,
+    /// The last lines of its log, as it sent them when they were written: what is left of a worker that died.
+    pub(crate) log: VecDeque<String>,
+    log_bytes: usize,
     /// Bytes that it read from others, by worker, in order.
     pub(crate) fetched_from: Vec<(WorkerId, u64)>,
+}
+
+impl WorkerRecord {
+    fn add_log_line(&mut self, line: String) {
+        self.log_bytes += line.len();
+        self.log.push_back(line);
+        while self.log_bytes > LOG_BYTES_MAX
+            && let Some(first) = self.log.pop_front()
+        {
+            self.log_bytes -= first.len();
+        }
+    }
+
+    /// The end of its log: what it told while someone looked, or the lines that it sent before it ended.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let told = self.detail.as_ref().map(|(_, detail)| &detail.log);
+        match told.filter(|log| self.ended_ms.is_none() && !log.is_empty()) {
+            Some(log) => log.clone(),
+            None => self.log.iter().cloned().collect(),
+        }
+    }
 }
 
 /// Whether a worker in this state is there.
@@ -179,6 +207,11 @@ impl Model {
         {
             detail.log = Vec::new();
         }
+    }
+
+    pub(super) fn on_log_lines(&mut self, worker: WorkerId, lines: Vec<String>) {
+        let Some(record) = self.worker_records.get_mut(&worker) else { return };
+        lines.into_iter().for_each(|line| record.add_log_line(line));
     }
 
     pub(super) fn on_worker_ended(&mut self, id: WorkerId, state: WorkerState, cause: String) {

@@ -4,11 +4,12 @@
 //! the syntax tree: `TABLESAMPLE`, `GROUP BY .. WITH ROLLUP` or the missing condition of a join give an answer
 //! without an error, to another question. Such a clause is refused here with what to write instead. A few are
 //! written in another way, where that has the same meaning: `FROM t` without `SELECT`, `FETCH FIRST`,
-//! `ORDER BY ALL`, `SEMI JOIN`, and named windows outside the select list.
+//! `ORDER BY ALL`, `SEMI JOIN`, named windows outside the select list, and outer joins with `USING`.
 //!
 //! Structures are taken apart field by field, so that a field of a later version of the parser is not missed.
 
 mod expressions;
+mod outer_using;
 mod queries;
 mod relations;
 

@@ -27,8 +27,8 @@ use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, case,
-    exists, lit, not_exists, scalar_subquery, when,
+    BinaryExpr, Expr, ExprSchemable, FetchType, Filter, Limit, LogicalPlan, LogicalPlanBuilder,
+    Operator, SkipType, case, exists, lit, not_exists, scalar_subquery, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
@@ -152,6 +152,11 @@ impl Scope {
             }
             Expr::Exists(found) => {
                 let is_correlated = !found.subquery.outer_ref_columns.is_empty();
+                if is_correlated && let Some(limit) = skipping(&found.subquery.subquery) {
+                    let exists = exists_beyond(limit)?;
+                    let value = if found.negated { Expr::Not(Box::new(exists)) } else { exists };
+                    return Ok(Transformed::yes(value));
+                }
                 if is_correlated && single_row(&found.subquery.subquery)? {
                     return Ok(Transformed::yes(lit(!found.negated)));
                 }
@@ -269,6 +274,34 @@ fn is_single_row(membership: &InSubquery) -> Result<bool> {
 fn counted(rows: LogicalPlanBuilder) -> Result<Expr> {
     let rows = rows.aggregate(Vec::<Expr>::new(), [count(lit(1_i64)).alias("rows")])?;
     Ok(scalar_subquery(Arc::new(rows.build()?)))
+}
+
+/// The limit of a query that skips rows.
+fn skipping(plan: &LogicalPlan) -> Option<&Limit> {
+    match plan {
+        LogicalPlan::Projection(node) => skipping(&node.input),
+        LogicalPlan::SubqueryAlias(node) => skipping(&node.input),
+        LogicalPlan::Sort(node) => skipping(&node.input),
+        LogicalPlan::Limit(limit) => limit.skip.is_some().then_some(limit),
+        _ => None,
+    }
+}
+
+/// Whether there are rows beyond those that a limit skips, in a query that refers to the one around it: DataFusion 55 drops
+/// `OFFSET` there (apache/datafusion#25283).
+fn exists_beyond(limit: &Limit) -> Result<Expr> {
+    let (SkipType::Literal(skip), Ok(fetch)) = (limit.get_skip_type()?, limit.get_fetch_type())
+    else {
+        return not_impl_err!("OFFSET of a subquery must be a number");
+    };
+    if matches!(fetch, FetchType::Literal(Some(0))) {
+        return Ok(lit(false));
+    }
+    if single_row(&limit.input)? {
+        return Ok(lit(skip == 0));
+    }
+    let rows = counted(LogicalPlanBuilder::from(limit.input.as_ref().clone()))?;
+    Ok(rows.gt(lit(i64::try_from(skip).unwrap_or(i64::MAX))))
 }
 
 /// Whether a query that refers to the one around it gives one row whatever it reads.

@@ -406,6 +406,8 @@ impl Hub {
             }
             FromWorker::CallTexts(texts) => self.show(Observation::CallTexts(texts)),
             FromWorker::Samples(samples) => self.show(Observation::Samples { worker, samples }),
+            FromWorker::Operators(operators) => self.show(Observation::Operators(operators)),
+            FromWorker::LogLines(lines) => self.show(Observation::LogLines { worker, lines }),
             FromWorker::Leaving { reason } => {
                 self.tell(Event::WorkerLeaving { worker, reason }).await;
             }

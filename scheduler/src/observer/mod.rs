@@ -176,6 +176,8 @@ fn must_arrive(what: &Observation) -> bool {
         | Observation::Traffic { .. }
         | Observation::CallTexts(_)
         | Observation::Samples { .. }
+        | Observation::Operators(_)
+        | Observation::LogLines { .. }
         | Observation::Core(_) => false,
         Observation::Started(_)
         | Observation::Worker(_)

@@ -35,7 +35,7 @@ impl Answers {
                 })
             }
             Question::Task(task) => live_task(hub, observer, *task).await,
-            Question::Profiles { .. } => None,
+            Question::Profiles { .. } | Question::WorkerLog(_) => None,
         };
         match live {
             Some(answer) => answer,

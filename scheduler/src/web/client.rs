@@ -126,7 +126,7 @@ async fn answer(link: &ClientLink, request: Request) -> Reply {
             })
         }
         Request::Logs(workers) => {
-            let logs = details::logs(hub, workers).await;
+            let logs = details::logs(hub, telemetry, workers).await;
             logs.map(|logs| logs.map_or_else(Reply::Error, Reply::Logs))
         }
         Request::Profiles { job, stage } => {

@@ -120,31 +120,41 @@ fn detail_of(view: TaskView, workers: &[WorkerRow]) -> TaskDetail {
     TaskDetail { task: row, stage_name, attempts, why, texts, stack, story }
 }
 
-/// The ends of the logs of workers; of all that are connected if none is named.
+/// The lines that a worker sent before it was gone.
+async fn remembered_log(telemetry: &Telemetry, worker: WorkerId) -> Result<Vec<String>, String> {
+    let observer = telemetry.observer().ok_or_else(|| format!("{worker} is not connected"))?;
+    match observer.ask(Question::WorkerLog(worker)).await {
+        Answer::WorkerLog(lines) => Ok(lines),
+        Answer::None(reason) => Err(format!("{reason}; see `partita workers`")),
+        _ => Err(UNEXPECTED.to_string()),
+    }
+}
+
+/// The ends of the logs of workers; of all that are connected if none is named. Of one that is gone, the last lines that it
+/// sent.
 ///
 /// # Errors
 /// If one of them is unknown or does not tell. None if the scheduler is shutting down.
 pub(crate) async fn logs(
     hub: &Hub,
+    telemetry: &Telemetry,
     wanted: Vec<WorkerId>,
 ) -> Option<Result<Vec<WorkerLog>, String>> {
     let rows = hub.query(|core| core.workers(true)).await?;
     let is_there = |row: &&WorkerRow| matches!(row.state, WorkerState::Up | WorkerState::Leaving);
-    let mut chosen = Vec::new();
-    if wanted.is_empty() {
-        chosen.extend(rows.iter().filter(is_there).take(LOGS_MAX));
-    }
-    for id in wanted.into_iter().take(LOGS_MAX) {
-        match rows.iter().find(|row| row.id == id).filter(is_there) {
-            Some(row) => chosen.push(row),
-            None => return Some(Err(format!("{id} is not connected; see `partita workers`"))),
-        }
-    }
-    let ask = |row: &WorkerRow| {
-        let (hub, worker, name) = (hub.clone(), row.id, row.name.clone());
+    let chosen: Vec<WorkerId> = match wanted.is_empty() {
+        true => rows.iter().filter(is_there).map(|row| row.id).take(LOGS_MAX).collect(),
+        false => wanted.into_iter().take(LOGS_MAX).collect(),
+    };
+    let ask = |worker: WorkerId| {
+        let is_there = rows.iter().filter(is_there).any(|row| row.id == worker);
+        let name = name_of(worker, &rows);
         async move {
             let unanswered = || format!("{worker} did not send its log in time");
-            let lines = hub.log_of(worker).await.ok_or_else(unanswered)?;
+            let lines = match is_there {
+                true => hub.log_of(worker).await.ok_or_else(unanswered)?,
+                false => remembered_log(telemetry, worker).await?,
+            };
             Ok(WorkerLog { worker, name, lines })
         }
     };

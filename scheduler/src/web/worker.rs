@@ -13,11 +13,12 @@ use partita_net::connections::Caller;
 use partita_net::dial::{self, Protocol};
 use partita_net::peer::DataPlane;
 use partita_shared::limits::{
-    CALL_TEXT_BYTES_MAX, CALL_TEXTS_BYTES_MAX, CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX,
-    DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT, INLINE_VALUE_BYTES_MAX, REACH_TIMEOUT, RESOURCES_MAX,
-    SLOT_TASKS_MAX, TASKS_PER_MESSAGE_MAX, TRAFFIC_PEERS_MAX,
+    BEAT_LOG_LINES_MAX, CALL_TEXT_BYTES_MAX, CALL_TEXTS_BYTES_MAX, CONTROL_FRAME_BYTES_MAX,
+    DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT, INLINE_VALUE_BYTES_MAX,
+    REACH_TIMEOUT, RESOURCES_MAX, SLOT_TASKS_MAX, STAGE_OPERATORS_MAX, TASKS_PER_MESSAGE_MAX,
+    TRAFFIC_PEERS_MAX,
 };
-use partita_shared::message::{FromWorker, Outcome, Registration, ToWorker};
+use partita_shared::message::{FromWorker, Outcome, Registration, StageOperators, ToWorker};
 use partita_shared::model::OperatorRow;
 use partita_shared::wire;
 use std::error::Error;
@@ -165,6 +166,7 @@ async fn supervise(
 fn is_possible(message: &FromWorker) -> bool {
     let small = |figures: &[u64]| figures.iter().all(|figure| *figure <= FIGURE_MAX);
     let short = |texts: &[&str]| texts.iter().all(|text| text.len() <= TEXT_BYTES_MAX);
+    let is_operator = |o: &OperatorRow| small(&[o.rows, o.elapsed_ns, o.spilled_bytes]);
     match message {
         FromWorker::Register(r) => {
             (1..=SLOTS_MAX).contains(&r.slots)
@@ -203,10 +205,8 @@ fn is_possible(message: &FromWorker) -> bool {
             small(&[s.queued_us, s.busy_us, s.transfer_us, s.disk_us])
                 && match &report.outcome {
                     Outcome::Finished(f) => {
-                        let operator =
-                            |o: &OperatorRow| small(&[o.rows, o.elapsed_ns, o.spilled_bytes]);
                         small(&[f.rows, f.bytes, f.fetched_bytes])
-                            && f.operators.iter().all(operator)
+                            && f.operators.iter().all(is_operator)
                             && f.value
                                 .as_ref()
                                 .is_none_or(|value| value.len() <= INLINE_VALUE_BYTES_MAX)
@@ -220,6 +220,13 @@ fn is_possible(message: &FromWorker) -> bool {
                 && texts.iter().map(|text| text.text.len()).sum::<usize>() <= CALL_TEXTS_BYTES_MAX
         }
         FromWorker::Samples(samples) => samples.is_valid(),
+        FromWorker::Operators(StageOperators { operators, .. }) => {
+            operators.len() <= STAGE_OPERATORS_MAX
+                && operators.iter().all(|row| is_operator(row) && short(&[&row.line]))
+        }
+        FromWorker::LogLines(lines) => {
+            lines.len() <= BEAT_LOG_LINES_MAX && lines.iter().all(|line| short(&[line]))
+        }
         FromWorker::Recalled(attempts) => attempts.len() <= TASKS_PER_MESSAGE_MAX,
         FromWorker::Stored { rows, bytes, .. } => small(&[*rows, *bytes]),
         FromWorker::Leaving { reason } => short(&[reason]),

@@ -5,7 +5,7 @@
 
 mod report;
 
-pub use report::{ErrorKind, FailureKind, Outcome, Spent, TaskFigures, TaskReport};
+pub use report::{ErrorKind, FailureKind, Outcome, Spent, StageOperators, TaskFigures, TaskReport};
 
 use crate::blocks::BlockExchange;
 use crate::edges::EdgeList;
@@ -394,6 +394,10 @@ pub enum FromWorker {
     CallTexts(Vec<CallText>),
     /// Where calls of functions were when they were sampled.
     Samples(Samples),
+    /// What operators did since it told last.
+    Operators(StageOperators),
+    /// New lines of its log, at most [`crate::limits::BEAT_LOG_LINES_MAX`].
+    LogLines(Vec<String>),
     /// It takes no new tasks and will leave when those it has are done and its partitions are not
     /// wanted any more, or when its time is over.
     Leaving {

@@ -1,6 +1,6 @@
 //! What a worker reports of the attempts of tasks.
 
-use crate::ids::{Attempt, TaskId, WorkerId};
+use crate::ids::{Attempt, StageId, TaskId, WorkerId};
 use crate::model::OperatorRow;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -107,6 +107,16 @@ pub struct TaskFigures {
     /// [`crate::limits::INLINE_VALUE_BYTES_MAX`].
     #[serde(with = "crate::bytes::optional")]
     pub value: Option<Arc<[u8]>>,
+}
+
+/// What the operators of a stage did on a worker since it told that last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageOperators {
+    /// The stage.
+    pub stage: StageId,
+    /// The operators in the plan's order, at most [`crate::limits::STAGE_OPERATORS_MAX`]. Their lines are there the first
+    /// time only.
+    pub operators: Vec<OperatorRow>,
 }
 
 /// Where an attempt was, and what time it took there.

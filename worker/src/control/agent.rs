@@ -7,11 +7,14 @@ use crate::control::measure::Meter;
 use crate::engine::Engine;
 use crate::error::WorkerError;
 use crate::exec::{Told, remove_abandoned};
+use crate::log_tail::LogReader;
 use crate::transfers::migration;
 use futures::FutureExt;
 use partita_shared::access::{host_name, is_plaintext};
 use partita_shared::endpoint::Endpoint;
-use partita_shared::limits::{HANDSHAKE_TIMEOUT, MESSAGE_VALUES_BYTES, TASKS_PER_MESSAGE_MAX};
+use partita_shared::limits::{
+    BEAT_LOG_LINES_MAX, HANDSHAKE_TIMEOUT, MESSAGE_VALUES_BYTES, TASKS_PER_MESSAGE_MAX,
+};
 use partita_shared::message::{FromWorker, Registration, ToWorker};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -187,6 +190,7 @@ async fn session<S: Future<Output = Stop>>(
     let mut look = interval(DETAIL_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut detail = Detail::default();
+    let mut log = LogReader::default();
     let mut leaving: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let end = 'session: loop {
         tokio::select! {
@@ -232,6 +236,10 @@ async fn session<S: Future<Output = Stop>>(
                 }
                 let texts = engine.call_texts();
                 if !texts.is_empty() && is_closed(sender.try_send(FromWorker::CallTexts(texts))) {
+                    break End::Cut;
+                }
+                let lines = log.new_lines(BEAT_LOG_LINES_MAX);
+                if !lines.is_empty() && is_closed(sender.try_send(FromWorker::LogLines(lines))) {
                     break End::Cut;
                 }
                 if let Some(samples) = engine.samples()
@@ -295,6 +303,7 @@ fn gather(first: Told, told: &mut mpsc::Receiver<Told>) -> Vec<FromWorker> {
                     reports.push(report);
                 }
             }
+            Told::Operators(operators) => messages.push(FromWorker::Operators(operators)),
             Told::SlotChanged { task, attempt, has_slot } => {
                 if !reports.is_empty() {
                     messages.push(FromWorker::Reports(std::mem::take(&mut reports)));

@@ -1,8 +1,22 @@
 //! Figures of each operator of a plan that ran.
+//!
+//! DataFusion counts them in the plan, over all tasks of a stage here that share it. What they grew by is told now and then,
+//! and when a stage has no more tasks here.
 
 use datafusion::physical_plan::{ExecutionPlan, displayable};
+use partita_shared::limits::{OPERATOR_LINE_CHARS_MAX, STAGE_OPERATORS_MAX};
 use partita_shared::model::OperatorRow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The shortest time between two tellings of one stage while tasks of it are left.
+const TELL_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// The longest one: it grows with the time that the stage has run.
+const TELL_INTERVAL_MAX: Duration = Duration::from_secs(30);
+/// The part of the time that a stage has run between two tellings.
+const TELL_PART: u32 = 4;
+/// The shortest time between two tellings when no task of the stage is left for the moment.
+const TELL_LAST_MIN: Duration = Duration::from_millis(250);
 
 /// The operators of a plan, in its order, with what each did.
 pub(crate) fn operators(plan: &Arc<dyn ExecutionPlan>) -> Vec<OperatorRow> {
@@ -12,11 +26,13 @@ pub(crate) fn operators(plan: &Arc<dyn ExecutionPlan>) -> Vec<OperatorRow> {
 }
 
 fn add(plan: &Arc<dyn ExecutionPlan>, depth: usize, rows: &mut Vec<OperatorRow>) {
+    if rows.len() >= STAGE_OPERATORS_MAX {
+        return;
+    }
     let one_line = displayable(plan.as_ref()).one_line().to_string();
-    let mut row = OperatorRow {
-        line: format!("{}{}", "  ".repeat(depth), one_line.trim_end()),
-        ..OperatorRow::default()
-    };
+    let line = format!("{}{}", "  ".repeat(depth), one_line.trim_end());
+    let line = line.chars().take(OPERATOR_LINE_CHARS_MAX).collect();
+    let mut row = OperatorRow { line, ..OperatorRow::default() };
     if let Some(metrics) = plan.metrics() {
         row.rows = metrics.output_rows().unwrap_or(0) as u64;
         row.elapsed_ns = metrics.elapsed_compute().unwrap_or(0) as u64;
@@ -24,4 +40,115 @@ fn add(plan: &Arc<dyn ExecutionPlan>, depth: usize, rows: &mut Vec<OperatorRow>)
     }
     rows.push(row);
     plan.children().into_iter().for_each(|child| add(child, depth + 1, rows));
+}
+
+/// How much of the work of the operators of a stage was told.
+#[derive(Debug)]
+pub(super) struct Tellings {
+    began: Instant,
+    last: Option<Instant>,
+    /// Whether a task ended since.
+    has_news: bool,
+    /// The figures of the shared plan that were told.
+    told: Vec<OperatorRow>,
+    /// Those of attempts with a plan of their own that were not.
+    own: Vec<OperatorRow>,
+}
+
+impl Default for Tellings {
+    fn default() -> Self {
+        let (told, own) = Default::default();
+        Tellings { began: Instant::now(), last: None, has_news: false, told, own }
+    }
+}
+
+impl Tellings {
+    /// A task ended, which had a plan of its own or the shared one.
+    pub(super) fn ended(&mut self, own: Option<&Arc<dyn ExecutionPlan>>) {
+        self.has_news = true;
+        if let Some(plan) = own {
+            OperatorRow::add_all(&mut self.own, operators(plan));
+        }
+    }
+
+    /// Whether a task ended since.
+    pub(super) fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// Whether something is to be told now. `is_last`: no task of the stage is left here for the moment.
+    pub(super) fn is_due(&self, is_last: impl FnOnce() -> bool) -> bool {
+        if !self.has_news {
+            return false;
+        }
+        let since = self.last.unwrap_or(self.began).elapsed();
+        let pause = (self.began.elapsed() / TELL_PART).clamp(TELL_INTERVAL_MIN, TELL_INTERVAL_MAX);
+        let is_soon = self.last.is_some() && since < TELL_LAST_MIN;
+        since >= pause || (!is_soon && is_last())
+    }
+
+    /// What the operators did since it was told last. Lines are told once.
+    pub(super) fn take(&mut self, shared: Option<&Arc<dyn ExecutionPlan>>) -> Vec<OperatorRow> {
+        let is_first = self.last.is_none();
+        (self.has_news, self.last) = (false, Some(Instant::now()));
+        let now = shared.map(operators).unwrap_or_default();
+        let mut news = std::mem::take(&mut self.own);
+        OperatorRow::add_all(&mut news, grown(&now, &self.told));
+        self.told = now;
+        if !is_first {
+            news.iter_mut().for_each(|row| row.line.clear());
+        }
+        news
+    }
+}
+
+/// What figures grew by. A plan that was decoded anew begins with none.
+fn grown(now: &[OperatorRow], before: &[OperatorRow]) -> Vec<OperatorRow> {
+    let is_new = now.iter().zip(before).any(|(now, before)| {
+        now.rows < before.rows || now.elapsed_ns < before.elapsed_ns || now.line != before.line
+    });
+    let before = if is_new { &[] } else { before };
+    let row = |(at, row): (usize, &OperatorRow)| {
+        let nothing = OperatorRow::default();
+        let before = before.get(at).unwrap_or(&nothing);
+        OperatorRow {
+            line: row.line.clone(),
+            rows: row.rows - before.rows,
+            elapsed_ns: row.elapsed_ns - before.elapsed_ns,
+            spilled_bytes: row.spilled_bytes.saturating_sub(before.spilled_bytes),
+        }
+    };
+    now.iter().enumerate().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(line: &str, rows: u64) -> OperatorRow {
+        OperatorRow { line: line.to_string(), rows, elapsed_ns: rows * 10, spilled_bytes: rows }
+    }
+
+    /// Only what came since is told, and all of it if the plan was decoded anew.
+    #[test]
+    fn figures_grow() {
+        let before = [row("Sort", 5), row("  Scan", 9)];
+        let now = [row("Sort", 8), row("  Scan", 9)];
+        assert_eq!(grown(&now, &before), [row("Sort", 3), row("  Scan", 0)]);
+        let anew = [row("Sort", 2), row("  Scan", 10)];
+        assert_eq!(grown(&anew, &before), anew);
+        assert_eq!(grown(&now, &[]), now);
+    }
+
+    /// Nothing is told without news, the end of a stage is told at once, and not twice in a moment.
+    #[test]
+    fn the_end_is_told() {
+        let mut tellings = Tellings::default();
+        assert!(!tellings.is_due(|| true));
+        tellings.ended(None);
+        assert!(!tellings.is_due(|| false) && tellings.is_due(|| true));
+        tellings.take(None);
+        tellings.ended(None);
+        assert!(!tellings.is_due(|| true));
+    }
 }

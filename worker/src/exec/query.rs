@@ -73,15 +73,17 @@ impl Executor for QueryExecutor {
                 // A second attempt must not meet the state that the first one left in a shared plan,
                 // and the metrics must be only this task's.
                 let wanted = stage.fragment.analyze;
-                let plan = stage.plan(wanted || task.attempt > 1, || {
-                    self.decode(bytes, stage.fragment.stage)
-                })?;
+                let is_own = wanted || task.attempt > 1;
+                let plan = stage.plan(is_own, || self.decode(bytes, stage.fragment.stage))?;
                 files::check_unchanged(&plan, index, &self.runtime).await?;
                 let batch_rows = self.policy.batch_rows(widest_row_bytes(&plan));
                 let context = self.context_with(inputs, &memory, batch_rows);
                 let output = self.run_plan(&plan, &task, &context).await;
                 let output = output.map_err(|error| files::named(&plan, index, error))?;
                 let operators = if wanted { figures::operators(&plan) } else { Vec::new() };
+                if !wanted {
+                    stage.plan_ended(is_own.then_some(&plan));
+                }
                 Ok(Made { output, operators, value: None })
             }
             Work::Statement { session, directory, sql } => {

@@ -13,7 +13,8 @@ use datafusion::error::Result;
 use futures::FutureExt;
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::message::{
-    FailureKind, Fragment, Locations, Outcome, RunTask, SlotTask, TaskFigures, TaskReport, Work,
+    FailureKind, Fragment, Locations, Outcome, RunTask, SlotTask, StageOperators, TaskFigures,
+    TaskReport, Work,
 };
 use partita_shared::units::format_bytes;
 use std::collections::HashMap;
@@ -34,6 +35,8 @@ const GATHER_TIME: Duration = Duration::from_millis(1);
 pub(crate) enum Told {
     /// They are over.
     Done(Vec<TaskReport>),
+    /// What operators of a stage did.
+    Operators(StageOperators),
     /// It gave its slot back, or took one again.
     SlotChanged { task: TaskId, attempt: Attempt, has_slot: bool },
 }
@@ -347,6 +350,16 @@ impl TaskRunner {
         if let Some(report) = self.conclude(key, outcome, stage) {
             let _ = self.told.send(Told::Done(vec![report])).await;
         }
+        if let Some(stage) = stage {
+            self.tell(stage.operators(|| !self.slots().has_stage(stage.fragment.stage)));
+        }
+    }
+
+    /// Tells what the operators of a stage did. Nobody waits for it.
+    fn tell(&self, operators: Option<StageOperators>) {
+        if let Some(operators) = operators {
+            let _ = self.told.try_send(Told::Operators(operators));
+        }
     }
 
     /// An attempt is over: its slot goes to the next. Gives what is to be told of it.
@@ -428,7 +441,12 @@ impl TaskRunner {
         self.arguments().retain(|(task, _), _| task.stage.job != job);
         // A plan may keep the collected side of a join.
         let gone = self.stages().extract_if(|stage, _| stage.job == job).collect::<Vec<_>>();
-        self.runtimes.free(gone);
+        if !gone.is_empty() {
+            let runner = Arc::clone(self);
+            self.runtimes.data().spawn_blocking(move || {
+                gone.iter().for_each(|(_, stage)| runner.tell(stage.last_operators()));
+            });
+        }
         let stopping = self.slots().stopping().collect();
         self.runtimes.free(self.store.drop_job(job, &stopping));
         self.fill_slots();

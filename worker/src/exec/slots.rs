@@ -2,7 +2,7 @@
 
 use crate::exec::waits::Waits;
 use crate::memory::TaskMemory;
-use partita_shared::ids::{Attempt, JobId, TaskId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::limits::SLOT_TASKS_MAX;
 use partita_shared::message::{RunTask, SlotTask, Spent};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -368,6 +368,12 @@ impl Slots {
         tasks.sort_unstable_by_key(|task| task.slot);
         tasks.truncate(SLOT_TASKS_MAX);
         tasks
+    }
+
+    /// Whether some task of a stage runs or waits here.
+    pub(crate) fn has_stage(&self, stage: StageId) -> bool {
+        self.running.keys().any(|(task, _)| task.stage == stage)
+            || self.queue.iter().any(|(run, _)| run.task.stage == stage)
     }
 
     /// Attempts that run, and tasks that wait for a slot.

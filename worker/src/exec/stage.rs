@@ -1,7 +1,8 @@
 //! Stages as this worker knows them.
 
+use crate::exec::figures::Tellings;
 use datafusion::physical_plan::ExecutionPlan;
-use partita_shared::message::{Fragment, Holder, Locations};
+use partita_shared::message::{Fragment, Holder, Locations, StageOperators};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,8 @@ pub(crate) struct Stage {
     plan: Mutex<Option<Arc<dyn ExecutionPlan>>>,
     /// How long its calls take.
     calls: Mutex<Calls>,
+    /// What was told of its operators.
+    tellings: Mutex<Tellings>,
 }
 
 /// Calls of a function after which their duration is known well enough.
@@ -37,8 +40,8 @@ struct Calls {
 
 impl Stage {
     pub(crate) fn new(fragment: Arc<Fragment>) -> Self {
-        let (locations, plan, calls) = Default::default();
-        Stage { fragment, locations, plan, calls }
+        let (locations, plan, calls, tellings) = Default::default();
+        Stage { fragment, locations, plan, calls, tellings }
     }
 
     pub(crate) fn set_locations(&self, locations: Locations) {
@@ -71,6 +74,33 @@ impl Stage {
     /// Forgets the shared plan: a task failed in it, and what it shares may be broken.
     pub(crate) fn forget_plan(&self) {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn tellings(&self) -> MutexGuard<'_, Tellings> {
+        self.tellings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A task of it ended, which had a plan of its own or the shared one.
+    pub(crate) fn plan_ended(&self, own: Option<&Arc<dyn ExecutionPlan>>) {
+        self.tellings().ended(own);
+    }
+
+    /// What its operators did since that was told last, if it is time to tell it. `is_last`: no task of it is left here for
+    /// the moment.
+    pub(crate) fn operators(&self, is_last: impl FnOnce() -> bool) -> Option<StageOperators> {
+        if self.tellings().is_due(is_last) { self.take_operators() } else { None }
+    }
+
+    /// What is left to tell of its operators, when it is forgotten.
+    pub(crate) fn last_operators(&self) -> Option<StageOperators> {
+        if self.tellings().has_news() { self.take_operators() } else { None }
+    }
+
+    fn take_operators(&self) -> Option<StageOperators> {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let operators = self.tellings().take(plan.as_ref());
+        let stage = self.fragment.stage;
+        (!operators.is_empty()).then_some(StageOperators { stage, operators })
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {

@@ -202,12 +202,13 @@ async fn profile(
 /// The end of the log of a worker.
 async fn log(
     State(hub): State<Hub>,
+    State(telemetry): State<Arc<Telemetry>>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answered<WorkerLog> {
     Parameters::read(query.as_deref(), &[])?;
     let worker = parameters::worker_id(&id)?;
-    let logs = details::logs(&hub, vec![worker]).await.ok_or_else(ApiError::ending)?;
+    let logs = details::logs(&hub, &telemetry, vec![worker]).await.ok_or_else(ApiError::ending)?;
     let unknown = |reason| ApiError::new(StatusCode::NOT_FOUND, reason);
     let log = logs.map_err(unknown)?.pop();
     log.map(Answer).ok_or_else(ApiError::ending)

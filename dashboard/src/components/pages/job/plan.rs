@@ -34,7 +34,7 @@ pub fn Plan(props: &Props) -> Html {
     } else if has_figures {
         "rows, CPU time and spilled bytes of each operator, over all tasks"
     } else {
-        "run it with EXPLAIN ANALYZE to see figures of each operator"
+        "figures of its operators come when tasks have ended"
     };
     html! {
         <Panel title="Plan" id="plan" {status} {note}>

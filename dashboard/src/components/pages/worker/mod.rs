@@ -326,8 +326,7 @@ fn log_status(page: Option<&WorkerView>, will_tell: bool, is_there: bool) -> Sta
     let when_empty = if is_there {
         "No log lines were received."
     } else {
-        "No log lines were received: a worker sends them while its page is open. They are on its \
-         standard error, and in the output of its Slurm job."
+        "No log lines came from it before it ended."
     };
     Status::of(page.is_some() && !will_tell, is_empty, when_empty)
 }
