@@ -64,6 +64,7 @@ class ClusterMethods:
     _connection: Connection
     _own: LocalCluster | None
     close: Callable[..., Any]
+    _submitter: Any
     _addresses: Callable[[Any], list[str]]
 
     # Cluster state.

@@ -126,9 +126,7 @@ class Submitter:
                     del old
                 is_first = not self._old
                 connection = self._client._connection
-                self._session = Session(
-                    connection.exchange, self._python, self._own_environment, connection.cluster
-                )
+                self._session = Session(connection.exchange, self._python, self._own_environment, connection.cluster)
                 self._session.adopt_result = weakref.WeakMethod(self._adopt_result)
                 self._session.before_results = self._before_results
                 if is_first:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ._awaiting import may_await
-from ._errors import trim_traceback
 from ._by_value import call_with_worker
+from ._errors import trim_traceback
 from ._functions import Submitter, function_name
 from ._session import State
 from ._task_futures import TaskFuture, fire_and_forget, flat_futures

@@ -450,7 +450,9 @@ class LocalCluster:
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name} must be a number, not {value!r}")
         if maximum < max(minimum, 1):
-            raise ValueError(f"the maximum of {maximum} workers must be at least 1 and not below the minimum of {minimum}")
+            raise ValueError(
+                f"the maximum of {maximum} workers must be at least 1 and not below the minimum of {minimum}"
+            )
         seconds = parse_seconds(interval)
         if not seconds:
             raise ValueError(f"interval must be a time, not {interval!r}")

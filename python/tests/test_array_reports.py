@@ -64,7 +64,7 @@ def test_strings_have_the_length_of_numpys(here, values, dtype):
     ],
 )
 def test_the_errors_are_those_of_numpy(here, make):
-    with pytest.raises(Exception) as expected:  # noqa: PT011
+    with pytest.raises(Exception) as expected:
         make(np)
     with pytest.raises(type(expected.value)) as found:
         make(da)

@@ -556,7 +556,7 @@ def test_arguments_of_dask_clusters(capfd):
     with pytest.raises(ValueError, match="names a host"):
         LocalCluster(dashboard_address="0.0.0.0:8787")
     with pytest.raises(NotImplementedError, match=r"LocalCluster\.scheduler is not supported"):
-        LocalCluster.__new__(LocalCluster).scheduler
+        assert LocalCluster.__new__(LocalCluster).scheduler
 
 
 def test_scale_a_cluster_on_this_machine():

@@ -103,7 +103,9 @@ def test_large_functions_and_arguments_are_sent_as_values(client, monkeypatch):
     monkeypatch.setattr(_functions, "VALUE_BYTES_MAX", 8 << 20)
     blob = bytes(10 << 20)
     assert client.gather(client.map(lambda n: len(blob) + n, range(3))) == [(10 << 20) + n for n in range(3)]
-    assert client.submit(lambda n, by=0: len(blob) * n + by, 2, by=client.submit(inc, 1)).result(LONG_S) == (20 << 20) + 2
+    assert (
+        client.submit(lambda n, by=0: len(blob) * n + by, 2, by=client.submit(inc, 1)).result(LONG_S) == (20 << 20) + 2
+    )
     assert client.submit(len, blob).result(LONG_S) == 10 << 20
     assert client.submit(lambda *args, **named: (args, named), [blob, 1], 2, by={"b": blob}).result(LONG_S) == (
         ([blob, 1], 2),

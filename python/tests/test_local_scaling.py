@@ -11,20 +11,20 @@ LONG_S = 60
 
 
 def test_workers_follow_the_load():
-    with LocalCluster(n_workers=0, threads_per_worker=1, resources={"GPU": 1}) as cluster:
-        with Client(cluster, set_as_default=False) as client:
-            assert client.nthreads() == {}
-            cluster.adapt(maximum=1, interval="50ms", wait_count=2)
-            future = client.submit(pow, 2, 3, resources={"GPU": 1})
-            assert future.result(LONG_S) == 8
-            big = client.submit(bytes, 1 << 20)
-            assert len(big.result(LONG_S)) == 1 << 20
-            # The worker that holds a result stays.
-            assert len(client.nthreads()) == 1
-            del big, future
-            until(lambda: not client.nthreads(), "the worker to be retired")
-            cluster.scale(1)
-            client.wait_for_workers(1)
+    cluster = LocalCluster(n_workers=0, threads_per_worker=1, resources={"GPU": 1})
+    with cluster, Client(cluster, set_as_default=False) as client:
+        assert client.nthreads() == {}
+        cluster.adapt(maximum=1, interval="50ms", wait_count=2)
+        future = client.submit(pow, 2, 3, resources={"GPU": 1})
+        assert future.result(LONG_S) == 8
+        big = client.submit(bytes, 1 << 20)
+        assert len(big.result(LONG_S)) == 1 << 20
+        # The worker that holds a result stays.
+        assert len(client.nthreads()) == 1
+        del big, future
+        until(lambda: not client.nthreads(), "the worker to be retired")
+        cluster.scale(1)
+        client.wait_for_workers(1)
 
 
 @pytest.mark.parametrize(

@@ -110,10 +110,7 @@ def _pad_axis(x: Any, axis: int, before: int, after: int, mode: str, given: dict
         values = (
             _pairs(given.get("constant_values", 0), x.ndim, "constant_values")[axis] if mode == "constant" else (0, 0)
         )
-        left, right = (
-            _slab(x, axis, width, _item(value, x.dtype))
-            for width, value in zip((before, after), values)
-        )
+        left, right = (_slab(x, axis, width, _item(value, x.dtype)) for width, value in zip((before, after), values))
     elif size == 0:
         raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
     elif mode in ("reflect", "symmetric") and given["reflect_type"] == "odd":
