@@ -367,6 +367,27 @@ const CASES: &[(u32, &str, &str)] = &[
         "select t.k, u.n from (values (1, 5), (2, 6)) t(k, z) left join lateral (select t.z * 2) u(n) on true",
         "1,10;2,12",
     ),
+    (0, "select id, id in (select id from t1) as r from t1", "1,true;2,true;4,true;null,null"),
+    (0, "select id from t1 where (id in (select id from t1 where id > 1)) is not true", "1;null"),
+    (0, "select id from t1 where id not in (select id from t1 where id > 1) or id = 4", "1;4"),
+    (
+        0,
+        "select case when id in (select id from t1 where id > 2) then 'y' else 'n' end as r, z from t1",
+        "n,10;n,20;n,30;y,40",
+    ),
+    (0, "select id from t1 where id >= all (select id from t1 where id is not null)", "4"),
+    (0, "select id from t1 where id = any (select id from t1 where z < 25)", "1;2"),
+    (0, "select id in (select id from t2) as k, count(*) as n from t1 group by 1", "null,2;true,2"),
+    (
+        0,
+        "select sum(case when id in (select id from t2) then z else 0 end) as s, count(*) filter (where z > (select avg(z) from t2)) as n from t1",
+        "50,3",
+    ),
+    (
+        0,
+        "select exists (select 1 from t2 where t2.id = t1.id) as k, max(z) as m from t1 group by k",
+        "false,30;true,40",
+    ),
     // apache/datafusion#24096, which plain DataFusion has where the rows come from files.
     (
         0,
