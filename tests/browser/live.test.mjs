@@ -172,6 +172,8 @@ test('a worker that is killed is shown as lost, with the cause, on its page, in 
     const text = plain(await visit.page.getByRole('main').innerText());
     return text.includes(plain(told.cause)) && /\blost\b/.test(text);
   });
+  // Nobody looked at it while it was there: the lines came with its heartbeats.
+  await until('the end of its log', async () => /registered/.test(await panel(visit.page, 'Log').innerText()));
   await visit.go('#/events');
   await until('the loss among the events', async () => {
     const text = plain(await visit.page.getByRole('main').innerText());
@@ -180,5 +182,19 @@ test('a worker that is killed is shown as lost, with the cause, on its page, in 
   await visit.go('#/');
   const attention = panel(visit.page, /attention/i);
   await until('the loss where it needs attention', async () => /lost|doomed/.test(await attention.innerText()));
+  visit.assertQuiet(here.cluster.origin);
+});
+
+test('the page of a job shows what its operators did, though nobody asked for it', async () => {
+  const visit = await here.visit();
+  await visit.live();
+  const { job, process } = await start(manyTasks(MANY, SHORT));
+  await process.ok(LONG);
+  await visit.go(`#/jobs/${job.id}`);
+  const plan = panel(visit.page, 'Plan');
+  await until('the figures of its operators', async () => {
+    const rows = plan.getByRole('row').filter({ hasText: 'DataSourceExec' });
+    return Number((await rows.first().getByRole('cell').nth(1).getAttribute('title'))?.replaceAll(/\D/g, '')) > 0;
+  });
   visit.assertQuiet(here.cluster.origin);
 });

@@ -431,7 +431,9 @@ pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
         FromWorker::Traffic(_)
         | FromWorker::Detail(_)
         | FromWorker::CallTexts(_)
-        | FromWorker::Samples(_) => {
+        | FromWorker::Samples(_)
+        | FromWorker::Operators(_)
+        | FromWorker::LogLines(_) => {
             panic!("{worker} was not asked for it")
         }
         FromWorker::Reports(reports) => Event::Reports { worker, reports },

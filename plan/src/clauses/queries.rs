@@ -7,8 +7,8 @@ use crate::walk;
 use datafusion::sql::sqlparser::ast::{
     Expr, Fetch, GroupByExpr, GroupByWithModifier, Ident, LimitClause, NamedWindowDefinition,
     NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, PipeOperator, Query,
-    Select, SelectFlavor, SelectItem, SelectModifiers, SetExpr, SetOperator, Value, VisitMut,
-    VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType, With,
+    Select, SelectFlavor, SelectItem, SelectModifiers, SetExpr, SetOperator, TableAlias, Value,
+    VisitMut, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType, With,
 };
 use std::ops::ControlFlow;
 
@@ -71,8 +71,9 @@ pub(super) fn check_query(query: &mut Query) -> Flow {
     ControlFlow::Continue(())
 }
 
-fn check_with(with: &With) -> Flow {
-    for cte in &with.cte_tables {
+fn check_with(with: &mut With) -> Flow {
+    for cte in &mut with.cte_tables {
+        name_items(&mut cte.query.body, &cte.alias);
         if cte.from.is_some() {
             return refuse("WITH name AS (..) FROM is not supported; omit FROM");
         }
@@ -92,6 +93,31 @@ fn check_with(with: &With) -> Flow {
         }
     }
     ControlFlow::Continue(())
+}
+
+/// Gives the items of a select list the names that the alias of its query has for them: the planner refuses two of one
+/// text, such as those of `WITH f(a, b) AS (SELECT 1, 1)`, before it reads the names.
+pub(super) fn name_items(mut body: &mut SetExpr, alias: &TableAlias) {
+    let select = loop {
+        match body {
+            SetExpr::Select(select) => break select,
+            SetExpr::SetOperation { left, .. } => body = left,
+            SetExpr::Query(query) => body = &mut query.body,
+            _ => return,
+        }
+    };
+    let is_one = |item: &SelectItem| {
+        matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+    };
+    let items = &mut select.projection;
+    if items.len() != alias.columns.len() || !items.iter().all(is_one) {
+        return;
+    }
+    for (item, column) in items.iter_mut().zip(&alias.columns) {
+        if let SelectItem::UnnamedExpr(expr) = item {
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: column.name.clone() };
+        }
+    }
 }
 
 /// `FETCH FIRST n ROWS ONLY`, as the limit that it is.

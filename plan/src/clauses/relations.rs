@@ -1,6 +1,7 @@
 //! The clauses of tables and joins.
 
 use super::outer_using::refuse_outer_using;
+use super::queries::name_items;
 use super::{Flow, placed, refuse, refuse_at};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
@@ -15,9 +16,12 @@ const ORDINALITY: &str =
 pub(super) fn check_relation(relation: &mut TableFactor) -> Flow {
     match relation {
         TableFactor::Table { .. } => check_table(relation),
-        TableFactor::Derived { lateral: _, subquery: _, alias, sample } => {
+        TableFactor::Derived { lateral: _, subquery, alias, sample } => {
             if sample.is_some() {
                 return refuse(SAMPLE);
+            }
+            if let Some(alias) = alias {
+                name_items(&mut subquery.body, alias);
             }
             check_alias(alias.as_ref())
         }

@@ -150,6 +150,14 @@ async fn other_words_are_rewritten() {
         ("select false is distinct from true and false", "select false"),
         ("select true and false is distinct from false or true", "select true"),
         ("select false is distinct from (true and false)", "select false"),
+        (
+            "with recursive f(n, a, b) as (select 1, 0, 1 union all select n + 1, b, a + b from f where n < 10) select max(a) from f",
+            "select 34",
+        ),
+        (
+            "select y, x from (select 1, 1 union all select 2, 3) t(x, y) order by x",
+            "select * from (values (1, 1), (3, 2)) v(y, x) order by 2",
+        ),
         ("select x[:2], x[2:] from (select [1, 2, 3] as x)", "select [1, 2], [2, 3]"),
         (
             "select mod(id + 5, 3), sign(-id) from t order by 1, 2",

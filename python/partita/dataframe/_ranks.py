@@ -139,7 +139,7 @@ class FrameRanks:
         subset : label or list of labels, optional
             The columns to compare; by default all.
         keep : {"first", "last", False}
-            The row of equal ones that is no duplicate. If the row order is undefined, it is any of them.
+            The row of equal ones that does not count as a duplicate. If the row order is undefined, it is any of them.
         """
         from ._series import Series
 

@@ -114,7 +114,7 @@ pub struct TaskFigures {
 pub struct StageOperators {
     /// The stage.
     pub stage: StageId,
-    /// The operators in the plan's order, at most [`crate::limits::STAGE_OPERATORS_MAX`]. Their lines are there the first
+    /// The operators in the plan's order, at most [`crate::limits::STAGE_OPERATORS_MAX`]. Lines are sent the first
     /// time only.
     pub operators: Vec<OperatorRow>,
 }
