@@ -12,7 +12,9 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
-from ._columns import ARROW, is_masked
+from ._columns import ARROW, has_intervals, is_masked
+from ._mixed import Method, computed, is_mixed
+from ._periods import as_periods
 from ._sql import is_number, is_text, is_time, literal, type_of
 from ._summary import truth
 from ._text import check_integers, text_of
@@ -34,6 +36,10 @@ def _is_object(dtype: Any) -> bool:
         return False
 
 
+#: Units of times, the finest first.
+_UNITS = ("ns", "us", "ms", "s")
+
+
 class ColumnTypes:
     """Conversion to other types."""
 
@@ -50,8 +56,18 @@ class ColumnTypes:
         """Convert to another type."""
         if isinstance(dtype, builtins.str) and dtype == "category":
             dtype = self._origin if isinstance(self._origin, pd.CategoricalDtype) else pd.CategoricalDtype()
+        if is_mixed(self._kind):
+            return self._of_mixed(dtype)
+        if isinstance(self._origin, pd.PeriodDtype):
+            return (
+                self.copy()
+                if dtype == self._origin
+                else computed(cast("Series", self), Method("astype", dtype), "astype", dtype)
+            )
         if isinstance(dtype, pd.CategoricalDtype):
             return self._to_categories(dtype)
+        if isinstance(dtype, pd.PeriodDtype) or (isinstance(dtype, builtins.str) and dtype.startswith("period[")):
+            return as_periods(cast("Series", self), pd.PeriodDtype(getattr(dtype, "freq", None) or dtype[7:-1]).freq)
         if _is_object(dtype) and not is_text(self._kind):
             return self._to_objects()
         origin = ex.origin_after(dtype)
@@ -64,7 +80,28 @@ class ColumnTypes:
                 return self._like(found, origin=origin)
         if pa.types.is_integer(wanted):
             return self._to_integers(wanted, dtype, origin)
-        return self._like(ex.cast(self._expr, self._kind, dtype), origin=origin)
+        return self._like(ex.cast(self._rounded_down(wanted), self._kind, dtype), origin=origin)
+
+    def _rounded_down(self, wanted: pa.DataType) -> Expr:
+        """Return times as multiples of a coarser unit.
+
+        As in pandas, times before 1970 are rounded down; a conversion alone would round towards 1970.
+        """
+        kinds = [pa.types.is_timestamp, pa.types.is_duration]
+        if not any(is_kind(self._kind) and is_kind(wanted) for is_kind in kinds):
+            return self._expr
+        if _UNITS.index(wanted.unit) <= _UNITS.index(self._kind.unit):
+            return self._expr
+        floored: Series = cast("Series", self).dt.floor(wanted.unit)
+        return floored._expr
+
+    def _of_mixed(self, dtype: Any) -> Series:
+        """Convert values of several types, by pandas on the workers."""
+        if _is_object(dtype):
+            return self.copy()
+        if isinstance(dtype, pd.CategoricalDtype):
+            raise TypeError("astype: categories have values of one type; use astype(str) or to_numeric first")
+        return computed(cast("Series", self), Method("astype", dtype), "astype", dtype)
 
     def _to_objects(self) -> Series:
         """Return the column itself if its values are Python objects in pandas, such as dates and lists."""
@@ -97,6 +134,10 @@ class ColumnTypes:
         if dtype == self._origin:
             # Categories in another order are the same type if they are not ordered.
             return self.copy()
+        if has_intervals(dtype) and not has_intervals(self._origin):
+            raise NotImplementedError(
+                "astype does not find the intervals that contain the values; use map_partitions(pd.cut, bins)"
+            )
         known = self.isin(list(dtype.categories))._expr
         if known is px.literal(False) and len(dtype.categories):
             # No category has the type of the values.

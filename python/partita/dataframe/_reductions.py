@@ -134,6 +134,8 @@ def aggregate(
     TypeError
         If the type does not support the reduction.
     """
+    if isinstance(origin, pd.PeriodDtype) and name not in ("count", "nunique", "min", "max"):
+        raise TypeError(f"cannot compute {name} of periods; use dt.to_timestamp first")
     if isinstance(origin, pd.CategoricalDtype) and name not in ("count", "nunique"):
         made = _of_categories(name, value, origin, over)
     elif name == "sum" and is_text(kind) and rows is not None:
@@ -170,7 +172,13 @@ def _of_categories(name: str, value: Expr, origin: pd.CategoricalDtype, over: Ov
 
 def group_reduction(name: str, column: Series, order: Sequence[SortKey], **how: Any) -> Column:
     """Return a reduction of a column in groups whose rows are sorted by `order`, if it is not empty."""
-    value, kind, origin = column._expr, column._kind, derived_origin(column._origin)
+    value, kind = column._expr, column._kind
+    if isinstance(column._origin, pd.PeriodDtype):
+        if name not in ("first", "last", "size", "count", "nunique", "min", "max"):
+            raise TypeError(f"cannot compute {name} of periods in groups; use dt.to_timestamp first")
+        origin = None
+    else:
+        origin = derived_origin(column._origin)
     if name in ("first", "last"):
         found = aggregated(f"{name}_value", value, order=order, where=px.not_null(value))
         return Column(found, column._origin)
@@ -191,7 +199,14 @@ def group_reduction(name: str, column: Series, order: Sequence[SortKey], **how: 
     if name == "nunique" or (name == "count" and is_text(kind)):
         # As in pandas, counts of nullable columns are nullable, except for strings and for distinct values.
         origin = None
-    return Column(aggregate(name, value, kind, origin=column._origin, **how), origin)
+    return Column(aggregate_group(name, value, kind, origin=column._origin, **how), origin)
+
+
+def aggregate_group(name: str, value: Expr, kind: pa.DataType, **how: Any) -> Expr:
+    """Return a reduction of groups, with the result type of pandas: means are doubles, unlike those of columns."""
+    if name == "mean" and kind == _SINGLE:
+        value, kind = cast(value, _DOUBLE), _DOUBLE
+    return aggregate(name, value, kind, **how)
 
 
 def size_of(column: Series) -> Column:
@@ -606,8 +621,8 @@ def describe_numbers(value: Expr, kind: pa.DataType, percentiles: Sequence[float
     """Return the cells of the description of a numeric column."""
     found = {
         "count": cast(aggregated("count", value), _DOUBLE),
-        "mean": aggregate("mean", value, kind),
-        "std": aggregate("std", value, kind),
+        "mean": cast(aggregate("mean", value, kind), _DOUBLE),
+        "std": cast(aggregate("std", value, kind), _DOUBLE),
         "min": cast(aggregated("min", value), _DOUBLE),
     }
     for q in quantile_levels(percentiles):

@@ -37,6 +37,7 @@ from ._heads import check_head_partitions, compute_head
 from ._index_methods import IndexMethods
 from ._matching import uploaded
 from ._moments import ColumnMoments
+from ._ranks import ColumnRanks
 from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Labels, Rows, contains
@@ -54,6 +55,7 @@ __all__ = ["Index", "Series", "check_label_slice", "index_of", "reject_categorie
 
 class Series(
     ColumnWindows,
+    ColumnRanks,
     ColumnMoments,
     ColumnMethods,
     ColumnSummary,
@@ -161,7 +163,7 @@ class Series(
     def _finish(self, frame: pd.DataFrame) -> pd.Series:
         index = self._restore_index(frame)
         values = frame.iloc[:, len(self._index)]
-        return pd.Series(values.array, index=index, name=self.name)
+        return pd.Series(values.array, index=index, name=self.name, dtype=values.dtype)
 
     def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
         """Return a column computed from this one. Categories become plain values unless an origin is given."""
@@ -437,9 +439,9 @@ class Series(
     def _reordered(self, order: tuple[SortKey, ...]) -> Series:
         return self._from_frame(self._framed()._reordered(order))
 
-    def sort_index(self, ascending: bool = True) -> Series:
-        """Sort by the index."""
-        return self._from_frame(self._framed().sort_index(ascending))
+    def sort_index(self, ascending: Any = True, **arguments: Any) -> Series:
+        """Sort by the index; see :meth:`DataFrame.sort_index`."""
+        return self._from_frame(self._framed().sort_index(ascending, **arguments))
 
     @splits_out
     def unique(self, **arguments: Any) -> Series:
@@ -493,7 +495,8 @@ class Series(
         rows = Rows(self._client, made, order, keep=self._rows)
         rows.labels = Labels((level.expr,), True, False)
         name = "proportion" if normalize else "count"
-        return Series(rows, made.column("v"), name, (level,), derived_origin(self._origin))
+        counts = None if isinstance(self._origin, pd.PeriodDtype) else derived_origin(self._origin)
+        return Series(rows, made.column("v"), name, (level,), counts)
 
     def _counted(self, value: builtins.str, dropna: bool) -> Relation:
         """Return the relation of the distinct values with their numbers of rows, ``n``."""
@@ -560,7 +563,7 @@ class Index(IndexMethods, Series):  # type: ignore[misc, override]
         return Index(made._rows, made._expr, label, (), made._origin)
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
-        return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name), self._regularity)
+        return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name, tupleize_cols=False), self._regularity)
 
 
 def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:

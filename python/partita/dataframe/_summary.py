@@ -13,7 +13,7 @@ import pyarrow as pa
 from .._errors import UnsupportedReduction
 from .._frame_inputs import FrameInput
 from ..plan import expr as px
-from ..plan.expr import Expr, SortKey, call, case, cast
+from ..plan.expr import NULL, Expr, SortKey, call, case, cast
 from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named, Projection, Relation
 from ..plan.rewrite import distinct_keys
@@ -23,6 +23,7 @@ from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
 from ._matching import aligned
 from ._partitions import divide
+from ._periods import PeriodOf
 from ._reductions import (
     REDUCTIONS,
     Reductions,
@@ -78,7 +79,7 @@ class ColumnSummary:
                 raise
             dtype = str(self.dtype).removesuffix("[pyarrow]")
             raise UnsupportedReduction(f"`{name}` not supported with {dtype} series") from None
-        return self._reduced(found)
+        return self._reduced(found, PeriodOf(self._origin) if isinstance(self._origin, pd.PeriodDtype) else None)
 
     def _reduced(self, expr: Expr, kind: Any = None) -> Scalar:
         return Scalar(self._rows, expr, kind, pd.NA if is_masked(self._origin) else float("nan"))
@@ -120,6 +121,7 @@ class ColumnSummary:
     def quantile(self, q: Any = 0.5, **arguments: Any) -> Any:
         """Return a quantile with linear interpolation, or a column of quantiles for a list."""
         _check_quantile_method(arguments)
+        derived_origin(self._origin)
         if pd.api.types.is_list_like(q):
             values = [quantile(self._expr, at, self._kind) for at in q]
             if self._kind == pa.float32():
@@ -149,7 +151,9 @@ class ColumnSummary:
     def _label(self, function: builtins.str, skipna: bool) -> Scalar:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
-        return self._reduced(self._at_extreme(f"idx{function}", self._index[0].expr, skipna))
+        level = self._index[0]
+        kind = PeriodOf(level.origin) if isinstance(level.origin, pd.PeriodDtype) else None
+        return self._reduced(self._at_extreme(f"idx{function}", level.expr, skipna), kind)
 
     def _position(self, function: builtins.str, skipna: bool) -> Scalar:
         from ._series import Series
@@ -200,8 +204,7 @@ class ColumnSummary:
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, or several for a list of names."""
         if isinstance(func, (list, tuple)):
-            names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
-            cells = {name: self._by_name(name)._expr for name in names}
+            cells = {name: self._by_name(name)._expr for name in _names(func)}
             return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
         return self._by_name(func if isinstance(func, builtins.str) else func.__name__)
 
@@ -222,12 +225,21 @@ class ColumnSummary:
         """
         _check_percentiles_method(arguments)
         reject_unsupported("describe", arguments)
+        if isinstance(self._origin, pd.PeriodDtype):
+            raise NotImplementedError("describe() does not support periods; use value_counts, or dt.to_timestamp first")
         if is_described(self._kind):
             cells = describe_numbers(self._expr, self._kind, percentiles)
             return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
         from ._description import Description
 
         return Description(self._framed(), ["v"], percentiles, self.name)
+
+
+def _names(func: Any) -> list[str]:
+    """Return the names of reductions, which are given by their names or as functions."""
+    return [
+        one if isinstance(one, str) else one.__name__ for one in (func if isinstance(func, (list, tuple)) else [func])
+    ]
 
 
 class FrameSummary:
@@ -265,6 +277,8 @@ class FrameSummary:
         for label in labels:
             try:
                 column = self._columns[label]
+                if isinstance(column.origin, pd.PeriodDtype):
+                    raise TypeError(f"{name} of frames with periods is not supported; select the columns first")
                 cells[label] = aggregate(name, column.expr, kinds[label], origin=column.origin, rows=self._rows, **how)
             except TypeError as error:
                 raise TypeError(f"column {label!r}: {error}") from None
@@ -306,18 +320,25 @@ class FrameSummary:
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, a list of names, or names given as a dict by column."""
+        if isinstance(func, dict) and any(isinstance(one, (list, tuple)) for one in func.values()):
+            return self._agg_lists({label: _names(one) for label, one in func.items()})
         if isinstance(func, dict):
             return Reductions(self._rows, {label: self._column(label).agg(name)._expr for label, name in func.items()})
         if isinstance(func, (list, tuple)):
-            names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
-            return Table(
-                self._rows,
-                {label: {name: self._column(label).agg(name)._expr for name in names} for label in self._columns},
-                axis=self._axis,
-            )
+            return self._agg_lists(dict.fromkeys(self._columns, _names(func)))
         return self._reduced(lambda column: column.agg(func))
 
     aggregate = agg
+
+    def _agg_lists(self, names: dict[Any, list[str]]) -> Table:
+        """Return a table of reductions of columns, in which those that a column does not have are missing."""
+        every = dict.fromkeys(name for found in names.values() for name in found)
+        missing = cast(NULL, pa.float64())
+        cells = {
+            label: {name: self._column(label).agg(name)._expr if name in own else missing for name in every}
+            for label, own in names.items()
+        }
+        return Table(self._rows, cells, axis=self._axis)
 
     def value_counts(
         self,
@@ -364,6 +385,7 @@ class FrameSummary:
             return self._by_row("quantile", numeric_only, q=q)
         kinds = self._kinds()
         labels = [label for label, kind in kinds.items() if is_number(kind) or not numeric_only]
+        derived_origin(*(self._columns[label].origin for label in labels))
         if pd.api.types.is_list_like(q):
             return Table(
                 self._rows,

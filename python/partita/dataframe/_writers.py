@@ -9,8 +9,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from .._errors import trim_traceback
 from ..plan import wire
+from ..plan.dtype import is_mixed, refuse_mixed
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Sorting
 from ._pandas_metadata import absolute, data_files
@@ -35,6 +38,9 @@ class FrameWriters(ParquetWriters):
         columns = [Named(str(label), column.expr) for label, column in self._columns.items()]
         return [*(levels if index else []), *columns]
 
+    def _unnamed_levels(self) -> list[int]:
+        return [at for at, level in enumerate(self._index) if level.name is None]
+
     def _publish(self, client: Any, name: str, override: bool) -> None:
         relation = self._plain_relation(self._named(True))
         client._connection.query(wire.create_table(name, relation, is_temporary=False, replace=override))
@@ -49,6 +55,11 @@ class FrameWriters(ParquetWriters):
         order = [SortKey(every.column(name), *key.way) for (name, _), key in zip(hidden, rows.order)]
         found: Relation = Sorting(every, order)
         return Projection(found, [Named(name, found.column(name)) for name, _ in parts])
+
+    def _needs_pandas(self) -> bool:
+        """Whether pandas writes the rows of text files: the strings of values of several types, and of periods."""
+        origins = [*(level.origin for level in self._index), *(column.origin for column in self._columns.values())]
+        return any(map(is_mixed, self._kinds().values())) or any(isinstance(one, pd.PeriodDtype) for one in origins)
 
     def _write(
         self,
@@ -74,7 +85,12 @@ class FrameWriters(ParquetWriters):
                 raise NotImplementedError(
                     f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
-        relation = self._plain_relation(self._named(index))
+        named = self._named(index)
+        if form == "CSV" and index and self._unnamed_levels() == [0] and "" not in map(str, self._columns):
+            # As in pandas, the header of an index without a name is empty.
+            named[0] = named[0]._replace(name="")
+        relation = self._plain_relation(named)
+        refuse_mixed((relation.schema or {}).values(), "write")
         self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
     def to_orc(
@@ -168,6 +184,9 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.csv'")
         is_plain = (encoding, mode, compression) in (("utf-8", "wt", None), ("utf-8", "w", None)) and not arguments
+        is_plain = is_plain and not self._needs_pandas()
+        # The workers' own writer has one name for each column.
+        is_plain = is_plain and not (index and len(self._index) > 1 and self._unnamed_levels())
         firsts = bool(header_first_partition_only) and not single_file
         if is_plain and compute and not firsts and isinstance(header, (bool, type(None))) and len(sep) == 1:
             options = {"format.delimiter": sep} if sep != "," else {}
@@ -269,6 +288,7 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.json'")
         is_plain = (encoding, errors, compression) == ("utf-8", "strict", None) and not arguments and not has_pattern
+        is_plain = is_plain and not self._needs_pandas()
         if lines and is_plain and compute:
             self._write(path, "JSON", index, {})
             return _written(path)
