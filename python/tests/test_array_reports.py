@@ -168,3 +168,14 @@ def test_as_numpy(here, name):
     found, expected = CASES[name](da), CASES[name](np)
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
     np.testing.assert_array_equal(found.compute(), expected)
+
+
+@pytest.mark.parametrize("value", [1.5, np.arange(6), da.arange(6, chunks=4)], ids=["number", "array", "lazy"])
+def test_assignment_to_a_field(here, value):
+    a = np.zeros(6, dtype="f,i")
+    x = da.from_array(a.copy(), chunks=4)
+    a["f0"] = np.asarray(value)
+    x["f0"] = value
+    assert x.compute().tolist() == a.tolist()
+    with pytest.raises(ValueError, match="no field of name f7"):
+        x["f7"] = 1
