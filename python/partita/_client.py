@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from html import escape
 from typing import Any
 
+from . import config
 from ._cluster_client import PAUSE_MAX_S, TIMEOUT_S, ClusterMethods, attempts
 from ._collection_client import CollectionMethods
 from ._connection import Connection
@@ -444,13 +445,18 @@ _OF_DASK = {
 
 
 def current_client() -> Client:
-    """Return the default client: the latest one, or a new one if none exists.
+    """Return the client of the configuration value ``scheduler``, else the default one, or a new one if none exists.
 
     Raises
     ------
     ClusterError
         If a function on a worker asks for a client, and the worker does not tell how to reach the scheduler.
     """
+    given = config.get("scheduler", None)
+    # A client, or a method of one.
+    given = getattr(given, "__self__", given)
+    if isinstance(given, Client):
+        return given
     here = _in_block.get()
     if here is not None:
         return here

@@ -188,6 +188,8 @@ def normalize_graph(value: Any, find: Callable[[str], Any]) -> Any:
         key = stack.pop()
         if key not in made:
             future = find(text_key(key))
+            if future is not None and not isinstance(key, str):
+                future._given_key = key
             made[key] = graph[key] if future is None else future
             stack += [] if future is not None else _needed(graph[key], graph)
     rebuild, extra = value.__dask_postpersist__()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
+import queue
+import threading
+import time
 import uuid
 from collections.abc import Generator
 from typing import Any
@@ -13,6 +17,7 @@ from ._durations import Deadline, parse_seconds
 from ._errors import ClusterError
 from ._foreign import is_loading, loading_client
 from ._names import encode_name
+from ._threads import start_thread
 from ._worker_view import is_in_runner, own_client
 
 __all__ = ["Lock", "MultiLock", "Named", "Semaphore"]
@@ -70,6 +75,44 @@ class Named:
         return f"<{type(self).__name__}: {self.name}>"
 
 
+class _Forgotten:
+    """The leases of this process whose objects are gone. They are released in the order in which they were forgotten."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._leases: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._is_stopped = threading.Event()
+        start_thread(self._run, name="leases", stop=self._stop)
+
+    def add(self, lease: str, coordinator: Any, seconds: float) -> None:
+        """Release a lease after a time. Called from destructors: it does not block."""
+        self._leases.put((time.monotonic() + seconds, lease, coordinator))
+
+    def _run(self) -> None:
+        while (found := self._leases.get()) is not None:
+            due, lease, coordinator = found
+            if self._is_stopped.wait(max(due - time.monotonic(), 0)):
+                return
+            coordinator.tell("release", lease=lease)
+            del found, coordinator
+
+    def _stop(self) -> None:
+        self._is_stopped.set()
+        self._leases.put(None)
+
+
+_forgotten: _Forgotten | None = None
+_forgotten_lock = threading.Lock()
+
+
+def _forgotten_leases() -> _Forgotten:
+    global _forgotten
+    with _forgotten_lock:
+        if _forgotten is None or _forgotten.pid != os.getpid():
+            _forgotten = _Forgotten()
+        return _forgotten
+
+
 class Semaphore(Named):
     """A number of leases that all clients and functions of a cluster share.
 
@@ -84,7 +127,7 @@ class Semaphore(Named):
 
     Notes
     -----
-    A lease ends when its process ends, or when nothing refers to the object that acquired it.
+    A lease ends when its process ends, or half a minute after nothing refers to the object that acquired it any more.
 
     Examples
     --------
@@ -95,6 +138,9 @@ class Semaphore(Named):
     ...         semaphore.get_value()
     1
     """
+
+    #: Time for which a lease lasts whose object is gone, as with Dask, in seconds.
+    _lease_s = 30.0
 
     def __init__(
         self,
@@ -148,6 +194,9 @@ class Semaphore(Named):
         if lease is None:
             return False
         self._leases.append(lease)
+        if self._lease_s:
+            # Not by the destructor, which must not start a thread.
+            _forgotten_leases()
         return True
 
     def _take_lease(self, names: list[str], need: int, most: int, timeout: float | None) -> Steps:
@@ -215,7 +264,10 @@ class Semaphore(Named):
 
     def __del__(self) -> None:
         for lease, coordinator in getattr(self, "_leases", ()):
-            coordinator.tell("release", lease=lease)
+            if self._lease_s and _forgotten is not None and _forgotten.pid == os.getpid():
+                _forgotten.add(lease, coordinator, self._lease_s)
+            else:
+                coordinator.tell("release", lease=lease)
 
     def __reduce__(self) -> Any:
         return Semaphore, (self.max_leases, self.name)
@@ -239,6 +291,8 @@ class Lock(Semaphore):
     ...         lock.locked()
     True
     """
+
+    _lease_s = 0.0
 
     def __init__(
         self, name: str | None = None, client: Any = None, scheduler_rpc: Any = None, loop: Any = None
@@ -287,6 +341,8 @@ class MultiLock(Semaphore):
     ...         lock.locked()
     True
     """
+
+    _lease_s = 0.0
 
     def __init__(self, names: list[str] | None = None, client: Any = None) -> None:
         super().__init__(1, f"multi-lock-{uuid.uuid4().hex}", client=client)

@@ -140,14 +140,17 @@ class WorkerView:
         self.name = os.environ.get("PARTITA_WORKER", "")
         self.local_directory = os.environ.get("PARTITA_LOCAL_DIRECTORY", "")
         self.plugins: dict[str, Any] = {}
+        self._address = ""
 
     @property
     def address(self) -> str:
         """Address of the worker, as in ``Client.nthreads``."""
-        for row in own_client()._workers():
-            if row["name"] == self.name:
-                return f"tcp://{row['address']}"
-        raise ClusterError(f"the worker {self.name} is not connected")
+        if not self._address:
+            rows = own_client()._workers()
+            self._address = next((f"tcp://{row['address']}" for row in rows if row["name"] == self.name), "")
+        if not self._address:
+            raise ClusterError(f"the worker {self.name} is not connected")
+        return self._address
 
     @property
     def client(self) -> Any:
@@ -155,8 +158,13 @@ class WorkerView:
         return own_client()
 
     def log_event(self, topic: Any, msg: Any) -> None:
-        """Log an event under one or several topics, which clients read or follow."""
+        """Log an event under one or several topics, which clients read or follow.
+
+        A dict gets the address of the worker as its item ``worker``, as with Dask.
+        """
         topics = [topic] if isinstance(topic, str) else list(topic)
+        if type(msg) is dict:
+            msg = {"worker": self.address, **msg}
         own_client()._coordinator.start("log", msg, topics=topics)
 
     def __repr__(self) -> str:

@@ -145,3 +145,37 @@ def test_functions_along_an_axis_that_keep_its_length(here):
         expected = np.apply_along_axis(lambda row: row[::-1], axis, a)
         assert found.shape == expected.shape
         np.testing.assert_array_equal(found.compute(), expected)
+
+
+CASES = {
+    "positions that are truth values": lambda xp: xp.take(xp.asarray([10, 20]), [True, False]),
+    "lazy positions": lambda xp: xp.take(xp.asarray([10, 20]), xp.asarray([True, False])),
+    "one observation in a row": lambda xp: xp.cov(xp.asarray([[1, 2]]), rowvar=False),
+    "correlations of one": lambda xp: xp.corrcoef(xp.asarray([[1, 2]]), rowvar=False),
+    "observations in columns": lambda xp: xp.cov(xp.asarray([[1], [2]]), rowvar=False),
+    "a range of days": lambda xp: xp.arange(np.datetime64("2020-01-01"), np.datetime64("2020-01-05")),
+    "a range of hours": lambda xp: xp.arange(
+        np.datetime64("2020-01-01T00"), np.datetime64("2020-01-02"), np.timedelta64(6, "h")
+    ),
+    "a percentile that is an item": lambda xp: xp.percentile(xp.asarray([3, 1, 2]), [20, 60], method="nearest"),
+    "a percentile between items": lambda xp: xp.percentile(xp.asarray([3, 1, 2]), 60),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", CASES)
+def test_as_numpy(here, name):
+    found, expected = CASES[name](da), CASES[name](np)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_array_equal(found.compute(), expected)
+
+
+@pytest.mark.parametrize("value", [1.5, np.arange(6), da.arange(6, chunks=4)], ids=["number", "array", "lazy"])
+def test_assignment_to_a_field(here, value):
+    a = np.zeros(6, dtype="f,i")
+    x = da.from_array(a.copy(), chunks=4)
+    a["f0"] = np.asarray(value)
+    x["f0"] = value
+    assert x.compute().tolist() == a.tolist()
+    with pytest.raises(ValueError, match="no field of name f7"):
+        x["f7"] = 1

@@ -235,6 +235,17 @@ def test_locks_of_one_name_have_ids_of_their_own(client, name):
     assert Lock(name, client).id != Lock(name, client).id
 
 
+def test_a_forgotten_lease_lasts_for_a_while(client, name, monkeypatch):
+    monkeypatch.setattr(Semaphore, "_lease_s", 2.0)
+    forgotten = Semaphore(1, name, client=client)
+    assert forgotten.acquire()
+    del forgotten
+    gc.collect()
+    semaphore = Semaphore(1, name, client=client)
+    assert not semaphore.acquire(timeout=0)
+    assert semaphore.acquire(timeout=LONG_S) and semaphore.release()
+
+
 def test_a_semaphore_has_a_number_of_leases(client, other, name):
     mine, theirs = Semaphore(2, name, client=client), Semaphore(2, name, client=other)
     assert mine.acquire() and theirs.acquire() and mine.get_value() == 2

@@ -5,6 +5,7 @@ import pytest
 
 import partita.array as da
 from partita import ClusterError, config, delayed
+from partita import dataframe as dd
 from partita.distributed import Client, Queue, Variable
 
 
@@ -38,3 +39,12 @@ def test_persisted_arrays_stay_with_the_configured_scheduler(client, other, as_s
         x = (da.from_array(numbers, chunks=2) + 1).persist()
         assert all(one.client is other for one in x._partita_futures())
         np.testing.assert_array_equal((x @ x).compute(), (numbers + 1) @ (numbers + 1))
+
+
+def test_frames_use_the_configured_client(client, other):
+    numbers = np.arange(6).reshape(3, 2)
+    with config.set(scheduler=other):
+        frame = dd.from_array(numbers, chunksize=2)
+        np.testing.assert_array_equal(frame.to_dask_array(lengths=True).compute(), numbers)
+        assert frame.sum().compute().tolist() == [6, 9]
+    assert dd.from_array(numbers, chunksize=2).sum().compute().tolist() == [6, 9]

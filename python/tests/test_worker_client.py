@@ -104,10 +104,11 @@ def test_these_functions_need_a_worker(client):
 def test_events_of_functions(client):
     def log():
         get_worker().log_event("from-worker", {"a": 1})
+        return get_worker().address
 
-    client.submit(log).result(LONG_S)
+    address = client.submit(log).result(LONG_S)
     until(lambda: client.get_events("from-worker"), "the event")
-    assert client.get_events("from-worker")[0][1] == {"a": 1}
+    assert client.get_events("from-worker")[0][1] == {"a": 1, "worker": address}
 
 
 def test_prints_of_functions_are_printed_by_the_client(client, monkeypatch):

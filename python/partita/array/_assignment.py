@@ -18,6 +18,9 @@ __all__ = ["setitem"]
 
 def setitem(x: Any, key: Any, value: Any) -> None:
     """Assign to items of an array in place."""
+    if isinstance(key, str) and x.dtype.names is not None:
+        x._become(_with_field(x, key, value))
+        return
     if value is np.ma.masked:
         value = getattr(np.ma, "masked_all")((), dtype=x.dtype)
     if not is_collection(value) and x.dtype.kind in "iu":
@@ -52,6 +55,26 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     if is_unknown(x.shape):
         raise ValueError(f"Arrays chunk sizes are unknown: cannot assign to items; {UNKNOWN_REMEDY}")
     x._become(_assign(x, key, value))
+
+
+def field_block(block: Any, value: Any, field: str) -> Any:
+    """Return a block with the values of a field."""
+    found = np.array(block, subok=True, copy=True)
+    found[field] = value
+    return found
+
+
+def _with_field(x: Any, field: str, value: Any) -> Any:
+    from ._from_array import asanyarray
+    from ._map_blocks import map_blocks
+    from ._shape import broadcast_to
+
+    if field not in x.dtype.names:
+        raise ValueError(f"no field of name {field}")
+    if x.dtype[field].shape:
+        raise NotImplementedError("assignment to a field whose items are arrays is not supported")
+    value = broadcast_to(asanyarray(value), x.shape).rechunk(x.chunks)
+    return map_blocks(field_block, x, value, field=field, dtype=x.dtype, meta=x._meta)
 
 
 def _where(x: Any, mask: Any, value: Any) -> Any:

@@ -469,6 +469,12 @@ def take(a: Any, indices: Any, axis: int | None = 0) -> Any:
 
     a = asarray(a)
     axis = normalize_axis(0 if axis is None else axis, a.ndim)
+    if not isinstance(indices, Array):
+        indices = np.asarray(indices)
+        indices = indices[()] if indices.ndim == 0 else indices
+    if getattr(getattr(indices, "dtype", None), "kind", "") == "b":
+        # Positions, unlike a mask in brackets.
+        indices = indices.astype(np.intp)
     if isinstance(indices, np.ndarray) and indices.ndim > 1:
         found = a[(slice(None),) * axis + (indices.ravel(),)]
         return found.reshape((*found.shape[:axis], *indices.shape, *found.shape[axis + 1 :]))

@@ -73,8 +73,9 @@ def percentile(
         q = q.compute()
     points = np.asarray(list(q) if isinstance(q, Iterable) and not isinstance(q, np.ndarray) else q)
     dtype = a.dtype
-    if np.issubdtype(dtype, np.integer):
-        dtype = (np.asarray([], dtype=dtype) / 0.5).dtype
+    if dtype.kind in "iu":
+        # Methods that choose an item keep the type.
+        dtype = getattr(np, "percentile")(np.zeros(1, dtype=dtype), 50, method=method).dtype
     if dtype.kind == "O":
         raise NotImplementedError(f"percentile() does not support the dtype {dtype}")
     meta = np.empty((0,) * points.ndim, dtype=dtype)

@@ -78,6 +78,11 @@ def arange(
         start = 0
     elif stop is None:
         start, stop = 0, start
+    if any(isinstance(one, (np.datetime64, np.timedelta64)) for one in (start, stop, step)):
+        from ._from_array import from_array
+
+        # NumPy finds the unit of time; ranges of times are short.
+        return from_array(np.arange(start, stop, step, dtype=dtype), chunks=chunks)
     if start != 0 and not np.isclose(start + step - start, step, atol=0):
         # Otherwise large starts and small steps would lose precision.
         return arange(0, stop - start, step, chunks=chunks, dtype=dtype, like=like) + start

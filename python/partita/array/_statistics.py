@@ -106,8 +106,9 @@ def cov(
     if dtype is None:
         dtype = np.result_type(x.dtype, np.float64, *([y.dtype] if y is not None else []))
     x = x.astype(dtype)
-    x = x[None] if x.ndim == 1 else x
-    if not rowvar and x.shape[0] != 1:
+    is_row = x.ndim == 1
+    x = x[None] if is_row else x
+    if not rowvar and not is_row:
         x = x.T
     if y is not None:
         y = y.astype(dtype)
