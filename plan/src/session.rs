@@ -3,6 +3,12 @@
 use crate::conditions::ConditionsRule;
 use crate::depth::PARSER_CALLS_MAX;
 use crate::guards;
+use crate::guards::aggregates::UnorderedRule;
+use crate::guards::branches::BranchesRule;
+use crate::guards::copies::CopiesRule;
+use crate::guards::filters::WindowFiltersRule;
+use crate::guards::lateral::LateralRule;
+use crate::guards::lists::ListsRule;
 use crate::guards::membership::MembershipRule;
 use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
@@ -52,6 +58,10 @@ pub fn planning_config(partitions: usize) -> SessionConfig {
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     options.optimizer.prefer_existing_sort = false;
     options.execution.listing_table_ignore_subdirectory = false;
+    // A limit counts on the order of the query that it stands around: `select * from (.. order by x) limit 3`.
+    options.sql_parser.enable_subquery_sort_elimination = false;
+    // It loses a computed column with the name of its input beside a field of a struct (apache/datafusion#25414).
+    options.optimizer.enable_leaf_expression_pushdown = false;
     // The physical plan takes `IS NOT DISTINCT FROM` for nullable and the logical one does not, which the check
     // reports as an internal error (apache/datafusion#24096).
     options.execution.skip_physical_aggregate_schema_check = true;
@@ -90,8 +100,14 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     with_functions(SessionStateBuilder::new().with_config(config))
         .with_table_options(tables)
         .with_analyzer_rules(interrupt::analyzer_rules(vec![
+            Arc::new(LateralRule),
             Arc::new(ConditionsRule),
             Arc::new(MembershipRule),
+            Arc::new(ListsRule),
+            Arc::new(BranchesRule),
+            Arc::new(CopiesRule),
+            Arc::new(UnorderedRule),
+            Arc::new(WindowFiltersRule),
             Arc::new(ZerosRule),
             Arc::new(SingleValueRule),
             Arc::new(IgnoreNullsRule),

@@ -9,14 +9,16 @@
 
 use crate::walk;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::functions_window::lead_lag::{lag_udwf, lead_udwf};
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, WindowFunctionDefinition};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, LogicalPlan, Window, WindowFunctionDefinition, lit,
+};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
 use datafusion::physical_plan::ExecutionPlan;
@@ -38,6 +40,7 @@ pub struct IgnoreNullsRule;
 impl AnalyzerRule for IgnoreNullsRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = walk::plan_down(plan, &mut |node| {
+            let node = apart(node)?;
             let names = NamePreserver::new(&node);
             walk::expressions(node, &mut |expr| {
                 let name = names.save(&expr);
@@ -55,6 +58,10 @@ impl AnalyzerRule for IgnoreNullsRule {
 
 fn as_aggregate(expr: Expr) -> Transformed<Expr> {
     let Expr::WindowFunction(mut window) = expr else { return Transformed::no(expr) };
+    if let Some(offset) = forward(&window) {
+        look_back(&mut window, offset);
+        return Transformed::yes(Expr::WindowFunction(window));
+    }
     match aggregate(&window) {
         Some(fun) => {
             window.fun = WindowFunctionDefinition::AggregateUDF(fun);
@@ -62,6 +69,56 @@ fn as_aggregate(expr: Expr) -> Transformed<Expr> {
             Transformed::yes(Expr::WindowFunction(window))
         }
         None => Transformed::no(Expr::WindowFunction(window)),
+    }
+}
+
+/// A node whose functions all have the same order, also when those that look forward have the opposite one.
+fn apart(node: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Window(window) = node else { return Ok(node) };
+    let looks_forward = |expr: &Expr| match expr.clone().unalias() {
+        Expr::WindowFunction(window) => forward(&window).is_some(),
+        _ => false,
+    };
+    let (forward, others): (Vec<_>, Vec<_>) =
+        window.window_expr.iter().cloned().partition(looks_forward);
+    if forward.is_empty() || others.is_empty() {
+        return Ok(LogicalPlan::Window(window));
+    }
+    let others = LogicalPlan::Window(Window::try_new(others, window.input)?);
+    Ok(LogicalPlan::Window(Window::try_new(forward, Arc::new(others))?))
+}
+
+/// How many rows `lead` and `lag` look forward if they ignore nulls: DataFusion 55 counts wrongly then
+/// (apache/datafusion#25471).
+fn forward(window: &WindowFunction) -> Option<i64> {
+    let WindowFunctionDefinition::WindowUDF(fun) = &window.fun else { return None };
+    let sign = match fun.name() {
+        "lead" => 1,
+        "lag" => -1,
+        _ => return None,
+    };
+    let offset = match window.params.args.get(1) {
+        None => 1,
+        Some(Expr::Literal(ScalarValue::Int64(Some(offset)), _)) => *offset,
+        Some(Expr::Negative(inner)) => match inner.as_ref() {
+            Expr::Literal(ScalarValue::Int64(Some(offset)), _) => -*offset,
+            _ => return None,
+        },
+        Some(_) => return None,
+    };
+    let forward = offset.checked_mul(sign)?;
+    let ignores = window.params.null_treatment == Some(NullTreatment::IgnoreNulls);
+    (ignores && forward > 0 && !window.params.order_by.is_empty()).then_some(forward)
+}
+
+/// Makes `lead` of `lag` in the opposite order.
+fn look_back(window: &mut WindowFunction, offset: i64) {
+    window.fun = WindowFunctionDefinition::WindowUDF(lag_udwf());
+    if let Some(told) = window.params.args.get_mut(1) {
+        *told = lit(offset);
+    }
+    for key in &mut window.params.order_by {
+        (key.asc, key.nulls_first) = (!key.asc, !key.nulls_first);
     }
 }
 

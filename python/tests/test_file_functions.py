@@ -1,6 +1,7 @@
 """Files and databases that functions on the workers read and write, beside pandas."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -251,6 +252,27 @@ def test_csv_written_by_pandas(loaded, tmp_path, name):
         FRAME[low:high].to_csv(tmp_path / "expected", **options)
         read = {key: options[key] for key in ("compression", "encoding") if key in options}
         pd.testing.assert_frame_equal(pd.read_csv(file, **read), pd.read_csv(tmp_path / "expected", **read))
+
+
+INDEXES = {
+    "numbers": pd.RangeIndex(3),
+    "times": pd.date_range("2024-01-01 01:00", periods=3),
+    "named": pd.Index(["x", "y", "z"], name="k"),
+    "levels": pd.MultiIndex.from_tuples([("x", 1), ("x", 2), ("y", 1)]),
+    "levels, one with a name": pd.MultiIndex.from_tuples([("x", 1), ("x", 2), ("y", 1)], names=[None, "k"]),
+}
+
+
+@pytest.mark.parametrize("is_single", [True, False])
+@pytest.mark.parametrize("name", INDEXES)
+def test_csv_header_of_the_index(client, tmp_path, name, is_single):
+    """Levels without a name have an empty header, as in pandas."""
+    frame = pd.DataFrame({"a": [1, 2, 3]}, index=INDEXES[name])
+    path = tmp_path / ("one.csv" if is_single else "part-*.csv")
+    files = dd.from_pandas(frame, npartitions=1).to_csv(path, single_file=is_single)
+    assert Path(files[0]).read_text().splitlines()[0] == frame.to_csv().splitlines()[0]
+    levels = list(range(frame.index.nlevels))
+    assert pd.read_csv(files[0], index_col=levels).a.tolist() == [1, 2, 3]
 
 
 def test_csv_modes(loaded, tmp_path):

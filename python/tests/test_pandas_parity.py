@@ -369,9 +369,10 @@ def test_labels_of_concatenated_frames():
     assert dd.merge(ours, ours, on="k").columns.name == "c"
 
 
-def test_rename_with_levels():
-    with pytest.raises(NotImplementedError, match="levels"):
-        lazily(LABELLED["levels"]).rename(columns={"x": "z"})
+@pytest.mark.parametrize("mapper", [{"x": "z", "b": "c"}, lambda part: f"{part}_"])
+def test_rename_with_levels(mapper):
+    theirs = LABELLED["levels"]
+    same(computed(lazily(theirs).rename(columns=mapper)), theirs.rename(columns=mapper))
 
 
 # Selection of rows by label.

@@ -700,7 +700,23 @@ def test_an_interrupt_ends_a_call(one, tmp_path, function):
     with pytest.raises(Raised) as caught:
         one.result()
     assert isinstance(caught.value.error, KeyboardInterrupt)
+    # The process says that it may serve others.
+    assert caught.value.flags & 4
     assert one.call(functions.add, 1) == 1
+
+
+def test_an_interrupt_of_an_import_is_told(one, tmp_path):
+    """Modules that were half imported stay broken: the worker must not give the process another call."""
+    started = tmp_path / "started"
+    text = f"import pathlib, time\npathlib.Path({str(started)!r}).touch()\ntime.sleep(60)\n"
+    (tmp_path / "slow_module_of_a_test.py").write_text(text)
+    one.start(functions.import_module, str(tmp_path), "slow_module_of_a_test")
+    until(started.exists)
+    os.kill(one.pid, signal.SIGINT)
+    with pytest.raises(Raised) as caught:
+        one.result()
+    assert isinstance(caught.value.error, KeyboardInterrupt)
+    assert not caught.value.flags & 4
 
 
 def test_an_interrupt_runs_finally(one, tmp_path):

@@ -3,14 +3,16 @@
 use crate::args::RowFormat;
 use crate::output::{draft, narrow};
 use anyhow::{Context, Result, bail};
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::util::pretty::pretty_format_batches_with_options;
 use clap::ValueEnum;
 use datafusion::parquet::arrow::ArrowWriter;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempPath;
 
 /// The format of files of this name, if it tells one.
@@ -158,7 +160,11 @@ impl Writer {
                 let builder = arrow::csv::WriterBuilder::new().with_delimiter(delimiter);
                 Sink::Csv(builder.build(self.target()?))
             }
-            RowFormat::Json => Sink::Json(arrow::json::LineDelimitedWriter::new(self.target()?)),
+            RowFormat::Json => {
+                // All rows have all columns.
+                let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+                Sink::Json(builder.build(self.target()?))
+            }
             RowFormat::Arrow => {
                 Sink::Arrow(arrow::ipc::writer::StreamWriter::try_new(self.target()?, schema)?)
             }
@@ -170,7 +176,7 @@ impl Writer {
             && !schema.fields().is_empty()
         {
             // The header is there even if no row is.
-            writer.write(&RecordBatch::new_empty(schema.clone()))?;
+            writer.write(&flat(&RecordBatch::new_empty(schema.clone()))?)?;
         }
         Ok(())
     }
@@ -184,7 +190,7 @@ impl Writer {
                 *room -= taken;
             }
             Some(Sink::Table { .. }) => {}
-            Some(Sink::Csv(writer)) => writer.write(batch)?,
+            Some(Sink::Csv(writer)) => writer.write(&flat(batch)?)?,
             Some(Sink::Json(writer)) => writer.write(batch)?,
             Some(Sink::Arrow(writer)) => writer.write(batch)?,
             Some(Sink::Parquet(writer)) => writer.write(batch)?,
@@ -284,9 +290,37 @@ fn plans(batches: &[RecordBatch]) -> Result<String> {
     Ok(text.trim_end().to_string())
 }
 
+/// Rows with lists and structs as text, which is all that CSV has for them.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch> {
+    if !batch.schema().fields().iter().any(|field| field.data_type().is_nested()) {
+        return Ok(batch.clone());
+    }
+    let options = FormatOptions::default();
+    let column = |column: &ArrayRef| -> Result<ArrayRef> {
+        if !column.data_type().is_nested() {
+            return Ok(Arc::clone(column));
+        }
+        let texts = ArrayFormatter::try_new(column, &options)?;
+        let text = |row| column.is_valid(row).then(|| texts.value(row).to_string());
+        Ok(Arc::new((0..column.len()).map(text).collect::<StringArray>()))
+    };
+    let columns = batch.columns().iter().map(column).collect::<Result<Vec<_>>>()?;
+    let schema = batch.schema();
+    let fields = schema
+        .fields()
+        .iter()
+        .zip(&columns)
+        .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::{Int64Array, ListArray};
+    use arrow::datatypes::Int64Type;
 
     /// The format follows the name of the file; what contradicts it or tells none is an error.
     #[test]
@@ -311,5 +345,26 @@ mod tests {
         assert!(error(None, "y").contains("cannot tell the format"));
         assert!(error(None, "y.csv.gz").contains("name it y.csv"));
         assert!(row_format(Some(RowFormat::Parquet), None).is_err());
+    }
+
+    /// Lists are text in CSV, and each row of JSON has all columns.
+    #[test]
+    fn nulls_and_lists_are_written() {
+        let lists = vec![Some(vec![Some(1), None]), None];
+        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(lists);
+        let numbers = Int64Array::from(vec![None, Some(2)]);
+        let columns: [(&str, ArrayRef); 2] = [("l", Arc::new(lists)), ("n", Arc::new(numbers))];
+        let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+        let folder = tempfile::tempdir().expect("a folder");
+        let written = |format| {
+            let file = folder.path().join("y");
+            let mut writer = Writer::new(format, Some(&file), 0).expect("a writer");
+            writer.begin(&batch.schema()).expect("columns");
+            writer.write(&batch).expect("rows");
+            writer.finish().expect("an end");
+            std::fs::read_to_string(file).expect("a file")
+        };
+        assert_eq!(written(RowFormat::Csv), "l,n\n\"[1, ]\",\n,2\n");
+        assert_eq!(written(RowFormat::Json), "{\"l\":[1,null],\"n\":null}\n{\"l\":null,\"n\":2}\n");
     }
 }

@@ -4,19 +4,27 @@ use super::{Flow, placed, refuse_at};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, ObjectName, TypedString, Value, WindowType,
+    AccessExpr, BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Subscript, TypedString,
+    Value, WindowType,
 };
 use std::ops::ControlFlow;
+
+/// A place beyond the end of every list.
+const LAST_ELEMENT: &str = "2147483647";
 
 /// How durations are written by `to_char`, in its words.
 const DURATION_FORMS: [&str; 2] = ["pretty", "iso8601"];
 
 pub(super) fn check_expression(expr: &mut Expr, state: &SessionState) -> Flow {
+    in_other_words(expr);
     let text = match expr {
         Expr::Function(function) => return check_function(function, state),
         Expr::Collate { .. } => {
             "COLLATE is not supported: strings are compared by their bytes; use lower(x) to ignore the case"
+        }
+        Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
+            "the operator ^ is the power in some systems and the exclusive or in others; write power(a, b), or (a | b) - (a & b) for the exclusive or of bits"
         }
         Expr::BinaryOp { op: BinaryOperator::DuckIntegerDivide, .. } => {
             "the operator // is not supported; / of two integers gives an integer, and floor(a / b) rounds down"
@@ -92,10 +100,64 @@ fn check_function(function: &Function, state: &SessionState) -> Flow {
             ),
         );
     }
+    if matches!(called.as_str(), "array_sort" | "list_sort")
+        && !first.iter().skip(1).all(is_literal)
+    {
+        return refuse_at(
+            name,
+            format!("the order of {called} must be a constant, such as 'DESC', 'NULLS LAST'"),
+        );
+    }
     if matches!(called.as_str(), "to_char" | "date_format") {
         return check_pattern(name, &called, first);
     }
     ControlFlow::Continue(())
+}
+
+/// What other systems write in words that the planner does not know: slices with one bound, `mod` and `sign`.
+fn in_other_words(expr: &mut Expr) {
+    match expr {
+        Expr::CompoundFieldAccess { access_chain, .. } => {
+            for access in access_chain {
+                if let AccessExpr::Subscript(Subscript::Slice {
+                    lower_bound, upper_bound, ..
+                }) = access
+                {
+                    lower_bound.get_or_insert_with(|| number("1"));
+                    upper_bound.get_or_insert_with(|| number(LAST_ELEMENT));
+                }
+            }
+        }
+        Expr::Function(function) if function.over.is_none() => {
+            let [ObjectNamePart::Identifier(name)] = function.name.0.as_mut_slice() else { return };
+            let FunctionArguments::List(list) = &function.args else { return };
+            if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("sign") {
+                *name = Ident::new("signum");
+            } else if name.quote_style.is_none()
+                && name.value.eq_ignore_ascii_case("mod")
+                && let [
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(left)),
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(right)),
+                ] = list.args.as_slice()
+            {
+                let nested = |part: &Expr| Box::new(Expr::Nested(Box::new(part.clone())));
+                let (left, right) = (nested(left), nested(right));
+                let remainder = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
+                *expr = Expr::Nested(Box::new(remainder));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn number(text: &str) -> Expr {
+    Expr::Value(Value::Number(text.to_string(), false).with_empty_span())
+}
+
+/// Whether an argument is a constant. `array_sort` takes the order of the first row for all others
+/// (apache/datafusion#24132).
+fn is_literal(argument: &FunctionArg) -> bool {
+    matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(_))))
 }
 
 /// A pattern in PostgreSQL's letters has nothing to replace, and would be the answer itself.

@@ -4,11 +4,13 @@
 //! the syntax tree: `TABLESAMPLE`, `GROUP BY .. WITH ROLLUP` or the missing condition of a join give an answer
 //! without an error, to another question. Such a clause is refused here with what to write instead. A few are
 //! written in another way, where that has the same meaning: `FROM t` without `SELECT`, `FETCH FIRST`,
-//! `ORDER BY ALL`, `SEMI JOIN`, and named windows outside the select list.
+//! `ORDER BY ALL`, `SEMI JOIN`, named windows outside the select list, and outer joins with `USING`.
 //!
 //! Structures are taken apart field by field, so that a field of a later version of the parser is not missed.
 
+mod distinct_from;
 mod expressions;
+mod outer_using;
 mod queries;
 mod relations;
 
@@ -33,7 +35,7 @@ type Flow = ControlFlow<Break>;
 /// # Errors
 /// If a clause is not supported; the error says which, and what to use instead.
 pub fn check(statement: &mut Statement, state: &SessionState) -> Result<()> {
-    let mut visitor = Visitor { state };
+    let mut visitor = Visitor { state, is_regrouped: false };
     let flow = match statement {
         Statement::Statement(inner) => walk::visit_syntax_mut(inner.as_mut(), &mut visitor),
         Statement::CopyTo(copy) => match &mut copy.source {
@@ -61,6 +63,8 @@ pub async fn logical_plan(state: &SessionState, sql: &str) -> Result<LogicalPlan
 
 struct Visitor<'a> {
     state: &'a SessionState,
+    /// Whether an `IS DISTINCT FROM` took more for its right side than it has.
+    is_regrouped: bool,
 }
 
 impl VisitorMut for Visitor<'_> {
@@ -109,6 +113,11 @@ impl VisitorMut for Visitor<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         expressions::check_expression(expr, self.state)
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
+        distinct_from::regroup(expr, &mut self.is_regrouped);
+        ControlFlow::Continue(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The clauses of queries.
 
+use super::outer_using::{refuse_outer_using, write_out};
 use super::relations::check_join;
 use super::{Break, Flow, refuse, refuse_present};
 use crate::walk;
@@ -42,6 +43,9 @@ pub(super) fn check_query(query: &mut Query) -> Flow {
     if let Some(fetch) = fetch.take() {
         add_limit(limit_clause, fetch)?;
     }
+    if let SetExpr::Select(select) = body.as_mut() {
+        write_out(select, order_by.as_mut())?;
+    }
     if let Some(order_by) = order_by {
         name_columns(order_by, body)?;
         if let SetExpr::Select(select) = body.as_ref() {
@@ -50,7 +54,10 @@ pub(super) fn check_query(query: &mut Query) -> Flow {
     }
     for operator in pipe_operators {
         match operator {
-            PipeOperator::Join(join) => check_join(None, join)?,
+            PipeOperator::Join(join) => {
+                refuse_outer_using(join)?;
+                check_join(None, join)?;
+            }
             PipeOperator::Aggregate { full_table_exprs, group_by_expr } => {
                 let plain = OrderByOptions { asc: None, nulls_first: None };
                 let mut exprs = full_table_exprs.iter().chain(group_by_expr.iter());
@@ -160,6 +167,7 @@ fn columns(mut body: &SetExpr) -> Option<usize> {
 }
 
 pub(super) fn check_select(select: &mut Select) -> Flow {
+    write_out(select, None)?;
     let Select {
         select_token: _,
         // Hints in comments change no rows.

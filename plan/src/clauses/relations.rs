@@ -1,5 +1,6 @@
 //! The clauses of tables and joins.
 
+use super::outer_using::refuse_outer_using;
 use super::{Flow, placed, refuse, refuse_at};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
@@ -23,6 +24,7 @@ pub(super) fn check_relation(relation: &mut TableFactor) -> Flow {
         TableFactor::NestedJoin { table_with_joins, alias } => {
             let tables = table_with_joins.as_mut();
             for join in &mut tables.joins {
+                refuse_outer_using(join)?;
                 check_join(Some(&tables.relation), join)?;
             }
             check_alias(alias.as_ref())

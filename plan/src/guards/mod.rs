@@ -23,6 +23,13 @@
 //! in the wanted order by a constant of its own (`select 0 as part, .. union all select 1 as part, ..
 //! order by part, key`), of which the union then knows nothing. Its rows are sorted above it.
 
+pub(crate) mod aggregates;
+pub(crate) mod branches;
+pub(crate) mod copies;
+pub(crate) mod correlated;
+pub(crate) mod filters;
+pub(crate) mod lateral;
+pub(crate) mod lists;
 pub(crate) mod membership;
 pub(crate) mod nan;
 pub(crate) mod repeated;

@@ -183,6 +183,211 @@ const CASES: &[(u32, &str, &str)] = &[
         "select t1.id as a, t2.id as b from t1 left join t2 on t1.id = t2.id and t2.id is null",
         "1,null;2,null;4,null;null,null",
     ),
+    (
+        25414,
+        "select a, s['b'] as b from (select -a as a, s from (select 1 as a, named_struct('b', 'x') as s) q where a > 0) r",
+        "-1,x",
+    ),
+    (
+        25414,
+        "select a, s['b'] as b from (select a * 10 as a, s from (select 1 as a, named_struct('b', 'x') as s) q limit 10) r",
+        "10,x",
+    ),
+    (24246, "select id from t1 where id in (1, 2) and id not in (2, null)", ""),
+    (24246, "select id from t1 where not (id in (1) and id in (2))", "1;2;4"),
+    (
+        24246,
+        "select id, id not in (1, 2) or id not in (2, null) as r from t1",
+        "1,null;2,false;4,true;null,null",
+    ),
+    (
+        24246,
+        "select id, id in (1, 2) and not (id in (2, null)) as r from t1",
+        "1,null;2,false;4,false;null,null",
+    ),
+    (
+        24246,
+        "select id, not (id in (1) and id in (2)) as r from t1",
+        "1,true;2,true;4,true;null,null",
+    ),
+    (
+        24246,
+        "select id, id in (1) and id in (2) as r, id not in (1) or id not in (2) as n from t1",
+        "1,false,true;2,false,true;4,false,true;null,null,null",
+    ),
+    (24246, "select id from t1 where id not in (1) or id not in (2)", "1;2;4"),
+    (24246, "select id from t1 where id in (z, 1) and id in (z / 10, 7)", "1"),
+    (0, "select id from t1 where id in (1, 2) or id in (4, 5)", "1;2;4"),
+    (0, "select id from t1 where id not in (1, 2) and id not in (7)", "4"),
+    (
+        0,
+        "select id, id in (1, null) as r, id in (null) as n from t1",
+        "1,true,null;2,null,null;4,null,null;null,null,null",
+    ),
+    (
+        0,
+        "select id, not (id = 1 or id = 2) or not (id = 2 or id = 4) as r from t1",
+        "1,true;2,false;4,true;null,null",
+    ),
+    (
+        0,
+        "select id, p or q as r from (select id, id not in (1) as p, id not in (2) as q from t1) s",
+        "1,true;2,true;4,true;null,null",
+    ),
+    (25283, "select id from t1 where exists (select 1 from t2 where t2.id = t1.id offset 1)", ""),
+    (
+        25283,
+        "select id from t1 where exists (select 1 from (values (1), (1), (4)) v(k) where v.k = t1.id offset 1)",
+        "1",
+    ),
+    (
+        25283,
+        "select id from t1 where not exists (select 1 from (values (1), (1), (4)) v(k) where v.k = t1.id limit 3 offset 1)",
+        "2;4;null",
+    ),
+    (
+        0,
+        "select id from t1 where exists (select count(*) from t2 where t2.id = t1.id offset 1)",
+        "",
+    ),
+    (
+        25136,
+        "select s from (values ('1'), ('abc'), ('2')) v(s) where case when s ~ '^[0-9]+$' then cast(s as int) > 0 else false end",
+        "1;2",
+    ),
+    (
+        25136,
+        "select a from (values (0), (2), (null)) v(a) where case when a = 0 then true when a <> 0 then 10 / a > 1 else true end",
+        "0;2;null",
+    ),
+    (
+        0,
+        "select a, case when a > 1 then a = 2 else null end as r from (values (1), (2), (null), (3)) v(a)",
+        "1,null;2,true;3,false;null,null",
+    ),
+    (
+        25471,
+        "select id, lead(z, 2) ignore nulls over (order by id) as r from (values (1, 10), (2, 20), (3, 30), (4, 40), (5, null), (6, null), (7, 70)) v(id, z)",
+        "1,30;2,40;3,70;4,null;5,null;6,null;7,null",
+    ),
+    (
+        0,
+        "select id, lag(z, -1, 0) ignore nulls over (order by id desc) as r from (values (1, 10), (2, null), (3, null), (4, 40)) v(id, z)",
+        "1,0;2,10;3,10;4,10",
+    ),
+    (
+        0,
+        "select id, lag(z, 2) ignore nulls over (order by id) as r from (values (1, 10), (2, 20), (3, null), (4, null), (5, 50)) v(id, z)",
+        "1,null;2,null;3,10;4,10;5,10",
+    ),
+    (
+        25401,
+        "select g, avg(v order by k) as r from (values (1, 2, 6), (1, 1, 3), (2, 4, 12)) t(g, k, v) group by g",
+        "1,4.5;2,12",
+    ),
+    (
+        25401,
+        "select g, max(v order by k) as r, count(v order by k desc) as n from (values (1, 2, 6), (1, 1, 3), (2, 4, 12)) t(g, k, v) group by g",
+        "1,6,2;2,12,1",
+    ),
+    (
+        25401,
+        "select g, bit_or(v order by k) as r from (values (1, 2, 6), (1, 1, 3), (2, 4, 12)) t(g, k, v) group by g",
+        "1,7;2,12",
+    ),
+    (
+        0,
+        "select g, array_agg(v order by k) as r, first_value(v order by k desc) as f from (values (1, 2, 6), (1, 1, 3), (2, 4, 12)) t(g, k, v) group by g",
+        "1,[3, 6],6;2,[12],12",
+    ),
+    (
+        12956,
+        "select a from (values (1), (1), (1), (2), (null), (null)) x(a) except all select a from (values (1), (2), (2), (null)) y(a)",
+        "1;1;null",
+    ),
+    (
+        12955,
+        "select a from (values (1), (1), (1), (2), (null), (null)) x(a) intersect all select a from (values (1), (2), (2), (null)) y(a)",
+        "1;2;null",
+    ),
+    (
+        12956,
+        "select a, b from (values (1, 'x'), (1, 'x'), (1, null), (1, null)) x(a, b) except all select a, b from (values (1, 'x'), (1, null)) y(a, b)",
+        "1,null;1,x",
+    ),
+    (
+        0,
+        "select a from (values (1), (1), (null)) x(a) except select a from (values (2)) y(a)",
+        "1;null",
+    ),
+    (
+        0,
+        "select a from (values (1), (1), (null)) x(a) intersect select a from (values (1), (1), (null)) y(a)",
+        "1;null",
+    ),
+    (
+        0,
+        "select id, count(*) filter (where v > 1) over (order by id) as c, sum(id) filter (where v > 1) over () as s, string_agg(g, '') filter (where v > 1) over (order by id) as t from (values (1, null, 'a'), (2, 3, 'a'), (3, 1, 'b'), (4, null, 'b'), (5, 3, 'b')) q(id, v, g)",
+        "1,0,7,null;2,1,7,a;3,1,7,a;4,1,7,a;5,2,7,ab",
+    ),
+    // apache/datafusion#16965, which plain DataFusion has where it plans for one task.
+    (
+        0,
+        "select id, count(*) as n from (select id from t2 order by id) q group by grouping sets ((id), ())",
+        "1,1;4,1;5,1;null,1;null,4",
+    ),
+    (
+        0,
+        "select id, lead(z, 1) ignore nulls over w as r, lag(z, 1) ignore nulls over w as l, row_number() over w as n from (values (1, 10), (2, null), (3, 30)) v(id, z) window w as (order by id)",
+        "1,30,null,1;2,30,10,2;3,null,10,3",
+    ),
+    (0, "select i, j from (values (0), (1)) t(i), lateral (select i + 1) u(j)", "0,1;1,2"),
+    (
+        0,
+        "select i, j, k from (values (0), (1)) t(i), lateral (select i + 1 as j) u, lateral (select j * 10 as k where j > 1) w",
+        "1,2,20",
+    ),
+    (
+        0,
+        "select k, x.v from (values (1, [1, 2]), (2, [3]), (3, null)) t(k, a), unnest(t.a) as x(v)",
+        "1,1;1,2;2,3",
+    ),
+    (
+        0,
+        "select k, v from (values (1, [1, 2]), (2, [3])) t(k, a) cross join unnest(a) as x(v) where v > 1",
+        "1,2;2,3",
+    ),
+    (
+        0,
+        "select k, v from (values (1, [1, 2]), (2, [3]), (3, null), (4, make_array())) t(k, a) left join unnest(a) as x(v) on true",
+        "1,1;1,2;2,3;3,null;4,null",
+    ),
+    (
+        0,
+        "select t.k, u.n from (values (1, 5), (2, 6)) t(k, z) left join lateral (select t.z * 2) u(n) on true",
+        "1,10;2,12",
+    ),
+    (0, "select id, id in (select id from t1) as r from t1", "1,true;2,true;4,true;null,null"),
+    (0, "select id from t1 where (id in (select id from t1 where id > 1)) is not true", "1;null"),
+    (0, "select id from t1 where id not in (select id from t1 where id > 1) or id = 4", "1;4"),
+    (
+        0,
+        "select case when id in (select id from t1 where id > 2) then 'y' else 'n' end as r, z from t1",
+        "n,10;n,20;n,30;y,40",
+    ),
+    (0, "select id from t1 where id >= all (select id from t1 where id is not null)", "4"),
+    (0, "select id from t1 where id = any (select id from t1 where z < 25)", "1;2"),
+    (0, "select id in (select id from t2) as k, count(*) as n from t1 group by 1", "null,2;true,2"),
+    (
+        0,
+        "select sum(case when id in (select id from t2) then z else 0 end) as s, count(*) filter (where z > (select avg(z) from t2)) as n from t1",
+        "50,3",
+    ),
+    (
+        0,
+        "select exists (select 1 from t2 where t2.id = t1.id) as k, max(z) as m from t1 group by k",
+        "false,30;true,40",
+    ),
     // apache/datafusion#24096, which plain DataFusion has where the rows come from files.
     (
         0,
@@ -198,6 +403,10 @@ const CASES: &[(u32, &str, &str)] = &[
 
 /// Queries that are refused, and a part of the error.
 const REFUSED: &[(&str, &str)] = &[
+    (
+        "select array_agg(id) filter (where id > 1) over (order by id) from t1",
+        "use CASE WHEN condition THEN x END",
+    ),
     (
         "select id from t1 where exists (select 1 from t2 where t2.id = t1.id group by rollup(t2.id))",
         "join with the aggregate",

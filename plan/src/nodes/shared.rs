@@ -9,6 +9,7 @@
 //! whose planning takes time that grows faster than its size; the cut puts its plan into the place of the leaf.
 
 use crate::exchange::NOT_HERE;
+use crate::guards::correlated;
 use crate::walk;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -224,6 +225,7 @@ pub async fn physical_plan(
     change: &(dyn Fn(&LogicalPlan) -> Result<LogicalPlan> + Sync),
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let outer = state.optimize(&change(logical)?)?;
+    correlated::check(&outer)?;
     let (mut wanted, mut inner) = (BTreeMap::new(), Vec::new());
     collect(&outer, &mut wanted)?;
     while let Some((id, Wanted { table, columns })) = wanted.pop_last() {
@@ -232,6 +234,7 @@ pub async fn physical_plan(
         let columns = if columns.is_empty() { BTreeSet::from([0]) } else { columns };
         let columns: Vec<usize> = columns.into_iter().collect();
         let plan = state.optimize(&selected(change(&table.plan)?, &columns)?)?;
+        correlated::check(&plan)?;
         collect(&plan, &mut wanted)?;
         inner.push((id, columns, plan));
     }

@@ -34,6 +34,25 @@ if TYPE_CHECKING:
 __all__ = ["ColumnOperators"]
 
 
+#: Parts of calendar offsets with a fixed length.
+_SPANS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
+
+
+def _parts_of(offset: pd.tseries.offsets.BaseOffset) -> tuple[int, pd.Timedelta]:
+    """Return an offset as months, and the time to add after them."""
+    offsets = pd.tseries.offsets
+    if type(offset) is offsets.DateOffset and set(offset.kwds) <= {"years", "months", *_SPANS}:
+        given = dict(offset.kwds) or {"days": 1}
+        months = 12 * given.pop("years", 0) + given.pop("months", 0)
+        return offset.n * months, offset.n * pd.Timedelta(**(given or {"days": 0}))
+    if isinstance(offset, (offsets.Tick, offsets.Day)):
+        return 0, pd.Timedelta(offset) if isinstance(offset, offsets.Tick) else pd.Timedelta(days=offset.n)
+    raise NotImplementedError(
+        f"times and {offset!r} are not supported; use pd.DateOffset with years=, months=, weeks=, days= or times, or "
+        "map_partitions"
+    )
+
+
 class ColumnOperators(Operators):
     """The operators of columns."""
 
@@ -108,6 +127,8 @@ class ColumnOperators(Operators):
             return own._operate(name, theirs, swapped)
         if isinstance(other, Scalar):
             other = self._spread(other)
+        if isinstance(other, pd.tseries.offsets.BaseOffset):
+            return self._moved(name, other)
         refuse_mixed([self._kind, other._kind if isinstance(other, ColumnOperators) else None], f"compute {name} of")
         if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
             repeated: Series = self.str.repeat(int(other))
@@ -128,6 +149,20 @@ class ColumnOperators(Operators):
         sides = (right, left) if swapped else (left, right)
         made = ex.arithmetic(name, *sides[0], *sides[1], style, ex.is_bounded(other))
         return self._like(made, rows, self._name_with(other), origin)
+
+    def _moved(self, name: builtins.str, offset: pd.tseries.offsets.BaseOffset) -> Series:
+        """Return the times after or before a calendar offset such as ``pd.DateOffset(months=1)``."""
+        if name not in ("add", "sub") or not pa.types.is_timestamp(self._kind):
+            raise TypeError(f"cannot compute {name} of {self._kind} and an offset")
+        if self._kind.tz is not None:
+            raise NotImplementedError("offsets of times with a zone are not supported; use a Timedelta")
+        months, rest = _parts_of(offset)
+        sign = 1 if name == "add" else -1
+        own: Any = self._like(self._expr + px.interval(f"{sign * months} months")) if months else self
+        unit = self._kind.unit
+        rest = rest.as_unit(unit) if rest.as_unit(unit) == rest else rest
+        moved: Series = own + sign * rest if rest else own
+        return moved
 
     def _style_with(self, name: builtins.str, other: ColumnOperators) -> str:
         """Return whose integer arithmetic applies to two columns."""

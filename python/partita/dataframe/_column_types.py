@@ -12,7 +12,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
-from ._columns import ARROW, is_masked
+from ._columns import ARROW, has_intervals, is_masked
 from ._mixed import Method, computed, is_mixed
 from ._periods import as_periods
 from ._sql import is_number, is_text, is_time, literal, type_of
@@ -34,6 +34,10 @@ def _is_object(dtype: Any) -> bool:
         return pd.api.types.is_object_dtype(pd.api.types.pandas_dtype(dtype))
     except TypeError:
         return False
+
+
+#: Units of times, the finest first.
+_UNITS = ("ns", "us", "ms", "s")
 
 
 class ColumnTypes:
@@ -76,7 +80,20 @@ class ColumnTypes:
                 return self._like(found, origin=origin)
         if pa.types.is_integer(wanted):
             return self._to_integers(wanted, dtype, origin)
-        return self._like(ex.cast(self._expr, self._kind, dtype), origin=origin)
+        return self._like(ex.cast(self._rounded_down(wanted), self._kind, dtype), origin=origin)
+
+    def _rounded_down(self, wanted: pa.DataType) -> Expr:
+        """Return times as multiples of a coarser unit.
+
+        As in pandas, times before 1970 are rounded down; a conversion alone would round towards 1970.
+        """
+        kinds = [pa.types.is_timestamp, pa.types.is_duration]
+        if not any(is_kind(self._kind) and is_kind(wanted) for is_kind in kinds):
+            return self._expr
+        if _UNITS.index(wanted.unit) <= _UNITS.index(self._kind.unit):
+            return self._expr
+        floored: Series = cast("Series", self).dt.floor(wanted.unit)
+        return floored._expr
 
     def _of_mixed(self, dtype: Any) -> Series:
         """Convert values of several types, by pandas on the workers."""
@@ -117,6 +134,10 @@ class ColumnTypes:
         if dtype == self._origin:
             # Categories in another order are the same type if they are not ordered.
             return self.copy()
+        if has_intervals(dtype) and not has_intervals(self._origin):
+            raise NotImplementedError(
+                "astype does not find the intervals that contain the values; use map_partitions(pd.cut, bins)"
+            )
         known = self.isin(list(dtype.categories))._expr
         if known is px.literal(False) and len(dtype.categories):
             # No category has the type of the values.

@@ -28,6 +28,7 @@ __all__ = [
     "column_origin",
     "common_categories",
     "derived_origin",
+    "has_intervals",
     "has_tuples",
     "is_masked",
     "keyed_columns",
@@ -116,6 +117,13 @@ def has_tuples(values: pd.Series) -> bool:
     return isinstance(first, tuple) and not any(isinstance(item, (list, tuple)) for item in first)
 
 
+def has_intervals(origin: Any) -> bool:
+    """Whether categories are intervals, such as those of `pd.cut`. The cluster stores them as text."""
+    return isinstance(origin, pd.CategoricalDtype) and isinstance(
+        getattr(origin.categories, "dtype", None), pd.IntervalDtype
+    )
+
+
 def is_masked(origin: Any) -> bool:
     """Whether missing values propagate, also through comparisons, as in nullable and Arrow types."""
     return isinstance(origin, str)
@@ -172,7 +180,11 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
         plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
         if isinstance(origin, UnknownCategories):
             origin = pd.CategoricalDtype(origin.categories, origin.ordered)
-        codes = origin.categories.get_indexer(_plain(plain).to_pandas())
+        values = _plain(plain).to_pandas()
+        if has_intervals(origin):
+            codes = pd.Index([str(one) for one in origin.categories]).get_indexer(values)
+        else:
+            codes = origin.categories.get_indexer(values)
         if plain.null_count != (codes < 0).sum():
             raise ValueError(
                 "a categorical column has values that are not among its categories, for example because a folder of files "
@@ -275,6 +287,19 @@ def refuse_equal_labels(name: str, *frames: Any) -> None:
 def shown_label(key: Any) -> Any:
     """Return the label of the key of a column."""
     return key.label if isinstance(key, Repeated) else key
+
+
+def full_label(label: Any, labels: Iterable[Any]) -> Any:
+    """Return a label with empty lower levels, as many as the labels have."""
+    depth = max((len(one) for one in labels if isinstance(one, tuple)), default=1)
+    parts = label if isinstance(label, tuple) else (label,)
+    return (*parts, *[""] * (depth - len(parts))) if len(parts) < depth else label
+
+
+def labels_below(label: Any, labels: Iterable[Any]) -> list[Any]:
+    """Return the labels with several levels that begin with a label."""
+    parts = label if isinstance(label, tuple) else (label,)
+    return [one for one in labels if isinstance(one, tuple) and len(one) > len(parts) and one[: len(parts)] == parts]
 
 
 def label_index(labels: list[Any], like: pd.Index | None) -> pd.Index:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, is_array, is_boolean_array
 from ._base import Level, Plan, UnsupportedName
-from ._columns import Column, Repeated, keyed_columns, label_index, renumbered, to_pandas
+from ._columns import Column, Repeated, full_label, keyed_columns, label_index, labels_below, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
 from ._matching import aligned, is_aligned, uploaded
@@ -26,6 +27,7 @@ from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, divide, index_bounds, kept_divisions, parse_splits
 from ._periods import period_label
+from ._ranks import FrameRanks
 from ._replacement import MISSING, NO_TIME
 from ._reshaping import FrameReshaping
 from ._rows import Rows, contains
@@ -46,6 +48,7 @@ LISTS = (list, pd.Index, pd.Series, np.ndarray)
 
 class DataFrame(
     FrameRows,
+    FrameRanks,
     FrameReshaping,
     FrameCombination,
     FramePartitions,
@@ -233,10 +236,11 @@ class DataFrame(
     # Columns.
 
     def _column(self, label: Any) -> Series:
-        if label not in self._columns:
+        full = label if label in self._columns else full_label(label, self._columns)
+        if full not in self._columns:
             self._refuse_equal(label)
             raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, self._columns))}")
-        expr, origin = self._columns[label]
+        expr, origin = self._columns[full]
         return Series(self._rows, expr, label, self._index, origin)
 
     def _refuse_equal(self, label: Any) -> None:
@@ -246,10 +250,26 @@ class DataFrame(
                 f"several columns have the label {label!r}; set .columns to distinct labels first"
             )
 
+    def _labels_below(self, label: Any) -> list[Any]:
+        """Return the labels with several levels that begin with a label that is not one of them."""
+        return [] if label in self._columns else labels_below(label, self._columns)
+
+    def _frame_below(self, label: Any) -> Any:
+        """Return the columns whose labels begin with a label, without it."""
+        depth = len(label) if isinstance(label, tuple) else 1
+        labels = self._labels_below(label)
+        if not labels or full_label(label, labels) in labels:
+            return self._column(label)
+        axis = pd.MultiIndex.from_tuples(labels, names=self.columns.names).droplevel(list(range(depth)))
+        columns = {short: self._columns[one] for short, one in zip(axis, labels)}
+        return DataFrame(self._rows, columns, self._index, axis[:0])
+
     def __getattr__(self, name: str) -> Any:
         columns = self.__dict__.get("_columns", {})
         if name in columns:
             return self._column(name)
+        if not name.startswith("_") and labels_below(name, columns):
+            return self._frame_below(name)
         return super().__getattr__(name)
 
     def __getitem__(self, key: Any) -> Any:
@@ -262,12 +282,13 @@ class DataFrame(
         if isinstance(key, DataFrame):
             return self.where(key)
         if isinstance(key, LISTS):
-            return self._like(keyed_columns((label, self._column(label)._cell) for label in key))
+            labels = (one for label in key for one in self._labels_below(label) or [label])
+            return self._like(keyed_columns((label, self._column(label)._cell) for label in labels))
         if isinstance(key, slice):
             return self.loc[check_label_slice(key)]
         if callable(key):
             return self[key(self)]
-        return self._column(key)
+        return self._frame_below(key)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # As in pandas, setting an attribute with the label of a column sets the column.
@@ -415,6 +436,29 @@ class DataFrame(
         labels = list(self._columns)
         return self[[labels[at] for at in empty.select_dtypes(include, exclude).columns]]
 
+    def filter(self, items: Any = None, like: Any = None, regex: Any = None, axis: Any = None) -> DataFrame:
+        """Select columns by a list of labels, a part of the label, or a regular expression."""
+        if axis not in (None, 1, "columns"):
+            raise NotImplementedError("filter(axis=0) is not supported; use loc on the index")
+        if sum(one is not None for one in (items, like, regex)) != 1:
+            raise TypeError("filter() takes one of items=, like= and regex=")
+        if items is not None:
+            return self[[label for label in items if label in self._columns]]
+        pattern = re.compile(re.escape(like) if regex is None else regex)
+        return self[[label for label in self._columns if pattern.search(str(label))]]
+
+    def reindex(self, labels: Any = None, columns: Any = None, axis: Any = None, fill_value: Any = np.nan) -> DataFrame:
+        """Select columns by their labels; those that do not exist have `fill_value`, by default missing values."""
+        if columns is None and axis in (1, "columns"):
+            columns, labels = labels, None
+        if columns is None or labels is not None:
+            raise NotImplementedError("reindex() supports only columns=; use merge, or loc on the index")
+        frame = self
+        for label in columns:
+            if label not in frame._columns:
+                frame = frame._with_column(label, fill_value)
+        return frame[list(columns)]
+
     def drop(self, labels: Any = None, axis: Any = 0, columns: Any = None, errors: str = "raise") -> DataFrame:
         """Remove columns."""
         if columns is None and axis not in (1, "columns"):
@@ -422,7 +466,10 @@ class DataFrame(
                 "Drop currently only works for axis=1 or when columns is not None; filter rows with a condition in brackets"
             )
         given = labels if columns is None else columns
-        gone = list(given) if isinstance(given, (tuple, set, *LISTS)) else [given]
+        # A tuple may be a label.
+        is_label = isinstance(given, tuple) and (given in self._columns or bool(self._labels_below(given)))
+        gone = list(given) if isinstance(given, (tuple, set, *LISTS)) and not is_label else [given]
+        gone = [one for label in gone for one in self._labels_below(label) or [label]]
         missing = [label for label in gone if label not in self._columns]
         if missing and errors == "raise":
             raise KeyError(f"{missing} not found in axis")
@@ -451,9 +498,14 @@ class DataFrame(
             return relabelled_frame if columns is None else relabelled_frame.rename(columns=columns)
         if columns is None:
             raise TypeError("must pass an index to rename")
-        if self.columns.nlevels > 1:
-            raise NotImplementedError("rename() does not support columns with several levels; set .columns instead")
         other: Callable[[Any], Any] = columns if callable(columns) else lambda label: columns.get(label, label)
+        if self.columns.nlevels > 1:
+            # As in pandas, each part of a label is renamed.
+            return self._like(
+                keyed_columns(
+                    (tuple(map(other, label)), column) for label, column in zip(self.columns, self._columns.values())
+                )
+            )
         made = self._like(keyed_columns((other(label), column) for label, column in self._columns.items()))
         if self._axis is not None:
             made._axis = pd.Index(list(made._columns), name=self._axis.name, tupleize_cols=False)[:0]
@@ -605,15 +657,17 @@ class DataFrame(
             categories, and of the values of other keys that occur.
         group_keys : bool
             Whether ``apply``, ``nlargest`` and ``nsmallest`` add the keys to the index.
+        as_index : bool
+            Whether the keys are the index of reductions. Otherwise, they are columns.
 
         Returns
         -------
         GroupBy
         """
         from ._groupby import GroupBy
+        from ._unindexed_groups import UnindexedGroups
 
-        if arguments.pop("as_index", True) is not True:
-            raise TypeError("groupby(as_index=False) is not supported; use reset_index() on the result")
+        as_index = arguments.pop("as_index", True)
         if arguments.pop("axis", 0) not in (0, "index"):
             raise TypeError("groupby() does not support axis=1; use compute() and pandas")
         level = arguments.pop("level", None)
@@ -622,7 +676,7 @@ class DataFrame(
         if level is not None:
             by = [self._level(one) for one in (level if isinstance(level, (list, tuple)) else [level])]
         reject_unsupported("groupby", arguments)
-        return GroupBy(
+        groups = GroupBy(
             self,
             by,
             dropna is not False,
@@ -631,6 +685,7 @@ class DataFrame(
             is_sorted=sort is not False or not self._rows.order,
             has_group_keys=bool(group_keys),
         )
+        return groups if as_index else UnindexedGroups(groups)
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
         """Join with another frame; see :func:`partita.dataframe.merge`."""

@@ -19,7 +19,7 @@ from ..plan.rewrite import distinct_keys, with_windows
 from ._aggregations import FUNCTION_NAMES, Cell, check_titles, is_many, title
 from ._arguments import reject_unsupported, without_tuning
 from ._base import Level, UnsupportedName
-from ._columns import Column, derived_origin, renumbered, sort_value
+from ._columns import Column, derived_origin, full_label, renumbered, sort_value
 from ._frame import LISTS, DataFrame
 from ._group_functions import aggregate_groups, apply_groups, call_method, reject_unobserved
 from ._group_keys import keys_of
@@ -84,7 +84,8 @@ class GroupBy(GroupWindows):
         self._is_sorted = is_sorted
         self._has_group_keys = has_group_keys
         # A key may have the name of a column but other values.
-        own = [name for name, key in keys if name in frame._columns and frame._columns[name].expr is key.expr]
+        named = [(full_label(name, frame._columns), key) for name, key in keys]
+        own = [name for name, key in named if name in frame._columns and frame._columns[name].expr is key.expr]
         self._selected = selected if selected is not None else [c for c in frame._columns if c not in own]
 
     def __getitem__(self, key: Any) -> Any:
@@ -111,6 +112,15 @@ class GroupBy(GroupWindows):
 
     def _ipython_key_completions_(self) -> list[Any]:
         return list(self._selected)
+
+    def __iter__(self) -> Any:
+        raise NotImplementedError(
+            "groups cannot be iterated: this would compute each of them; use apply, get_group, or compute() and pandas"
+        )
+
+    def pipe(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Return what a function returns for the groups."""
+        return func(self, *args, **kwargs)
 
     def _check_labels(self, labels: list[Any]) -> None:
         missing = [str(label) for label in labels if label not in self._frame._columns]

@@ -18,7 +18,16 @@ from ..plan.expr import SortKey, aggregate
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, column_origin, has_tuples, keyed_columns, origin_of, regularity_of, sort_value
+from ._columns import (
+    Column,
+    column_origin,
+    has_intervals,
+    has_tuples,
+    keyed_columns,
+    origin_of,
+    regularity_of,
+    sort_value,
+)
 from ._dialects import encode_request
 from ._frame import DataFrame
 from ._mixed import Mixed, check_zones, has_several_types, missing_of, mixed_array
@@ -283,6 +292,8 @@ def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.Categor
 
 
 def _column(values: pd.Series, label: Any, is_level: bool = False) -> pa.Array:
+    if has_intervals(values.dtype):
+        values = values.cat.rename_categories([str(one) for one in values.cat.categories])
     if isinstance(values.dtype, pd.PeriodDtype):
         values = starts_of(values)
     if values.dtype == object:

@@ -14,7 +14,7 @@ from pandas.api.types import is_object_dtype
 
 from ..utils import no_default
 from ._base import Plan
-from ._columns import ARROW, column_origin, has_tuples, origin_of
+from ._columns import ARROW, column_origin, has_intervals, has_tuples, origin_of
 from ._io import _levels, _table
 from ._mixed import fit_mixed, is_mixed, mixed_kind, sample_values
 from ._replacement import EXACT_MAX
@@ -334,7 +334,7 @@ def sample_table(kinds: Sequence[pa.DataType], origins: Sequence[Any], levels: i
 def _sample(kind: pa.DataType, origin: Any, is_level: bool) -> pa.Array:
     types = pa.types
     if isinstance(origin, pd.CategoricalDtype):
-        values = list(origin.categories[:2])
+        values = [str(one) if has_intervals(origin) else one for one in origin.categories[:2]]
         plain = kind.value_type if types.is_dictionary(kind) else kind
         pair = [values[0], values[-1] if is_level else values[0]] if values else [None, None]
         return pa.array(pair, pa.large_string() if is_plain_text(plain) else plain, from_pandas=True).cast(plain)

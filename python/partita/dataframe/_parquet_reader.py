@@ -296,6 +296,9 @@ def _any_of(frame: DataFrame, filters: Any) -> Any:
                 test = ~column.isin(list(value))
             elif sign in _TESTS:
                 test = getattr(column, _TESTS[sign])(list(value) if sign == "in" else value)
+                if sign == "!=":
+                    # As in pandas, a missing value passes no comparison of filters=, unlike those of columns.
+                    test = column.notna() & test
             else:
                 raise ValueError(
                     f"{sign!r} is not a valid operator in predicates of filters=; use one of {', '.join(_TESTS)}, not in"

@@ -56,6 +56,7 @@ class ColumnReplacement:
     _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
     _spread: Callable[[Scalar], Any]
+    _meta: Any
 
     def _check_condition(self) -> None:
         """Check that the column is boolean.
@@ -315,8 +316,16 @@ class ColumnReplacement:
         is_one_to_one = not any(is_missing(one) for one in made) and len(set(made)) == len(made)
         return pd.CategoricalDtype(made, self._origin.ordered) if is_one_to_one else None
 
-    def replace(self, to_replace: Any, value: Any = None) -> Series:
-        """Replace values, given as a value, a list, or a dict of old and new values."""
+    def replace(self, to_replace: Any, value: Any = None, regex: bool = False) -> Series:
+        """Replace values, given as a value, a list, or a dict of old and new values.
+
+        With ``regex=True``, old strings are regular expressions, as in pandas.
+        """
+        if regex is not False:
+            from ._column_functions import call_rows
+
+            replaced: Series = call_rows(self, patterns(to_replace, value, regex), self._meta, "replace")
+            return replaced
         old_values = to_replace if isinstance(to_replace, (list, tuple)) else [to_replace]
         if isinstance(to_replace, dict):
             pairs = to_replace
@@ -341,6 +350,26 @@ class ColumnReplacement:
         kind = self._kind_with(*found.values())
         made: Series = column._with_values(case(cases, column._expr, column._expr, dtype=kind))
         return made
+
+
+def patterns(to_replace: Any, value: Any, regex: Any) -> _ReplacePatterns:
+    """Return the function that replaces regular expressions, as pandas does."""
+    if regex is not True:
+        raise NotImplementedError("replace() supports regex=True with patterns as to_replace=")
+    return _ReplacePatterns(to_replace, value)
+
+
+class _ReplacePatterns:
+    """Replaces regular expressions in values of a column."""
+
+    def __init__(self, to_replace: Any, value: Any) -> None:
+        self.to_replace, self.value = to_replace, value
+
+    def __call__(self, values: Any) -> pd.Series:
+        column = pd.Series(values)
+        if isinstance(self.to_replace, dict) and self.value is None:
+            return column.replace(self.to_replace, regex=True)
+        return column.replace(self.to_replace, self.value, regex=True)
 
 
 def _is_column(value: Any) -> bool:

@@ -12,17 +12,17 @@ import pyarrow as pa
 
 from .._errors import trim_traceback
 from ..plan import expr as px
-from ..plan.expr import Expr, Literal, SortKey, window
+from ..plan.expr import Expr, Literal, SortKey
 from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
-from ..plan.rewrite import distinct_keys
 from ..utils import no_default, warn_caller
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array
 from ._base import Level
-from ._columns import RANGE, Column, label_index, sort_value
+from ._columns import RANGE, Column, full_label, label_index, sort_value
 from ._heads import check_head_partitions, compute_head
 from ._loc import Loc
 from ._partitions import sampling_hash
+from ._ranks import number_of_duplicate
 from ._reductions import row_reduction
 from ._rows import Rows, place_of
 from ._series import _NO_ORDER, Index, Series, _compute_file_tail, reject_categories
@@ -222,6 +222,10 @@ class FrameRows:
             Whether to sort in ascending order.
         na_position : {"last", "first"}
             Where missing values are.
+        key : callable, optional
+            A function of each column of `by`, such as ``lambda column: column.str.lower()``, by whose values to sort.
+        ignore_index : bool
+            Whether the index of the result counts from 0.
         sort_function : callable, optional
             A function that sorts the rows of each partition, which are divided by the first column. It gets a pandas frame
             and the arguments of this method, and of `sort_function_kwargs`.
@@ -229,21 +233,20 @@ class FrameRows:
         if na_position not in ("first", "last"):
             raise ValueError(f"na_position must be either 'first' or 'last', not {na_position!r}")
         function, options = arguments.pop("sort_function", None), arguments.pop("sort_function_kwargs", None)
-        for name, value in (("kind", None), ("ignore_index", False), ("key", None)):
-            given = arguments.pop(name, value)
-            if given != value and name != "kind":
-                raise NotImplementedError(f"sort_values() does not support {name}=")
-        arguments.pop("npartitions", None)
+        key, ignore_index = arguments.pop("key", None), arguments.pop("ignore_index", False)
+        for name in ("kind", "npartitions"):
+            arguments.pop(name, None)
         reject_unsupported("sort_values", arguments)
-        labels = list(by) if isinstance(by, (list, tuple)) else [by]
+        labels = list(by) if isinstance(by, (list, tuple)) and by not in list(self._columns) else [by]
         ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(labels)
         if len(ways) != len(labels):
             raise ValueError(f"sort_values: ascending must have the length of by=, {len(labels)}, not {len(ways)}")
         order = []
         for label, way in zip(labels, ways):
-            column = self._key(label)
+            column = self._key(label) if key is None else _sort_column(self._key(label), key)
             order.append(SortKey(sort_value(column._expr, column._origin), not way, na_position != "last"))
         made = self._reordered((*order, *self._rows.order))
+        made = made.reset_index(drop=True) if ignore_index else made
         if function is None:
             return made
         given = {"by": by, "ascending": ascending, "na_position": na_position, **(options or {})}
@@ -311,7 +314,8 @@ class FrameRows:
             return cast("DataFrame", self)
         column = other if isinstance(other, Series) else self._column(label)
         gone = drop and not isinstance(other, Series)
-        columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
+        used = (label, full_label(label, self._columns)) if gone else ()
+        columns = {name: cell for name, cell in self._columns.items() if name not in used}
         rows = self._rows.combine(column._rows)
         order = (SortKey(sort_value(column._expr, column._origin)), *rows.order)
         made = rows.with_changes(order=order, physical=sorted and rows.physical) if is_sorting else rows
@@ -330,11 +334,14 @@ class FrameRows:
     def reset_index(self, drop: bool = False) -> DataFrame:
         """Convert the index to columns, or drop it. The new index counts from 0."""
         columns: dict[Any, Column] = {}
+        axis = label_index(list(self._columns), self._axis)
         if not drop:
             for at, level in enumerate(self._index):
                 name = level.name
                 if name is None:
                     name = "index" if len(self._index) == 1 else f"level_{at}"
+                if isinstance(axis, pd.MultiIndex):
+                    name = (name, *[""] * (axis.nlevels - 1))
                 if name in self._columns:
                     raise ValueError(f"cannot insert {name}, already exists")
                 columns[name] = Column(level.expr, level.origin)
@@ -344,10 +351,23 @@ class FrameRows:
         rows = self._rows.with_changes(physical=self._rows.physical, numbers=self._rows.order, is_selection=False)
         return DataFrame(rows, columns, (), label_index(list(columns), self._axis)[:0] if columns else self._axis)
 
-    def sort_index(self, ascending: bool = True) -> DataFrame:
-        """Sort by the index."""
-        order = [SortKey(sort_value(level.expr, level.origin), not ascending) for level in self._index]
-        return self._reordered((*order, *self._rows.order))
+    def sort_index(
+        self, ascending: Any = True, na_position: str = "last", ignore_index: bool = False, **arguments: Any
+    ) -> DataFrame:
+        """Sort by the index, by default with missing labels last; `ascending` may have a value for each level."""
+        if na_position not in ("first", "last"):
+            raise ValueError(f"na_position must be either 'first' or 'last', not {na_position!r}")
+        arguments.pop("kind", None)
+        reject_unsupported("sort_index", arguments)
+        ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(self._index)
+        if len(ways) != len(self._index):
+            raise ValueError(f"sort_index: ascending must have a value for each of {len(self._index)} levels")
+        order = [
+            SortKey(sort_value(level.expr, level.origin), not way, na_position != "last")
+            for level, way in zip(self._index, ways)
+        ]
+        made = self._reordered((*order, *self._rows.order))
+        return made.reset_index(drop=True) if ignore_index else made
 
     @splits_out
     def drop_duplicates(
@@ -363,13 +383,8 @@ class FrameRows:
         if keep is not False and by and is_whole and not self._rows.order and not self._index:
             # Equal rows differ in nothing, so that no window has to choose one of them.
             return self._derived(Distinct(self._rows.project(self._ordered_parts(self._rows))), self._rows)
-        if keep is False:
-            number = window("count_rows", partition=by)
-        else:
-            order = self._rows.order or tuple(SortKey(column.expr) for column in self._columns.values())
-            keys = distinct_keys(order if keep == "first" else [key.reverse for key in order])
-            number = window("row_number", partition=by, order=keys)
-        frame = self._narrowed(px.comparison("eq", number, 1))
+        order = self._rows.order or tuple(SortKey(column.expr) for column in self._columns.values())
+        frame = self._narrowed(px.comparison("eq", number_of_duplicate(by, order, keep), 1))
         return frame.reset_index(drop=True) if ignore_index else frame
 
     def nlargest(self, n: int, columns: Any) -> DataFrame:
@@ -435,6 +450,14 @@ class FrameRows:
         from ._io import repartition
 
         return repartition(cast("DataFrame", self), divisions, npartitions, partition_size, freq)
+
+
+def _sort_column(column: Series, key: Callable[[Series], Any]) -> Series:
+    """Return what a function makes of a column to sort by."""
+    found = key(column)
+    if not isinstance(found, Series) or found._rows.identity is not column._rows.identity:
+        raise TypeError(f"sort_values: key= must return a column of the same rows, not {type(found).__name__}")
+    return found
 
 
 def _by_position(frame: DataFrame, column: Series) -> Series:

@@ -37,6 +37,7 @@ from ._heads import check_head_partitions, compute_head
 from ._index_methods import IndexMethods
 from ._matching import uploaded
 from ._moments import ColumnMoments
+from ._ranks import ColumnRanks
 from ._reductions import normalize_zero
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Labels, Rows, contains
@@ -54,6 +55,7 @@ __all__ = ["Index", "Series", "check_label_slice", "index_of", "reject_categorie
 
 class Series(
     ColumnWindows,
+    ColumnRanks,
     ColumnMoments,
     ColumnMethods,
     ColumnSummary,
@@ -437,9 +439,9 @@ class Series(
     def _reordered(self, order: tuple[SortKey, ...]) -> Series:
         return self._from_frame(self._framed()._reordered(order))
 
-    def sort_index(self, ascending: bool = True) -> Series:
-        """Sort by the index."""
-        return self._from_frame(self._framed().sort_index(ascending))
+    def sort_index(self, ascending: Any = True, **arguments: Any) -> Series:
+        """Sort by the index; see :meth:`DataFrame.sort_index`."""
+        return self._from_frame(self._framed().sort_index(ascending, **arguments))
 
     @splits_out
     def unique(self, **arguments: Any) -> Series:

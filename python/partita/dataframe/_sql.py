@@ -112,6 +112,8 @@ def type_of(value: Any) -> pa.DataType:
         return pa.duration(pd.Timedelta(value).unit)
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, pd.Interval):
+        return pa.string()
     return pa.scalar(value).type
 
 
@@ -138,6 +140,8 @@ def literal(value: Any, like: DType = None) -> Expr:
         return _whole(int(value), like)
     if isinstance(value, (float, np.floating)):
         return Literal(float(value), like if like is not None and pa.types.is_floating(like) else pa.float64())
+    if isinstance(value, pd.Interval):
+        return Literal(str(value), pa.string())
     if isinstance(value, str):
         if like is not None and is_time(like):
             return _time(pd.Timestamp(value, tz=getattr(like, "tz", None)), like)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from .._errors import UnsupportedReduction
 from .._frame_inputs import FrameInput
 from ..plan import expr as px
-from ..plan.expr import Expr, SortKey, call, case, cast
+from ..plan.expr import NULL, Expr, SortKey, call, case, cast
 from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named, Projection, Relation
 from ..plan.rewrite import distinct_keys
@@ -204,8 +204,7 @@ class ColumnSummary:
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, or several for a list of names."""
         if isinstance(func, (list, tuple)):
-            names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
-            cells = {name: self._by_name(name)._expr for name in names}
+            cells = {name: self._by_name(name)._expr for name in _names(func)}
             return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
         return self._by_name(func if isinstance(func, builtins.str) else func.__name__)
 
@@ -234,6 +233,13 @@ class ColumnSummary:
         from ._description import Description
 
         return Description(self._framed(), ["v"], percentiles, self.name)
+
+
+def _names(func: Any) -> list[str]:
+    """Return the names of reductions, which are given by their names or as functions."""
+    return [
+        one if isinstance(one, str) else one.__name__ for one in (func if isinstance(func, (list, tuple)) else [func])
+    ]
 
 
 class FrameSummary:
@@ -314,18 +320,25 @@ class FrameSummary:
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, a list of names, or names given as a dict by column."""
+        if isinstance(func, dict) and any(isinstance(one, (list, tuple)) for one in func.values()):
+            return self._agg_lists({label: _names(one) for label, one in func.items()})
         if isinstance(func, dict):
             return Reductions(self._rows, {label: self._column(label).agg(name)._expr for label, name in func.items()})
         if isinstance(func, (list, tuple)):
-            names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
-            return Table(
-                self._rows,
-                {label: {name: self._column(label).agg(name)._expr for name in names} for label in self._columns},
-                axis=self._axis,
-            )
+            return self._agg_lists(dict.fromkeys(self._columns, _names(func)))
         return self._reduced(lambda column: column.agg(func))
 
     aggregate = agg
+
+    def _agg_lists(self, names: dict[Any, list[str]]) -> Table:
+        """Return a table of reductions of columns, in which those that a column does not have are missing."""
+        every = dict.fromkeys(name for found in names.values() for name in found)
+        missing = cast(NULL, pa.float64())
+        cells = {
+            label: {name: self._column(label).agg(name)._expr if name in own else missing for name in every}
+            for label, own in names.items()
+        }
+        return Table(self._rows, cells, axis=self._axis)
 
     def value_counts(
         self,

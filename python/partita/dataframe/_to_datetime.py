@@ -69,6 +69,10 @@ def to_datetime(
         a fraction, microseconds otherwise, which are the default.
     utc : bool
         Whether the times are in UTC, which strings with UTC offsets require.
+    dayfirst : bool
+        Whether ``10/11/2012`` is 10 November, where no format is given.
+    origin : str or time, optional
+        The time that numbers count from, instead of 1970-01-01.
 
     Examples
     --------
@@ -87,7 +91,9 @@ def to_datetime(
         return found
     if hasattr(arg, "_columns"):
         return _assembled(arg, errors, arguments)
-    is_utc = bool(arguments.pop("utc", None))
+    is_utc, dayfirst = bool(arguments.pop("utc", None)), bool(arguments.pop("dayfirst", False))
+    origin = arguments.pop("origin", "unix")
+    arguments.pop("cache", None)
     reject_unsupported("to_datetime", arguments)
     check_errors("to_datetime", errors)
     kind = arg._kind
@@ -99,16 +105,18 @@ def to_datetime(
     if is_time(kind):
         return arg._like(cast(arg._expr, made))
     if not is_text(kind):
-        return _of_numbers(arg, errors, "ns" if unit is None else unit, made)
+        return _of_numbers(arg, errors, "ns" if unit is None else unit, made, origin)
+    if origin != "unix":
+        raise ValueError("to_datetime: origin= applies to numbers, not to strings")
     if unit is not None:
         raise NotImplementedError("to_datetime() does not support unit= for strings; use to_numeric first")
-    if format is None and (errors == "coerce" or not _is_iso(arg)):
-        format = _format_of_first(arg)
+    if format is None and (dayfirst or errors == "coerce" or not _is_iso(arg)):
+        format = _format_of_first(arg, dayfirst)
     if errors == "raise" and format in _ISO:
         return arg._like(_of_iso(arg._expr, made))
     read = None if errors == "coerce" or format is None else _engine_format(format, made)
     if read is None or format is None:
-        return _by_pandas(arg, errors, format, made)
+        return _by_pandas(arg, errors, format, made, dayfirst=dayfirst)
     value = call("to_timestamp_micros", arg._expr, literal(read))
     if "%.f" in read and made.unit != "ns":
         value = checked(call("regexp_like", arg._expr, literal(_NANOSECONDS)), _NEEDS_NANOSECONDS, value)
@@ -171,16 +179,21 @@ def _is_iso(column: Any) -> bool:
     return not texts or re.match(_ISO_DATE, texts[0]) is not None
 
 
-def _format_of_first(column: Any) -> str | None:
+def _format_of_first(column: Any, dayfirst: bool) -> str | None:
     """Return the format of the first string, as pandas guesses it. "mixed" if it finds none; None without strings."""
     first = column.dropna().head(1)
     if not len(first):
         return None
-    return pd.tseries.api.guess_datetime_format(first.iloc[0]) or "mixed"
+    return pd.tseries.api.guess_datetime_format(first.iloc[0], dayfirst) or "mixed"
 
 
-def _of_numbers(column: Any, errors: str, unit: str, made: pa.DataType) -> Any:
-    """Return the times of numbers since 1970-01-01."""
+def _of_numbers(column: Any, errors: str, unit: str, made: pa.DataType, origin: Any) -> Any:
+    """Return the times of numbers since a time."""
+    if origin != "unix":
+        if origin == "julian" or isinstance(origin, (int, float)):
+            raise NotImplementedError(f"to_datetime() does not support origin={origin!r}; give a time")
+        since = pd.Timestamp(origin).as_unit("s") - pd.Timestamp(0).as_unit("s")
+        return _of_numbers(column, errors, unit, made, "unix") + since
     if unit != "ns" and unit not in _UNITS:
         raise ValueError(f"to_datetime: unit must be one of {', '.join(_UNITS)} and ns, not {unit!r}")
     kind = column._kind
@@ -194,11 +207,18 @@ def _of_numbers(column: Any, errors: str, unit: str, made: pa.DataType) -> Any:
     return column._like(cast(value, pa.timestamp(stored, made.tz)))
 
 
-def _by_pandas(column: Any, errors: str, format: str | None, made: pa.DataType, unit: str | None = None) -> Any:
+def _by_pandas(
+    column: Any,
+    errors: str,
+    format: str | None,
+    made: pa.DataType,
+    unit: str | None = None,
+    dayfirst: bool = False,
+) -> Any:
     """Return the times that pandas returns on the workers."""
     from ._column_functions import call_rows
 
-    given = {"errors": errors, "format": format, "unit": unit, "utc": made.tz is not None}
+    given = {"errors": errors, "format": format, "unit": unit, "utc": made.tz is not None, "dayfirst": dayfirst}
     meta = pd.Series([], dtype=pd.DatetimeTZDtype(made.unit, "UTC") if made.tz else f"datetime64[{made.unit}]")
     return call_rows(column, _ToDatetime(given, made.unit), meta.rename(column.name), "to_datetime")
 

@@ -155,13 +155,16 @@ class FrameValues:
         """Return the absolute values."""
         return self._each(lambda column: column.abs())
 
-    def replace(self, to_replace: Any, value: Any = None) -> DataFrame:
-        """Replace values in each column whose type can contain them."""
+    def replace(self, to_replace: Any, value: Any = None, regex: bool = False) -> DataFrame:
+        """Replace values in each column whose type can contain them; see :meth:`Series.replace`."""
+        if regex is not False:
+            texts = [label for label, kind in self._kinds().items() if is_text(kind)]
+            return self._each(lambda column: column.replace(to_replace, value, regex), texts)
         if isinstance(to_replace, dict) and any(isinstance(one, dict) for one in to_replace.values()):
             return self._each(lambda column: column.replace(to_replace[column.name]), list(to_replace))
         old = to_replace if isinstance(to_replace, (dict, list, tuple)) else [to_replace]
-        texts = [isinstance(one, str) for one in old]
-        alike = [label for label, kind in self._kinds().items() if is_text(kind) in texts]
+        are_texts = [isinstance(one, str) for one in old]
+        alike = [label for label, kind in self._kinds().items() if is_text(kind) in are_texts]
         return self._each(lambda column: column.replace(to_replace, value), alike)
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:

@@ -13,7 +13,8 @@ from ..plan.expr import SO_FAR, Expr, call, case, cast, window
 from ._arguments import is_columns_axis, reject_unsupported
 from ._columns import category_at, is_masked, require_order, sort_value
 from ._reductions import factor
-from ._sql import is_text, replace_nan
+from ._replacement import is_missing
+from ._sql import is_number, is_text, replace_nan
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -111,6 +112,9 @@ class ColumnWindows:
     _origin: Any
     _with_values: Callable[..., Any]
     _like: Callable[..., Any]
+    _compatible: Callable[..., Expr]
+    _own_literal: Callable[..., Expr]
+    _kind_with: Callable[..., Any]
 
     def _running(self, function: str, skipna: bool) -> Series:
         made = cumulative(self, function, self._rows.over(), skipna)
@@ -138,16 +142,30 @@ class ColumnWindows:
         _check_axis("cummin", axis, arguments)
         return self._running("min", skipna)
 
-    def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> Series:
-        """Shift the values by `periods` rows, or the index labels by as many periods of a frequency."""
+    def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0, fill_value: Any = None) -> Series:
+        """Shift the values by `periods` rows, or the index labels by as many periods of a frequency.
+
+        Rows without another one get `fill_value`, which is missing by default.
+        """
         _check_axis("shift", axis, {})
         if freq is not None:
             from ._labels import shifted_index
 
             moved: Series = shifted_index(self, periods, freq)
             return moved
+        if not is_missing(fill_value):
+            return self._shifted_with(periods, fill_value)
         made = shifted(self, periods, self._rows.over())
         found: Series = self._like(made) if _becomes_float(self) else self._with_values(made)
+        return found
+
+    def _shifted_with(self, periods: int, fill_value: Any) -> Series:
+        """Return the values `periods` rows before, and a value for rows without them."""
+        value, fill = self._compatible(fill_value), self._own_literal(fill_value)
+        kind = self._kind_with(fill_value) or (pa.float64() if is_number(self._kind) else self._kind)
+        function = "lag" if periods >= 0 else "lead"
+        made = window(function, cast(value, kind), abs(periods), cast(fill, kind), **self._rows.over())
+        found: Series = self._with_values(made)
         return found
 
     def diff(self, periods: int = 1, axis: Any = 0) -> Series:
@@ -226,9 +244,11 @@ class FrameWindows:
         """Return the cumulative minimum."""
         return self._cumulative("cummin", axis, skipna, arguments)
 
-    def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> DataFrame:
+    def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0, fill_value: Any = None) -> DataFrame:
         """Shift the values by `periods` rows, or columns, or the index labels by as many periods of a frequency."""
         if is_columns_axis("shift", axis):
+            if not is_missing(fill_value):
+                raise NotImplementedError("shift(axis=1) does not support fill_value=; use fillna")
             if freq is not None:
                 raise ValueError("shift(axis=1) shifts values, not the index: it takes no freq=")
             return _by_row(self, "shift", periods=periods)
@@ -237,7 +257,7 @@ class FrameWindows:
 
             moved: DataFrame = shifted_index(self, periods, freq)
             return moved
-        made: DataFrame = self._each(lambda column: column.shift(periods, freq, axis))
+        made: DataFrame = self._each(lambda column: column.shift(periods, freq, axis, fill_value))
         return made
 
     def diff(self, periods: int = 1, axis: Any = 0) -> DataFrame:

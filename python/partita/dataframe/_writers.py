@@ -38,6 +38,9 @@ class FrameWriters(ParquetWriters):
         columns = [Named(str(label), column.expr) for label, column in self._columns.items()]
         return [*(levels if index else []), *columns]
 
+    def _unnamed_levels(self) -> list[int]:
+        return [at for at, level in enumerate(self._index) if level.name is None]
+
     def _publish(self, client: Any, name: str, override: bool) -> None:
         relation = self._plain_relation(self._named(True))
         client._connection.query(wire.create_table(name, relation, is_temporary=False, replace=override))
@@ -82,7 +85,11 @@ class FrameWriters(ParquetWriters):
                 raise NotImplementedError(
                     f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
-        relation = self._plain_relation(self._named(index))
+        named = self._named(index)
+        if form == "CSV" and index and self._unnamed_levels() == [0] and "" not in map(str, self._columns):
+            # As in pandas, the header of an index without a name is empty.
+            named[0] = named[0]._replace(name="")
+        relation = self._plain_relation(named)
         refuse_mixed((relation.schema or {}).values(), "write")
         self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
@@ -178,6 +185,8 @@ class FrameWriters(ParquetWriters):
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.csv'")
         is_plain = (encoding, mode, compression) in (("utf-8", "wt", None), ("utf-8", "w", None)) and not arguments
         is_plain = is_plain and not self._needs_pandas()
+        # The workers' own writer has one name for each column.
+        is_plain = is_plain and not (index and len(self._index) > 1 and self._unnamed_levels())
         firsts = bool(header_first_partition_only) and not single_file
         if is_plain and compute and not firsts and isinstance(header, (bool, type(None))) and len(sep) == 1:
             options = {"format.delimiter": sep} if sep != "," else {}

@@ -452,8 +452,8 @@ _add(
 # Window functions.
 _add(
     _window("row_number", _always(pa.uint64()), 0, 0),
-    _window("lag", _first, 1, 2),
-    _window("lead", _first, 1, 2),
+    _window("lag", _first, 1, 3),
+    _window("lead", _first, 1, 3),
     *(_window(f"rolling_{name}", _always(_DOUBLE), 4, 4) for name in ("sum", "mean", "min", "max", "std", "var")),
     _window("rolling_count", _unknown, 4, 4),
 )

@@ -1,6 +1,7 @@
 """Functions that the tests of the runner execute. The runner imports this module."""
 
 import ctypes
+import importlib
 import multiprocessing
 import os
 import signal
@@ -288,3 +289,11 @@ def wait_for_others():
         except RuntimeError as error:
             refused.append(str(error))
     return refused
+
+
+def import_module(folder, name):
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name).__name__
+    finally:
+        sys.path.remove(folder)

@@ -55,6 +55,10 @@ fn clauses_that_are_not_supported_are_refused() -> Result<()> {
             ("insert into few values (1, 'a')", "CREATE OR REPLACE TABLE few"),
             ("update few set id = 1", "CREATE OR REPLACE TABLE"),
             ("copy few to 'few.xlsx'", ".parquet"),
+            (
+                "select i from (values (0), (1)) t(i) where exists (select 1 from unnest([i]) as x(v) where v = i)",
+                "write it as a join",
+            ),
         ] {
             match oracle.cluster(sql).await {
                 Ok(_) => anyhow::bail!("answered: {sql}"),

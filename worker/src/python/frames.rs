@@ -57,6 +57,9 @@ pub(super) mod from_runner {
     pub(crate) const ALLOCATE: u8 = 7;
 }
 
+/// The flag of [`from_runner::RAISED`] that says: the interrupt of a call that was stopped ended it.
+pub(super) const IS_INTERRUPT: u8 = 4;
+
 /// The bit in the size of an input that says: its parts are in memory whose descriptor follows.
 pub(super) const MAPPED_INPUT: u64 = 1 << 63;
 

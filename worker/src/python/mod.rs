@@ -39,6 +39,8 @@ pub(crate) enum PythonError {
         arguments: String,
         /// The exception, pickled, if it can be.
         exception: Option<std::sync::Arc<[u8]>>,
+        /// Whether it is the interrupt of a call that was stopped, which left nothing half done in the process.
+        is_interrupt: bool,
     },
     /// There is no Python that fits.
     #[error(

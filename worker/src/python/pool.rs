@@ -490,11 +490,11 @@ impl Drop for Lease {
         self.pools.data.spawn(async move {
             pool.signal(runner.number, SIGINT);
             match tokio::time::timeout(STOP_GRACE, runner.answer(None, || {})).await {
-                Ok(Ok(_) | Err(PythonError::Raised { .. })) if runner.is_idle() => {
+                // In any other case the signal may still come, and would interrupt the next call.
+                Ok(Err(PythonError::Raised { is_interrupt: true, .. })) if runner.is_idle() => {
                     give_back(&pools, &pool, runner);
                 }
-                Ok(Ok(_)) => pool.signal(runner.number, SIGKILL),
-                Ok(Err(_)) | Err(_) => pool.signal(runner.number, SIGKILL),
+                Ok(_) | Err(_) => pool.signal(runner.number, SIGKILL),
             }
             pool.leased.fetch_sub(1, Ordering::Relaxed);
         });

@@ -118,9 +118,9 @@ impl PythonCalls for QueryFunctions {
 /// An exception, with the name of the function that raised it.
 fn named(name: &str, error: PythonError) -> PythonError {
     match error {
-        PythonError::Raised { text, traceback, arguments, exception } => {
+        PythonError::Raised { text, traceback, arguments, exception, is_interrupt } => {
             let text = format!("the Python function {name} raised {text}");
-            PythonError::Raised { text, traceback, arguments, exception }
+            PythonError::Raised { text, traceback, arguments, exception, is_interrupt }
         }
         other => other,
     }

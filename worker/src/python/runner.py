@@ -64,7 +64,7 @@ ZYGOTE_READY, FAILED, FORKED, EXITED = 1, 2, 3, 4
 FUNCTION, RUN, FORGET, SLOT = 1, 2, 3, 4
 READY, DONE, RAISED, SECEDE, REJOIN, DONE_MAPPED, ALLOCATE = 1, 2, 3, 4, 5, 6, 7
 #: Flags of RAISED.
-IS_PICKLED, IS_FUNCTION_BROKEN = 1, 2
+IS_PICKLED, IS_FUNCTION_BROKEN, IS_INTERRUPT = 1, 2, 4
 
 #: Length field of a frame whose real length follows as u64.
 LONG_LENGTH = 0xFFFFFFFF
@@ -379,6 +379,12 @@ def describe(error):
     return (f"{name}: {message}" if message else name)[:TEXT_MAX]
 
 
+def was_importing(error):
+    """Whether an exception ended an import: modules that were half imported are broken in this process from then on."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_filename == "<frozen importlib._bootstrap>" for frame, _ in frames)
+
+
 def user_traceback(error):
     """Return the traceback of an exception without the frames of this file at its start."""
     at = error.__traceback__
@@ -565,6 +571,7 @@ class Runner:
         #: A copy of the descriptor of standard output, in case a function closes that.
         self.log = log
         self.is_interruptible = False
+        self.was_interrupted = False
         self.next_interrupt = 0.0
         self.ignores_sigterm = False
         self.is_forked = False
@@ -588,6 +595,7 @@ class Runner:
         now = time.monotonic()
         if self.is_interruptible and now >= self.next_interrupt:
             self.next_interrupt = now + INTERRUPT_SECONDS
+            self.was_interrupted = True
             raise KeyboardInterrupt
 
     def prepare_fork(self):
@@ -742,6 +750,7 @@ class Runner:
     def run(self, ticket, number, arguments):
         """Execute a call and answer it, however it ends."""
         parts = failure = None
+        self.was_interrupted = False
         entry = self.functions.get(number)
         if entry is None or entry.quick_calls <= 0:
             # Answers that have gathered must not wait for a slow function.
@@ -766,6 +775,8 @@ class Runner:
         else:
             # A function that is not loaded could not be unpickled.
             flags = IS_FUNCTION_BROKEN if entry is None or entry.function is None else 0
+            if self.was_interrupted and type(failure) is KeyboardInterrupt and not was_importing(failure):
+                flags |= IS_INTERRUPT
             described = describe_arguments(*self.arguments)
             self.answer(encode_frame(RAISED, encode_raised(ticket, failure, flags, described)))
             # The frames of the traceback hold the variables of the function.

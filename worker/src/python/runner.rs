@@ -287,13 +287,14 @@ impl Runner {
             }
             from_runner::DONE_MAPPED => self.take_mapped(&body).await,
             from_runner::RAISED => {
-                let _flags = body.u8()?;
+                let is_interrupt = body.u8()? & frames::IS_INTERRUPT != 0;
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 let (what, traceback) = (text(body.counted()?), text(body.counted()?));
                 let exception = Some(body.counted()?).filter(|bytes| !bytes.is_empty());
                 let exception = exception.map(Arc::from);
                 let arguments = text(body.counted()?);
-                Err(PythonError::Raised { text: what, traceback, arguments, exception })
+                let text = what;
+                Err(PythonError::Raised { text, traceback, arguments, exception, is_interrupt })
             }
             other => Err(PythonError::Protocol(format!("a frame of kind {other}"))),
         }
