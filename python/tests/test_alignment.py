@@ -232,5 +232,4 @@ def test_concat_of_several(join):
     ]
     frames = [dd.from_pandas(part, npartitions=2, sort=False) for part in parts]
     same(dd.concat(frames, axis=1, join=join).compute(), pd.concat(parts, axis=1, join=join))
-    with pytest.raises(NotImplementedError, match="two columns"):
-        dd.concat([frames[0], frames[0]], axis=1)
+    same(dd.concat([frames[0], frames[0]], axis=1).compute(), pd.concat([parts[0], parts[0]], axis=1))

@@ -90,3 +90,9 @@ def test_split_every(value, frame):
         frame.groupby("k").v.sum(split_every=value)
     with pytest.raises(ValueError, match="split_every must be an integer >= 2"):
         frame.v.sum(split_every=value)
+
+
+def test_tables_of_the_source(frame):
+    """The table of a function's results exists until the result in other partitions was computed, without a frame of it."""
+    made = frame.map_partitions(lambda part: part.assign(v=part.v * 2)).groupby("k").v.sum(split_out=2)
+    same(made.compute(), FRAME.assign(v=FRAME.v * 2).groupby("k").v.sum())

@@ -23,7 +23,7 @@ from ..plan.expr import PythonCall
 from ..plan.relation import Named, Projection, Relation, Sorting, Table
 from ..utils import no_default
 from ._base import Plan
-from ._columns import Column
+from ._columns import Column, keyed_columns
 from ._meta import Meta, as_pandas
 from ._partition_inputs import meta_of, outline_of, plan_of_outline
 from ._partition_results import run_calls, upload_results
@@ -107,7 +107,8 @@ def call_rows(
         if isinstance(plan, Index):
             return Index(rows, cell.expr, described.name, (), cell.origin)
         return Series(rows, cell.expr, described.name, plan._index, cell.origin)
-    return DataFrame(rows, dict(zip(described.empty.columns, cells)), plan._index, described.empty.columns[:0])
+    labels = described.empty.columns
+    return DataFrame(rows, keyed_columns(zip(labels, cells)), plan._index, labels[:0])
 
 
 def _inferred(plan: Any, function: Callable[[Any], Any], name: str) -> Meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ __all__ = [
     "RANGE",
     "Column",
     "Lists",
+    "Repeated",
     "UnknownCategories",
     "category_at",
     "column_origin",
@@ -29,11 +31,14 @@ __all__ = [
     "has_intervals",
     "has_tuples",
     "is_masked",
+    "keyed_columns",
     "label_index",
     "origin_of",
+    "refuse_equal_labels",
     "regular_index",
     "regularity_of",
     "require_order",
+    "shown_label",
     "sort_value",
     "to_pandas",
     "to_pandas_column",
@@ -246,6 +251,44 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
     return pd.DataFrame(made, index=pd.RangeIndex(table.num_rows))
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """The key of one of several columns with the same label."""
+
+    label: Any
+    number: int
+
+    def __str__(self) -> str:
+        return str(self.label)
+
+
+def keyed_columns(columns: Iterable[tuple[Any, Column]]) -> dict[Any, Column]:
+    """Return columns by their labels, or by keys of their own where several have the same label."""
+    pairs = [(shown_label(label), column) for label, column in columns]
+    counts = Counter(label for label, _ in pairs)
+    numbers: Counter[Any] = Counter()
+    found: dict[Any, Column] = {}
+    for label, column in pairs:
+        key = label if counts[label] == 1 else Repeated(label, numbers[label])
+        numbers[label] += 1
+        found[key] = column
+    return found
+
+
+def refuse_equal_labels(name: str, *frames: Any) -> None:
+    """Raise an error if a frame, which an operation would match by its labels, has equal ones."""
+    for frame in frames:
+        if any(type(label) is Repeated for label in getattr(frame, "_columns", ())):
+            raise NotImplementedError(
+                f"{name} is not supported for a frame with equal column labels; set .columns to distinct labels first"
+            )
+
+
+def shown_label(key: Any) -> Any:
+    """Return the label of the key of a column."""
+    return key.label if isinstance(key, Repeated) else key
+
+
 def full_label(label: Any, labels: Iterable[Any]) -> Any:
     """Return a label with empty lower levels, as many as the labels have."""
     depth = max((len(one) for one in labels if isinstance(one, tuple)), default=1)
@@ -261,6 +304,7 @@ def labels_below(label: Any, labels: Iterable[Any]) -> list[Any]:
 
 def label_index(labels: list[Any], like: pd.Index | None) -> pd.Index:
     """Return column labels as an index with the name and, if possible, the type of another index."""
+    labels = [shown_label(label) for label in labels]
     if like is None:
         return pd.Index(labels)
     if not labels:

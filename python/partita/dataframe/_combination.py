@@ -10,7 +10,7 @@ import pandas as pd
 
 from ._alignment import ARITHMETIC, REINDEX, Match
 from ._base import Plan
-from ._columns import Column, is_masked, label_index
+from ._columns import Column, is_masked, label_index, refuse_equal_labels
 from ._matching import align_rows, aligned, check_join, check_same_rows, uploaded
 from ._replacement import MISSING
 from ._rows import Rows
@@ -38,6 +38,7 @@ class FrameCombination:
         """Return this frame and another one over the same rows."""
         frame: Any = self
         other = uploaded(other, self)
+        refuse_equal_labels(name, other)
         if not hasattr(other, "_columns"):
             raise TypeError(f"{name}() takes a frame, not {type(other).__name__}; use to_frame() of a column")
         return aligned(frame, other, match)
@@ -174,6 +175,7 @@ class FrameCombination:
         other = uploaded(other, self)
         if not hasattr(other, "_columns"):
             raise TypeError(f"align() takes a frame, not {type(other).__name__}; use to_frame() of a column")
+        refuse_equal_labels("align", other)
         how: Any = check_join(join)
         if axis not in (1, "columns"):
             frame, other = align_rows(frame, other, join, fill_value)

@@ -14,7 +14,7 @@ from ..plan.relation import Named, Union
 from ._alignment import COMMON, FIRST, UNIQUE, known_labels
 from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
-from ._columns import Column, label_index
+from ._columns import Column, keyed_columns, label_index, refuse_equal_labels
 from ._frame import DataFrame
 from ._matching import aligned
 from ._merge import _common_axis, _common_origin, _key_origin, _plain, as_frame
@@ -64,7 +64,8 @@ def concat(
     Raises
     ------
     TypeError
-        If a column contains strings in one frame and numbers in another.
+        If the values of a column cannot be in one column, such as periods and times. Strings in one frame and numbers in
+        another make a column of objects.
 
     Examples
     --------
@@ -93,6 +94,8 @@ def concat(
         return frames[0].copy()
     alone = all(isinstance(one, Series) for one in frames)
     parts = [as_frame(one, frames, "v" if alone else None) for one in frames]
+    for part in parts:
+        refuse_equal_labels("concat", part)
     labels = list(dict.fromkeys(label for part in parts for label in part._columns))
     if join == "inner":
         labels = [label for label in labels if all(label in part._columns for part in parts)]
@@ -234,9 +237,6 @@ def _side_by_side(frames: Sequence[Any], ignore_index: bool, join: str, sort: bo
     axis = None if any(not hasattr(one, "columns") for one in frames) else _common_axis(parts)
     if ignore_index:
         names, axis = list(range(len(names))), None
-    elif len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NotImplementedError(f"the result would have two columns {twice!r}; rename one of them first")
     made: Any = None
     for part in parts:
         start = 0 if made is None else len(made._columns)
@@ -248,10 +248,8 @@ def _side_by_side(frames: Sequence[Any], ignore_index: bool, join: str, sort: bo
         match = COMMON if join == "inner" else UNIQUE if sort else _outer_match(made, numbered)
         left, right = aligned(made, numbered, match)
         made = left._like({**left._columns, **right._columns})
-    made._columns = dict(zip(names, made._columns.values()))
-    made._axis = axis if axis is None else label_index(names, axis)[:0]
-    found: DataFrame = made
-    return found
+    columns = keyed_columns(zip(names, made._columns.values()))
+    return DataFrame(made._rows, columns, made._index, axis if axis is None else label_index(names, axis)[:0])
 
 
 def _outer_match(left: DataFrame, right: DataFrame) -> Any:

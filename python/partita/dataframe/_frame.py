@@ -19,7 +19,7 @@ from ._alignment import REINDEX, SELECTION
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, is_array, is_boolean_array
 from ._base import Level, Plan, UnsupportedName
-from ._columns import Column, full_label, label_index, labels_below, renumbered, to_pandas
+from ._columns import Column, Repeated, full_label, keyed_columns, label_index, labels_below, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
 from ._matching import aligned, is_aligned, uploaded
@@ -87,6 +87,13 @@ class DataFrame(
         self._columns = columns
         self._index = index
         self._axis = axis
+        self._set_class()
+
+    def _set_class(self) -> None:
+        """Take the class of frames with equal labels if there are any."""
+        has_equal = any(type(label) is Repeated for label in self._columns)
+        if has_equal != (type(self) is FrameWithEqualLabels):
+            self.__class__ = FrameWithEqualLabels if has_equal else DataFrame
 
     # Attributes.
 
@@ -100,8 +107,9 @@ class DataFrame(
         axis = labels if isinstance(labels, pd.Index) else pd.Index(list(labels))
         if len(axis) != len(self._columns):
             raise ValueError(f"Length mismatch: {len(axis)} labels for {len(self._columns)} columns")
-        self._columns = _unique(zip(axis, self._columns.values()))
+        self._columns = keyed_columns(zip(axis, self._columns.values()))
         self._axis = axis[:0]
+        self._set_class()
 
     @property
     def dtypes(self) -> pd.Series:
@@ -230,9 +238,17 @@ class DataFrame(
     def _column(self, label: Any) -> Series:
         full = label if label in self._columns else full_label(label, self._columns)
         if full not in self._columns:
+            self._refuse_equal(label)
             raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, self._columns))}")
         expr, origin = self._columns[full]
         return Series(self._rows, expr, label, self._index, origin)
+
+    def _refuse_equal(self, label: Any) -> None:
+        """Raise an error if several columns have a label."""
+        if Repeated(label, 0) in self._columns:
+            raise NotImplementedError(
+                f"several columns have the label {label!r}; set .columns to distinct labels first"
+            )
 
     def _labels_below(self, label: Any) -> list[Any]:
         """Return the labels with several levels that begin with a label that is not one of them."""
@@ -267,7 +283,7 @@ class DataFrame(
             return self.where(key)
         if isinstance(key, LISTS):
             labels = (one for label in key for one in self._labels_below(label) or [label])
-            return self._like(_unique((label, self._column(label)._cell) for label in labels))
+            return self._like(keyed_columns((label, self._column(label)._cell) for label in labels))
         if isinstance(key, slice):
             return self.loc[check_label_slice(key)]
         if callable(key):
@@ -301,6 +317,7 @@ class DataFrame(
     def _become(self, other: DataFrame) -> None:
         """Take the rows, columns and index of another frame."""
         self._rows, self._columns, self._index, self._axis = other._rows, other._columns, other._index, other._axis
+        self._set_class()
 
     def __delitem__(self, label: Any) -> None:
         self._columns = self.drop(columns=[label])._columns
@@ -327,6 +344,7 @@ class DataFrame(
         return Column(literal(value))
 
     def _with_column(self, label: Any, value: Any) -> DataFrame:
+        self._refuse_equal(label)
         if callable(value):
             value = value(self)
         if is_array(value):
@@ -484,11 +502,11 @@ class DataFrame(
         if self.columns.nlevels > 1:
             # As in pandas, each part of a label is renamed.
             return self._like(
-                _unique(
+                keyed_columns(
                     (tuple(map(other, label)), column) for label, column in zip(self.columns, self._columns.values())
                 )
             )
-        made = self._like(_unique((other(label), column) for label, column in self._columns.items()))
+        made = self._like(keyed_columns((other(label), column) for label, column in self._columns.items()))
         if self._axis is not None:
             made._axis = pd.Index(list(made._columns), name=self._axis.name, tupleize_cols=False)[:0]
         return made
@@ -717,10 +735,29 @@ def _renamed_levels(index: tuple[Level, ...], mapper: Any, arguments: dict[str, 
     return tuple(level._replace(name=one) for level, one in zip(index, names))
 
 
-def _unique(columns: Any) -> dict[Any, Column]:
-    found: dict[Any, Column] = {}
-    for label, column in columns:
-        if label in found:
-            raise NotImplementedError(f"the frame would have two columns {label!r}; duplicate labels are not supported")
-        found[label] = column
-    return found
+#: What frames with equal labels support: nothing that would find a column by its label.
+_OF_EQUAL_LABELS = frozenset(
+    (
+        *("abs", "clear_divisions", "columns", "compute", "copy", "count", "cummax", "cummin", "cumprod", "cumsum"),
+        *("divisions", "dtypes", "empty", "explain", "get_partition", "head", "iloc", "index", "isna", "isnull"),
+        *("known_divisions", "map_partitions", "max", "mean", "min", "ndim", "notna", "notnull", "npartitions"),
+        *("partitions", "persist", "shape", "shift", "size", "sum", "tail", "to_delayed", "visualize"),
+    )
+)
+
+
+class FrameWithEqualLabels(DataFrame):
+    """A frame in which several columns have the same label: what finds a column by its label is an error."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and name not in _OF_EQUAL_LABELS and hasattr(DataFrame, name):
+            raise NotImplementedError(
+                f"{name} is not supported for a frame with equal column labels; set .columns to distinct labels first"
+            )
+        return super().__getattribute__(name)
+
+    def __contains__(self, label: Any) -> bool:
+        return label in self.columns
+
+    def __iter__(self) -> Any:
+        return iter(self.columns)

@@ -18,7 +18,16 @@ from ..plan.expr import SortKey, aggregate
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, column_origin, has_intervals, has_tuples, origin_of, regularity_of, sort_value
+from ._columns import (
+    Column,
+    column_origin,
+    has_intervals,
+    has_tuples,
+    keyed_columns,
+    origin_of,
+    regularity_of,
+    sort_value,
+)
 from ._dialects import encode_request
 from ._frame import DataFrame
 from ._mixed import Mixed, check_zones, has_several_types, missing_of, mixed_array
@@ -77,9 +86,6 @@ def from_pandas(
     ------
     TypeError
         If `data` is not a pandas object, or a column has values of unsupported types.
-    ValueError
-        If the labels of the columns are not unique.
-
     Examples
     --------
     >>> import pandas as pd
@@ -100,8 +106,6 @@ def from_pandas(
     for name, number in (("npartitions", npartitions), ("chunksize", chunksize)):
         if number is not None and not isinstance(number, (int, np.integer)):
             raise TypeError(f"provide {name} as an int, not {number!r}")
-    if not frame.columns.is_unique:
-        raise ValueError("cannot upload a frame with duplicate column labels; rename the columns")
     if sort and not frame.index.is_monotonic_increasing:
         frame = frame.sort_index(kind="stable")
     if npartitions is not None and chunksize is not None:
@@ -191,11 +195,11 @@ def _upload_tables(
         column_origin(dtype, schema.field(f"c{at}").type, has_tuples(like.iloc[:, at]))
         for at, dtype in enumerate(like.dtypes)
     ]
-    cells = {
-        label: Column(table.column(f"c{at}"), missing_of(like.iloc[:, at]) if isinstance(origin, Mixed) else origin)
-        for at, (label, origin) in enumerate(zip(like.columns, origins))
-    }
-    return DataFrame(rows, cells, index, like.columns[:0])
+    cells = [
+        Column(table.column(f"c{at}"), missing_of(like.iloc[:, at]) if isinstance(origin, Mixed) else origin)
+        for at, origin in enumerate(origins)
+    ]
+    return DataFrame(rows, keyed_columns(zip(like.columns, cells)), index, like.columns[:0])
 
 
 def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple[str, ...], list[int]]:

@@ -14,7 +14,7 @@ from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.relation import Join, Named, Projection, Relation
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, derived_origin, renumbered
+from ._columns import Column, derived_origin, refuse_equal_labels, renumbered
 from ._frame import DataFrame
 from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
@@ -108,6 +108,7 @@ def merge(
         If the frames have no common columns, or the result would have duplicate columns.
     """
     reject_unsupported("merge", arguments)
+    refuse_equal_labels("merge", left, right)
     left, right = (as_frame(one, (left, right)) for one in (left, right))
     if left._client is not right._client:
         raise ValueError("cannot merge frames of different clients")

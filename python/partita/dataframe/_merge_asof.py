@@ -13,7 +13,7 @@ from ..plan.expr import Expr, SortKey, call, case, cast, window
 from ..plan.relation import Filter, Named, Projection, Relation, Union
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, renumbered
+from ._columns import Column, refuse_equal_labels, renumbered
 from ._frame import DataFrame
 from ._merge import as_frame, columns_by_label, labels_of
 from ._rows import Rows
@@ -83,6 +83,7 @@ def merge_asof(
     left, right = (as_frame(one, (left, right)) for one in (left, right))
     if left._client is not right._client:
         raise ValueError("cannot merge frames of different clients")
+    refuse_equal_labels("merge_asof", left, right)
     if direction not in _DIRECTIONS:
         raise ValueError(f"direction must be one of {', '.join(_DIRECTIONS)}, not {direction!r}")
     ons = _pair("on", on, left_on, right_on)

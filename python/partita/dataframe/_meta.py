@@ -77,10 +77,6 @@ class Meta:
         self.is_series = isinstance(sample, pd.Series)
         self.name = sample.name if isinstance(sample, pd.Series) else None
         frame = sample.to_frame("v") if isinstance(sample, pd.Series) else sample
-        if not frame.columns.is_unique:
-            raise ValueError(
-                "the function returns duplicate column labels, which are not supported; rename the columns"
-            )
         for label, dtype in zip(frame.columns, frame.dtypes):
             if isinstance(dtype, pd.CategoricalDtype) and not len(dtype.categories):
                 raise ValueError(

@@ -24,7 +24,7 @@ from ..base import is_synchronous, persist_nodes, run_nodes
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Table, Values
 from ._base import Level
-from ._columns import Column, origin_of, regularity_of
+from ._columns import Column, keyed_columns, origin_of, regularity_of
 from ._frame import DataFrame
 from ._io import _levels, _order
 from ._meta import POSITION, POSITION_BITS, Meta, as_pandas
@@ -102,11 +102,8 @@ class Results:
             Level(label, rows.column(f"{INDEX}{at}"), origin_of(level.dtype), regularity_of(level))
             for at, (label, level) in enumerate(zip(meta.empty.index.names, _levels(meta.empty)))
         )
-        cells = {
-            label: Column(rows.column(f"c{at}"), origin)
-            for at, (label, origin) in enumerate(zip(meta.empty.columns, meta.origins()))
-        }
-        frame = DataFrame(rows, cells, index, meta.empty.columns[:0])
+        cells = [Column(rows.column(f"c{at}"), origin) for at, origin in enumerate(meta.origins())]
+        frame = DataFrame(rows, keyed_columns(zip(meta.empty.columns, cells)), index, meta.empty.columns[:0])
         if self.divisions is not None:
             divide(frame, self.divisions)
         return frame._column("v").rename(meta.name) if meta.is_series else frame

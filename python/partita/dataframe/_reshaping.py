@@ -13,7 +13,7 @@ from ..plan import expr as px
 from ..plan.dtype import united_type
 from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.relation import Join, Named, Projection, Values
-from ._columns import ARROW, Column, UnknownCategories, derived_origin, renumbered
+from ._columns import ARROW, Column, UnknownCategories, derived_origin, refuse_equal_labels, renumbered
 from ._mixed import (
     ItemsOf,
     Mixed,
@@ -92,6 +92,7 @@ def _frame_of(name: str, data: Any) -> DataFrame:
 
     if not isinstance(data, DataFrame):
         raise TypeError(f"{name}() takes a frame of this package, not {type(data).__name__}")
+    refuse_equal_labels(name, data)
     return data
 
 
@@ -259,6 +260,7 @@ def get_dummies(
         return pd.get_dummies(data, prefix, prefix_sep, dummy_na, columns, sparse, drop_first, dtype)
     reject_unsupported("get_dummies", arguments)
     meta = data._meta
+    refuse_equal_labels("get_dummies", data)
     if isinstance(data, Series):
         frame, encoded, kept = data._framed(), ["v"], []
         kinds = {"v": meta.dtype}

@@ -63,10 +63,11 @@ def divided(plan: Any, count: Any, what: str) -> Any:
     name = new_table_name()
     rows, levels = frame._rows_of_table(name, parts, wanted)
     known = weakref.ref(rows)
-    keys, client = rows.order, rows.client
+    keys, client, source = rows.order, rows.client, frame._rows
 
     def create() -> None:
-        found = _create(client, name, query, wanted, keys)
+        # The tables that the query reads exist as long as the rows that own them.
+        found = _create(source.client, name, query, wanted, keys)
         made = known()
         if made is not None:
             made.partitions = found

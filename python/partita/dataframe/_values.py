@@ -12,10 +12,11 @@ from ._alignment import IDENTICAL, UNIQUE
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, frame_operand, is_array
 from ._base import Plan
-from ._columns import Column, UnknownCategories
+from ._columns import Column, UnknownCategories, refuse_equal_labels
 from ._matching import aligned, uploaded
 from ._reductions import Reductions
 from ._replacement import MISSING, is_missing
+from ._scalar import Scalar
 from ._sql import is_number, is_text, literal
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class FrameValues:
             labels = [label for label in dict(known) if label in self._columns]
             return self._each(lambda column: column.fillna(known[column.name]), labels)
         if hasattr(value, "_each"):
+            refuse_equal_labels("fillna", value)
             labels = [label for label in value._columns if label in self._columns]
             return self._each(lambda column: column.fillna(value._column(column.name)), labels)
         return self._each(lambda column: column.fillna(_operand_for(value, column)))
@@ -113,6 +115,10 @@ class FrameValues:
 
     def isin(self, values: Any) -> DataFrame:
         """Return whether each value is in `values`, or in the entry of `values` for its column."""
+        if isinstance(values, (pd.Series, pd.DataFrame)) or hasattr(values, "_each") or _is_column(values):
+            raise NotImplementedError(
+                "isin() of a frame does not match values by their labels; compare frames with ==, or give a list of values"
+            )
         if isinstance(values, dict):
             return self._each(lambda column: column.isin(values.get(column.name, [])))
         return self._each(lambda column: column.isin(values))
@@ -199,6 +205,7 @@ class FrameValues:
 
     def _matched(self, other: Any) -> tuple[Any, Any]:
         """Return this frame and an operand, with the rows and columns of two frames matched by their labels."""
+        _check_labels("an operation with other rows or columns", self, other)
         frame: Any = self
         other = frame_operand(frame, other)
         if isinstance(other, pd.DataFrame):
@@ -233,6 +240,7 @@ class FrameValues:
         return left, other._each(lambda column: column._fill_both(self._column(column.name), fill_value)[0])
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
+        _check_labels(name, self, other)
         frame, other = self._matched(other)
 
         def operate(column: Any) -> Any:
@@ -248,6 +256,7 @@ class FrameValues:
 
     def _compare(self, name: str, other: Any) -> DataFrame:
         frame: Any = self
+        _check_labels(name, self, other)
         other = frame_operand(frame, other)
         if isinstance(other, pd.DataFrame):
             other = uploaded(other, self)
@@ -259,6 +268,7 @@ class FrameValues:
         return made
 
     def _logical(self, operator: str, other: Any) -> DataFrame:
+        _check_labels(operator, self, other)
         other = frame_operand(self, other)
         if not hasattr(other, "_each"):
             return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
@@ -378,6 +388,12 @@ def _categorized(column: Series) -> Series:
 
 def _is_column(other: Any) -> bool:
     return isinstance(other, Plan) and not hasattr(other, "_each")
+
+
+def _check_labels(name: str, frame: Any, other: Any) -> None:
+    """Raise an error if the columns of operands would be matched by labels of which some are equal."""
+    if not pd.api.types.is_scalar(other) and not isinstance(other, Scalar):
+        refuse_equal_labels(name, frame, other)
 
 
 def _operand_for(other: Any, column: Series) -> Any:
