@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -143,7 +143,34 @@ class Meta:
         except TypeError:
             # A single value.
             return cls(as_pandas(given, "meta="))
-        return cls(pd.Series([], dtype=dtype))
+        return cls(pd.Series([], dtype=dtype), objects)
+
+    def with_object_types(self, sample: Callable[[], Any]) -> Meta:
+        """Return the meta with the types of Python objects, such as lists and dates.
+
+        The dtype ``object`` stands for strings, unless a function returns values of one of these types for made-up values.
+        """
+        frame = self.empty
+        unknown = [
+            at
+            for at, dtype in enumerate(frame.dtypes)
+            if is_object_dtype(dtype) and self.schema.field(f"c{at}").type == pa.large_string()
+        ]
+        if not unknown:
+            return self
+        try:
+            found = Meta(as_pandas(sample(), ""))
+        except Exception:
+            # The function fails for made-up values, as others may.
+            return self
+        if found.is_series != self.is_series or len(found.empty.columns) != len(frame.columns):
+            return self
+        for at in unknown:
+            name = f"c{at}"
+            kind = found.schema.field(name).type
+            if is_object_dtype(found.empty.dtypes.iloc[at]) and not is_text(kind):
+                self.schema = self.schema.set(self.schema.get_field_index(name), pa.field(name, kind))
+        return self
 
     def convert(self, result: Any, number: int) -> pa.Table:
         """Return a partition as the rows of the table.
