@@ -7,6 +7,7 @@ use crate::guards::aggregates::UnorderedRule;
 use crate::guards::branches::BranchesRule;
 use crate::guards::copies::CopiesRule;
 use crate::guards::filters::WindowFiltersRule;
+use crate::guards::lateral::LateralRule;
 use crate::guards::lists::ListsRule;
 use crate::guards::membership::MembershipRule;
 use crate::guards::zeros::ZerosRule;
@@ -99,6 +100,7 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     with_functions(SessionStateBuilder::new().with_config(config))
         .with_table_options(tables)
         .with_analyzer_rules(interrupt::analyzer_rules(vec![
+            Arc::new(LateralRule),
             Arc::new(ConditionsRule),
             Arc::new(MembershipRule),
             Arc::new(ListsRule),

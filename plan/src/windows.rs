@@ -16,7 +16,9 @@ use datafusion::error::DataFusionError;
 use datafusion::functions_window::lead_lag::{lag_udwf, lead_udwf};
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, WindowFunctionDefinition, lit};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, LogicalPlan, Window, WindowFunctionDefinition, lit,
+};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
 use datafusion::physical_plan::ExecutionPlan;
@@ -38,6 +40,7 @@ pub struct IgnoreNullsRule;
 impl AnalyzerRule for IgnoreNullsRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = walk::plan_down(plan, &mut |node| {
+            let node = apart(node)?;
             let names = NamePreserver::new(&node);
             walk::expressions(node, &mut |expr| {
                 let name = names.save(&expr);
@@ -67,6 +70,22 @@ fn as_aggregate(expr: Expr) -> Transformed<Expr> {
         }
         None => Transformed::no(Expr::WindowFunction(window)),
     }
+}
+
+/// A node whose functions all have the same order, also when those that look forward have the opposite one.
+fn apart(node: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Window(window) = node else { return Ok(node) };
+    let looks_forward = |expr: &Expr| match expr.clone().unalias() {
+        Expr::WindowFunction(window) => forward(&window).is_some(),
+        _ => false,
+    };
+    let (forward, others): (Vec<_>, Vec<_>) =
+        window.window_expr.iter().cloned().partition(looks_forward);
+    if forward.is_empty() || others.is_empty() {
+        return Ok(LogicalPlan::Window(window));
+    }
+    let others = LogicalPlan::Window(Window::try_new(others, window.input)?);
+    Ok(LogicalPlan::Window(Window::try_new(forward, Arc::new(others))?))
 }
 
 /// How many rows `lead` and `lag` look forward if they ignore nulls: DataFusion 55 counts wrongly then

@@ -213,7 +213,9 @@ class Hub:
         future = ActorFuture(self, f"{core.name}.{name}")
         shared = [large_as_future(self.client, value) for value in args]
         named = {key: large_as_future(self.client, value) for key, value in kwargs.items()}
-        pickled, places = pack_value((is_call, name, tuple(shared), named), f"an argument of {core.name}.{name}")
+        what = f"an argument of {core.name}.{name}"
+        cluster = self.client._coordinator.cluster
+        pickled, places = pack_value((is_call, name, tuple(shared), named), what, cluster)
         # Requests are sent in the order of the calls.
         with self.lock:
             stream = self.client._coordinator.stream()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["by_value", "call", "call_chunk"]
+__all__ = ["by_value", "call", "call_chunk", "call_with_worker"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -30,3 +30,11 @@ def call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
 def call_chunk(function: Callable[..., Any], calls: Any) -> list[Any]:
     """Call a function once for each tuple of arguments."""
     return [function(*args) for args in calls]
+
+
+@by_value
+def call_with_worker(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Call a function with the worker that runs it as its argument ``dask_worker``."""
+    from partita.distributed import get_worker
+
+    return function(*args, **kwargs, dask_worker=get_worker())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._packing import add_place, is_packing, is_packing_value, reduce_input
+from ._errors import Cancelled, ClusterError
+from ._packing import add_place, is_packing, is_packing_value, packing_cluster, reduce_input
 from ._returned import is_returning, keep_returned
 
 if TYPE_CHECKING:
     from ._session import Session
 
-__all__ = ["Call", "Error", "State"]
+__all__ = ["Call", "Error", "State", "check_cluster"]
 
 
 class State:
@@ -88,6 +89,9 @@ class State:
             from ._foreign import load_future
 
             place = (self.job, self.stage, self.index)
+            check_cluster(self, packing_cluster())
+            if self.status == "cancelled":
+                raise Cancelled(f"a future in the value was cancelled: {self.key}")
             add_place(place)
             return load_future, (*place, future.key, self.name)
         if is_packing():
@@ -106,6 +110,22 @@ class State:
         # No future refers to it any more. Without a place it was not submitted.
         if self.is_wanted and self.index >= 0:
             self.session.release(self.stage, self.index)
+
+
+def check_cluster(state: State, cluster: tuple[str, ...]) -> None:
+    """Refuse a call of another cluster, whose jobs have numbers of their own. An empty tuple stands for any cluster.
+
+    Raises
+    ------
+    ClusterError
+        If the call runs on another cluster.
+    """
+    own = state.session.cluster
+    # An address may have several names, and a client may have been given no token.
+    if cluster and own and not any(one and one == other for one, other in zip(own, cluster)):
+        raise ClusterError(
+            f"the future {state.key} belongs to a client of another cluster: pass its result instead, or use one client"
+        )
 
 
 class Error:

@@ -36,6 +36,7 @@ from ._shipping import make_shipment
 from ._sql_functions import SqlFunctionMethods
 from ._state_dump import DumpMethods
 from ._worker_view import is_in_runner, own_client
+from .utils import format_bytes
 
 __all__ = ["Client", "Future", "current_client", "default_client"]
 
@@ -184,7 +185,7 @@ class Client(
             self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
         self.name = self.name or self.id
-        self._coordinator = Coordinator(self._connection.exchange)
+        self._coordinator = Coordinator(self._connection.exchange, self._connection.cluster)
         self._shipment = make_shipment(environment, self._coordinator, self._connection.session)
         self._submitter = Submitter(self, python, None if environment is None else self._connection.session)
         self._is_asynchronous = asynchronous
@@ -369,11 +370,13 @@ class Client(
         if self.is_closed:
             return "<Client: closed>"
         try:
-            threads = {row["address"]: row["slots"] for row in self._workers()}
+            rows = self._workers()
         except ClusterError as error:
             return f"<Client: {self._connection.address}, {error}>"
         address = self._connection.address
-        return f"<Client: 'tcp://{address}' workers={len(threads)} threads={sum(threads.values())}>"
+        threads = sum(row["slots"] for row in rows)
+        memory = format_bytes(sum(row["memory_limit_bytes"] or 0 for row in rows))
+        return f"<Client: 'tcp://{address}' workers={len(rows)} threads={threads}, memory={memory}>"
 
     def _shown_link(self) -> str:
         """Return the link to the dashboard without its token, or the one that a class derived from a cluster has."""
@@ -433,7 +436,10 @@ class _AsCurrent(contextlib.AbstractContextManager[Client]):
 
 #: Unsupported attributes of Dask's client, each with an alternative.
 _OF_DASK = {
+    "benchmark_hardware": "time functions of your own with Client.run",
+    "get_scheduler_logs": "the scheduler writes its log to standard error; Client.get_worker_logs has those of workers",
     "run_on_scheduler": "use Client.run to call a function on each worker",
+    "write_scheduler_file": "partita scheduler and partita run write an access file: see Client(scheduler_file=)",
 }
 
 

@@ -64,6 +64,7 @@ class ClusterMethods:
     _connection: Connection
     _own: LocalCluster | None
     close: Callable[..., Any]
+    _submitter: Any
     _addresses: Callable[[Any], list[str]]
 
     # Cluster state.
@@ -347,8 +348,9 @@ class ClusterMethods:
     def restart(self, timeout: float | str | None = None, wait_for_workers: bool = True) -> Any:
         """Cancel all jobs of the cluster, including those of other clients, and drop this client's unpublished tables.
 
-        Frames that read these tables cannot be computed afterwards. Unlike in Dask, the worker processes are not
-        restarted: they have no state besides their jobs and their partitions.
+        Frames that read these tables cannot be computed afterwards, and the futures of this client are cancelled. Functions
+        run in new Python processes. Unlike in Dask, the worker processes are not restarted: they have no state besides their
+        jobs and their partitions.
 
         Parameters
         ----------
@@ -360,6 +362,8 @@ class ClusterMethods:
                 # A job that has ended meanwhile cannot be cancelled.
                 with contextlib.suppress(ClusterError):
                     self.cancel_job(job["name"])
+        for session in self._submitter.sessions():
+            session.forget("the cluster was restarted")
         connection = self._connection
         for table in connection.action("partita.tables", {}):
             if table["session"] == connection.session:

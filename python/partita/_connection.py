@@ -236,6 +236,11 @@ class Connection(Transfers):
         self._closed = False
         self._releases: Releases | None = None
 
+    @property
+    def cluster(self) -> tuple[str, str]:
+        """What tells this cluster from others: the address and the token, which each cluster makes for itself."""
+        return self.address, self.token
+
     def _headers(self) -> list[tuple[bytes, bytes]]:
         directory = urllib.parse.quote(_working_folder(), safe="/ ")
         shown = self.trust.authorization

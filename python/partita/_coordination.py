@@ -357,10 +357,13 @@ class Coordinator:
     ----------
     exchange : callable
         Opens a stream: returns a writer and a reader.
+    cluster : tuple of str
+        What tells the cluster from others.
     """
 
-    def __init__(self, exchange: Callable[[], tuple[Any, Any]]) -> None:
+    def __init__(self, exchange: Callable[[], tuple[Any, Any]], cluster: tuple[str, ...] = ()) -> None:
         self._exchange = exchange
+        self.cluster = cluster
         self._lock = threading.Lock()
         self._stream: _Stream | None = None
         self._handlers: dict[str, Callable[[Any], Any]] = {}
@@ -403,7 +406,7 @@ class Coordinator:
         """
         body = b""
         if values:
-            body, places = pack_value(values[0])
+            body, places = pack_value(values[0], cluster=self.cluster)
             if places:
                 header["futures"] = places
         return self.stream().send(op, header, body, undo)

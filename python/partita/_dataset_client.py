@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from ._awaiting import is_awaited, may_await
@@ -34,8 +34,9 @@ class DatasetMethods:
 
         Parameters
         ----------
-        *args : DataFrame, Series, or any other object that can be pickled
-            A single dataset, published as `name`. Frames become tables.
+        *args : DataFrame, Series, dict, or any other object that can be pickled
+            With `name`, a single dataset, or several objects that are one dataset, a tuple. Without it, a dict of datasets
+            by name, whose names need not be strings. Frames become tables.
         name : str, optional
             Name of the single dataset.
         override : bool
@@ -60,10 +61,16 @@ class DatasetMethods:
         3
         """
         named: dict[Any, Any] = dict(kwargs)
-        if args or name is not None:
-            if name is None or len(args) != 1:
-                raise ValueError("publish_dataset() takes one dataset with name=, or datasets as keyword arguments")
-            named[name] = args[0]
+        if name is not None:
+            if not args:
+                raise ValueError("publish_dataset() with name= takes the dataset as its first argument")
+            named[name] = args[0] if len(args) == 1 else args
+        elif args:
+            if len(args) != 1 or not isinstance(args[0], Mapping):
+                raise ValueError(
+                    "publish_dataset() takes a dataset with name=, a dict of datasets, or datasets as keyword arguments"
+                )
+            named = {**args[0], **named}
         for public, value in named.items():
             encode_name(public)
             if is_frame(value) and not isinstance(public, str):
@@ -102,8 +109,8 @@ class DatasetMethods:
 
         Parameters
         ----------
-        name : str
-            Its name.
+        name : str, or list of str
+            Its name. A list stands for several datasets, which are returned as a list.
         default : optional
             Returned if no dataset has this name.
 
@@ -112,6 +119,11 @@ class DatasetMethods:
         KeyError
             If no dataset has this name and there is no `default`.
         """
+        if isinstance(name, list):
+            return [self._get_dataset(one, default) for one in name]
+        return self._get_dataset(name, default)
+
+    def _get_dataset(self, name: Any, default: Any) -> Any:
         from .dataframe._io import from_table
 
         client: Any = self
@@ -151,13 +163,14 @@ class DatasetMethods:
 
         Parameters
         ----------
-        name : str
-            Its name.
+        name : str, or list of str
+            Its name, or those of several.
         """
-        if name in self._value_names():
-            self._coordinator.call("publish", do="delete", name=encode_name(name))
-        elif name in self._table_names():
-            self._connection.query(f"DROP TABLE IF EXISTS {quote(name)}")
+        for one in name if isinstance(name, list) else [name]:
+            if one in self._value_names():
+                self._coordinator.call("publish", do="delete", name=encode_name(one))
+            elif one in self._table_names():
+                self._connection.query(f"DROP TABLE IF EXISTS {quote(one)}")
         return None
 
     @property

@@ -241,7 +241,8 @@ class FunctionMethods:
         Parameters
         ----------
         data : list, tuple, set, dict, iterator, or other object
-            Each item of a collection becomes a future; another object becomes a single one.
+            Each item of a collection becomes a future; another object becomes a single one, also of a class that is derived
+            from one of these.
         workers : str or list of str, optional
             The workers that hold them.
         broadcast : bool
@@ -270,12 +271,14 @@ class FunctionMethods:
             for at, value in enumerate(given):
                 future = next(sent if at in large else small)
                 future._type = type(value)
+                future._state.session.settle_value(future._state)
                 made.append(future)
             return made
 
-        if isinstance(data, dict):
+        # Classes derived from those of Python are single values, but for named tuples.
+        if type(data) is dict:
             found: Any = dict(zip(data, send(data.values())))
-        elif isinstance(data, (list, tuple, set, frozenset)):
+        elif type(data) in (list, tuple, set, frozenset) or (isinstance(data, tuple) and hasattr(data, "_fields")):
             found = _rebuild(type(data), send(data))
         elif hasattr(data, "__next__") or isinstance(data, range):
             found = send(data)

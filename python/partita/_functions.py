@@ -12,12 +12,14 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ._call_state import check_cluster
 from ._direct import is_large, split_parts, to_table
 from ._errors import Cancelled, ClusterError, PartitaError
 from ._foreign import ForeignState, fetch_call, loading
 from ._frame_functions import PersistedPartitions
 from ._frame_inputs import FrameInput, frame_call
-from ._packing import CALL, pack_arguments, pack_function, pack_plain, unpack, with_places
+from ._large_calls import VALUE_BYTES_MAX, call_pickled, pack_large_arguments
+from ._packing import CALL, TooLarge, dumps, pack_arguments, pack_function, pack_plain, unpack, with_places
 from ._returned import collect_loaded
 from ._session import Session, State, environment
 from ._setup import prepare
@@ -123,7 +125,8 @@ class Submitter:
                     self._old.add(old)
                     del old
                 is_first = not self._old
-                self._session = Session(self._client._connection.exchange, self._python, self._own_environment)
+                connection = self._client._connection
+                self._session = Session(connection.exchange, self._python, self._own_environment, connection.cluster)
                 self._session.adopt_result = weakref.WeakMethod(self._adopt_result)
                 self._session.before_results = self._before_results
                 if is_first:
@@ -152,15 +155,33 @@ class Submitter:
         needs = self._client._function_needs()
         if needs:
             function = prepare(function, needs, lambda one: pack_function(one, name))
-        pickled = pack_function(function, name)
-        digest = hashlib.blake2b(pickled, digest_size=16).digest()
         shown = repr(sorted(options.items()))
+        try:
+            pickled = pack_function(function, name)
+        except TooLarge:
+            if needs:
+                raise
+            return self._large_stage(session, function, name, options, shown)
+        digest = hashlib.blake2b(pickled, digest_size=16).digest()
         key = (digest, name, shown)
         if key in session._stages or session.has_room:
             return session.stage(key, name, options, pickled), digest, ()
         # Too many functions: those of one name share a stage.
         common = pack_function(CALL, name)
         return session.stage(("any", name, shown), name, options, common), digest, (function,)
+
+    def _large_stage(
+        self, session: Session, function: Callable[..., Any], name: str, options: dict[str, Any], shown: str
+    ) -> tuple[int, bytes, tuple[Any, ...]]:
+        """Return the stage of a function that is sent to a worker as a value, and what its calls begin with."""
+        pickled = dumps(function, f"the function {name}")
+        digest = hashlib.blake2b(pickled, digest_size=16)
+        common = pack_function(call_pickled, name)
+        stage = session.stage(("pickled", name, shown), name, options, common)
+        return stage, digest.digest(), (self._sent(pickled), digest.hexdigest())
+
+    def _sent(self, value: Any) -> TaskFuture:
+        return self.send_values([value], None, True)[0]
 
     def submit(
         self,
@@ -196,7 +217,8 @@ class Submitter:
                 pickled, states, kept = plain, [], []
             else:
                 args, kwargs = ((args,), kwargs) if is_identity else shared.replace(args, kwargs)
-                pickled, inputs, kept = pack_arguments((*carried, *args) if carried else args, kwargs, name)
+                args = (*carried, *args) if carried else args
+                pickled, inputs, kept = pack_large_arguments(args, kwargs, name, self._sent)
                 states = [self._state_of(session, one, made, kept) for one in inputs]
             key = keys[number] if keys is not None else self._key(label, digest, pickled, states, pure)
             state = new.get(key) or session.find(key)
@@ -297,6 +319,7 @@ class Submitter:
             raise TypeError(f"{value!r} cannot be an argument of a call: compute it first")
         if state.status == "cancelled":
             raise Cancelled(f"an argument of the call was cancelled: {state.key}")
+        check_cluster(state, session.cluster)
         if state.job == session.job:
             return state
         if state.session.ended is not None:
@@ -421,7 +444,7 @@ class Submitter:
         for _, stage, number, carried in new:
             task = order[number]
             args = (*carried, *_sendable(task)[1])
-            pickled, inputs, kept = pack_arguments(args, task.kwargs, task.name)
+            pickled, inputs, kept = pack_large_arguments(args, task.kwargs, task.name, self._sent)
             found = [
                 states[one.key] if type(one) is Task else self._state_of(session, one, made, kept) for one in inputs
             ]
@@ -544,6 +567,10 @@ class _Shared:
         known = self._known.get(id(value))
         if known is None:
             session = self._session
+            if size_of(value) > VALUE_BYTES_MAX:
+                sent = self._submitter._sent(value)
+                self._known[id(value)] = (value, sent._state)
+                return sent
             stage, digest, carried = self._submitter.stage(session, _FIRST, "data", {})
             pickled, inputs, kept = pack_arguments((*carried, (value,)), {}, "data")
             states = [self._submitter._state_of(session, one, self._made, kept) for one in inputs]
@@ -558,10 +585,15 @@ class _Shared:
 
 
 def _is_large(value: Any) -> bool:
+    return size_of(value) >= SHARED_BYTES_MIN
+
+
+def size_of(value: Any) -> int:
+    """Return the size of an array or a text in bytes; 0 for other values."""
     size = getattr(value, "nbytes", None)
     if isinstance(size, int):
-        return size >= SHARED_BYTES_MIN
-    return isinstance(value, (bytes, bytearray, str)) and len(value) >= SHARED_BYTES_MIN
+        return size
+    return len(value) if isinstance(value, (bytes, bytearray, str)) else 0
 
 
 def submit(

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ._awaiting import may_await
+from ._by_value import call_with_worker
 from ._errors import trim_traceback
-from ._functions import Submitter
+from ._functions import Submitter, function_name
 from ._session import State
 from ._task_futures import TaskFuture, fire_and_forget, flat_futures
 from ._version import __version__
-from .utils import key_split
+from .utils import has_keyword, key_split
 
 __all__ = ["InspectionMethods"]
 
@@ -45,7 +46,8 @@ class InspectionMethods:
         Parameters
         ----------
         function : callable
-            The function. It runs in one of the worker's Python processes, as soon as a slot is free.
+            The function. It runs in one of the worker's Python processes, as soon as a slot is free. It is called with the
+            worker, as of :func:`get_worker`, if it has an argument ``dask_worker``.
         *args, **kwargs
             Its arguments.
         workers : str or list of str, optional
@@ -74,10 +76,12 @@ class InspectionMethods:
         if on_error not in ("raise", "return", "ignore"):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
         futures: dict[str, TaskFuture] = {}
+        name, call = function_name(function), (args, kwargs)
+        if "dask_worker" not in kwargs and has_keyword(function, "dask_worker"):
+            function, call = call_with_worker, ((function, args, kwargs), {})
         for address in self._addresses(workers):
             options = {"workers": [address]}
-            call = [(args, kwargs)]
-            (futures[address],) = self._submitter.submit(function, call, options, pure=False)
+            (futures[address],) = self._submitter.submit(function, [call], options, name=name, pure=False)
         if not wait:
             fire_and_forget(list(futures.values()))
             return None

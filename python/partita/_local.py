@@ -18,11 +18,13 @@ from typing import IO, TYPE_CHECKING, Any
 from ._awaiting import Ready, is_awaited
 from ._binary import find_program
 from ._connection import join_connections
+from ._durations import parse_seconds
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
 from ._tls import Trust, page_token
 from .config import inherited_environment
 
 if TYPE_CHECKING:
+    from ._local_adaptive import LocalAdaptive
     from ._local_workers import LocalWorkers
 
 __all__ = ["Link", "LocalCluster", "authorities", "check_arguments", "check_step", "find_access"]
@@ -114,6 +116,15 @@ def _error_message(text: str) -> str:
     begins = next((at for at, line in enumerate(lines) if line.startswith("error: ")), 0)
     lines = [line.removeprefix("error: ") for line in lines[begins:]]
     return "\n".join(line for line in lines if "try '--help'" not in line and "token=" not in line)
+
+
+def _format_resources(resources: Mapping[str, float] | None) -> str | None:
+    """Format the resources of a worker as a command line argument."""
+    if not resources:
+        return None
+    if not isinstance(resources, Mapping):
+        raise TypeError(f"resources must be a dict such as {{'GPU': 1}}, not {resources!r}")
+    return ",".join([f"{name}={float(amount):g}" for name, amount in resources.items()])
 
 
 def _format_count(name: str, value: Any) -> str:
@@ -208,7 +219,7 @@ class LocalCluster:
     Parameters
     ----------
     n_workers : int, optional
-        Number of worker processes. 1 by default.
+        Number of worker processes. 1 by default; 0 stands for none until :meth:`scale` is called.
     threads_per_worker : int, optional
         Number of slots of each worker. By default, the processors are divided among the workers.
     memory_limit : int, float or str, optional
@@ -233,6 +244,8 @@ class LocalCluster:
         Accepted for compatibility with Dask; no effect.
     asynchronous : bool
         Whether the cluster is awaited: ``async with LocalCluster(asynchronous=True) as cluster``.
+    resources : dict, optional
+        Resources that each worker has, such as ``{"GPU": 1}``: see ``resources=`` of :meth:`Client.submit`.
 
     Raises
     ------
@@ -263,12 +276,13 @@ class LocalCluster:
         silence_logs: Any = None,
         name: str | None = None,
         asynchronous: bool = False,
+        resources: Mapping[str, float] | None = None,
         **arguments: Any,
     ) -> None:
         check_arguments("LocalCluster", arguments)
         self.asynchronous = asynchronous
         command = [find_program(), "run", "--headless"]
-        # None stands for the default, and so does 0, as in Dask.
+        # The program starts at least one.
         command += ["--workers", _format_count("n_workers", n_workers or 1)]
         if threads_per_worker:
             command += ["--threads", _format_count("threads_per_worker", threads_per_worker)]
@@ -283,17 +297,25 @@ class LocalCluster:
             command += ["--port", str(port)]
         #: Started when the cluster is scaled first.
         self._workers: LocalWorkers | None = None
+        self._adaptive: LocalAdaptive | None = None
+        self._threads = threads_per_worker
         options = {
             "nthreads": str(threads_per_worker) if threads_per_worker else None,
             "memory-limit": None if memory_limit is None else _format_memory(memory_limit),
             "local-directory": os.fspath(local_directory) if local_directory else None,
             "host": host or "127.0.0.1",
+            "resources": _format_resources(resources),
         }
         self._worker_options = {option: value for option, value in options.items() if value is not None}
         self._start(command, os.environ.get("PARTITA_LOG"), _log_level(silence_logs), silence_logs is not None)
+        if n_workers == 0:
+            self.wait_for_workers(1)
+            self.scale(0)
 
     def _start(self, command: list[str], log_filter: str | None, level: str, is_explicit: bool) -> None:
         environment = {**os.environ, **inherited_environment(), "PARTITA_LOG": log_filter or level}
+        if "resources" in self._worker_options:
+            environment["PARTITA_RESOURCES"] = self._worker_options["resources"]
         if _step_tasks() > 1:
             # The cluster consists of this task only; otherwise the program would wait for the other tasks of the step.
             for variable in _STEP_VARIABLES:
@@ -381,13 +403,68 @@ class LocalCluster:
         """
         if isinstance(n, bool) or int(n) != n or n < 0:
             raise ValueError(f"n must be the number of workers, not {n!r}")
+        self._stop_adapting()
+        self._scaled_workers().scale(int(n))
+
+    def _scaled_workers(self) -> LocalWorkers:
         if self._process.poll() is not None:
             raise ClusterError("the cluster has been closed")
         if self._workers is None:
             from ._local_workers import LocalWorkers
 
             self._workers = LocalWorkers(self, self._worker_options)
-        self._workers.scale(int(n))
+        return self._workers
+
+    def adapt(
+        self,
+        minimum: int = 0,
+        maximum: int | None = None,
+        interval: float | str = "1s",
+        wait_count: int = 3,
+    ) -> LocalAdaptive:
+        """Follow the load: start workers while tasks wait for slots, and retire them when there is less to do.
+
+        A later call of :meth:`scale` ends it.
+
+        Parameters
+        ----------
+        minimum, maximum : int
+            Bounds of the number of workers. By default there are at most as many as this machine has processors.
+        interval : float or str
+            Time between two looks at the load.
+        wait_count : int
+            Looks in a row that must find less to do before workers are retired.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client, LocalCluster
+        >>> with LocalCluster(n_workers=0, threads_per_worker=1) as cluster, Client(cluster) as client:
+        ...     adaptive = cluster.adapt(maximum=2, interval="100ms")
+        ...     client.submit(pow, 2, 3).result()
+        8
+        """
+        from ._local_adaptive import LocalAdaptive
+
+        maximum = max(minimum, os.cpu_count() or 1) if maximum is None else maximum
+        for name, value in (("minimum", minimum), ("maximum", maximum), ("wait_count", wait_count)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} must be a number, not {value!r}")
+        if maximum < max(minimum, 1):
+            raise ValueError(
+                f"the maximum of {maximum} workers must be at least 1 and not below the minimum of {minimum}"
+            )
+        seconds = parse_seconds(interval)
+        if not seconds:
+            raise ValueError(f"interval must be a time, not {interval!r}")
+        self._stop_adapting()
+        self._scaled_workers()
+        self._adaptive = LocalAdaptive(self, minimum, maximum, seconds, wait_count)
+        return self._adaptive
+
+    def _stop_adapting(self) -> None:
+        if self._adaptive is not None:
+            self._adaptive.stop()
+            self._adaptive = None
 
     def get_client(self) -> Any:
         """Return a client of the cluster."""
@@ -402,6 +479,7 @@ class LocalCluster:
 
     def close(self, timeout: Any = None) -> Any:
         """Shut down the cluster and wait until its processes have ended."""
+        self._stop_adapting()
         workers, self._workers = self._workers, None
         if self._process.poll() is None:
             assert self._process.stdin is not None
@@ -445,7 +523,6 @@ def _close_at_exit(reference: weakref.ref[LocalCluster]) -> None:
 
 #: Unsupported attributes of Dask's clusters, each with an alternative.
 _OF_DASK = {
-    "adapt": "use LocalCluster.scale, or partita.jobqueue.SLURMCluster on Slurm",
     "workers": "use Client(cluster).scheduler_info()",
     "scheduler": "use Client(cluster).scheduler_info()",
     "logs": "use get_logs, or set PARTITA_LOG=info to write the log to standard error",
@@ -461,14 +538,15 @@ _OF_DASK_ARGUMENTS = {
     "scheduler_kwargs": "the scheduler has no further arguments",
     "worker_dashboard_address": "the dashboard of the scheduler shows all workers",
     "blocked_handlers": "workers have no handlers",
-    "resources": "the workers read them from the environment, such as PARTITA_RESOURCES=GPU=2",
     "preload": "use Client.run to call a function on each worker",
     "plugins": "use Client.run to call a function on each worker",
 }
 
 
 #: Supported arguments besides the size of the cluster.
-_ARGUMENTS = frozenset(("processes", "host", "scheduler_port", "dashboard_address", "silence_logs", "name"))
+_ARGUMENTS = frozenset(
+    ("processes", "host", "scheduler_port", "dashboard_address", "silence_logs", "name", "resources")
+)
 
 
 def check_arguments(what: str, arguments: Mapping[str, Any]) -> None:

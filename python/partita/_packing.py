@@ -20,14 +20,18 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ._errors import PartitaError
+
 __all__ = [
     "CALL",
     "NotPicklable",
+    "TooLarge",
     "keep",
     "loading_inputs",
     "pack_arguments",
     "pack_function",
     "pack_value",
+    "packing_cluster",
     "reduce_input",
     "unpack",
     "unpack_result",
@@ -42,6 +46,10 @@ _U32 = struct.Struct("<I")
 FUNCTION_MAX = 8 << 20
 #: Maximum size of the arguments of a call, in bytes.
 ARGUMENTS_MAX = 128 << 20
+
+
+class TooLarge(ValueError):
+    """A function, or the arguments of a call, take more space than a message may."""
 
 
 class NotPicklable(TypeError):
@@ -115,7 +123,12 @@ def add_place(place: tuple[int, int, int]) -> None:
     _packing.values.append(place)
 
 
-def pack_value(value: Any, what: str = "") -> tuple[bytes, list[tuple[int, int, int]]]:
+def packing_cluster() -> tuple[str, ...]:
+    """Return what tells the cluster from others to which the value goes that this thread pickles; empty if unknown."""
+    return getattr(_packing, "cluster", ())
+
+
+def pack_value(value: Any, what: str = "", cluster: tuple[str, ...] = ()) -> tuple[bytes, list[tuple[int, int, int]]]:
     """Pickle a value for other clients. Return the pickle, and the job, stage and index of each future in it.
 
     Parameters
@@ -124,20 +137,26 @@ def pack_value(value: Any, what: str = "") -> tuple[bytes, list[tuple[int, int, 
         The value.
     what : str, optional
         What it is, for an error.
+    cluster : tuple of str, optional
+        The cluster to which it goes: futures of others are refused.
 
     Raises
     ------
     NotPicklable
         If it cannot be pickled.
+    ClusterError
+        If it refers to a future of another cluster.
     """
     before = getattr(_packing, "inputs", None), getattr(_packing, "kept", None), getattr(_packing, "values", None)
     places: list[tuple[int, int, int]] = []
     _packing.inputs, _packing.kept, _packing.values = None, None, places
+    _packing.cluster = cluster
     try:
         pickled = dumps(value, what or f"a value of type {type(value).__name__}")
         return pickled, list(dict.fromkeys(places))
     finally:
         _packing.inputs, _packing.kept, _packing.values = before
+        _packing.cluster = ()
 
 
 def is_packing() -> bool:
@@ -245,7 +264,7 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
             pickler(file, protocol=5, buffer_callback=callback).dump(value)
             return file.getvalue()
     except Exception as error:
-        if isinstance(error, NotPicklable):
+        if isinstance(error, (NotPicklable, PartitaError)):
             raise
         raise NotPicklable(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
 
@@ -254,7 +273,7 @@ def pack_function(function: Callable[..., Any], name: str) -> bytes:
     """Pickle a function."""
     pickled = dumps(function, f"the function {name}")
     if len(pickled) > FUNCTION_MAX:
-        raise ValueError(
+        raise TooLarge(
             f"the function {name} takes {len(pickled) >> 20} MiB when it is pickled, with the values that it captured; at "
             f"most {FUNCTION_MAX >> 20} MiB can be sent: pass large values as arguments"
         )
@@ -272,7 +291,7 @@ def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tu
         pickled = dumps((tuple(args), kwargs), f"an argument of {name}")
         kept = _packing.kept
     if len(pickled) > ARGUMENTS_MAX:
-        raise ValueError(
+        raise TooLarge(
             f"the arguments of {name} take {len(pickled) >> 20} MiB when they are pickled; at most "
             f"{ARGUMENTS_MAX >> 20} MiB can be sent with a call: send larger arrays and frames with Client.scatter "
             "first, write the data to a file that the workers can read, or compute it on the workers"

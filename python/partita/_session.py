@@ -122,6 +122,8 @@ class Session:
         The Python that runs the functions on the workers.
     own_environment : str, optional
         What tells the Python processes of this client from those of others; they are shared if it is not given.
+    cluster : tuple of str
+        What tells the cluster from others, whose jobs have the same numbers.
     """
 
     def __init__(
@@ -129,7 +131,9 @@ class Session:
         exchange: Callable[[], tuple[Any, Any]],
         python: str | None = None,
         own_environment: str | None = None,
+        cluster: tuple[str, ...] = (),
     ) -> None:
+        self.cluster = cluster
         self.condition = threading.Condition()
         #: The calls whose end wakes threads that wait, with their number; `None` stands for any call.
         self._watched: dict[State | None, int] = {}
@@ -271,6 +275,12 @@ class Session:
                     for call in calls:
                         call.state.is_wanted = False
                         self._states.pop((call.stage, call.state.index), None)
+
+    def settle_value(self, state: State) -> None:
+        """Note that the result of a call is a value that this process has sent: nobody needs to wait for it."""
+        with self.condition:
+            if state.status == "pending":
+                state.status = "finished"
 
     def want(self, state: State) -> None:
         """Say that the result of a call is wanted that was only an input of others."""
@@ -432,8 +442,14 @@ class Session:
         # The thread of the callbacks stays: futures may still get some.
         self._outbox.put(None)
         known = [*list(self._states.values()), *list(self._foreign.values())]
-        pending = [state for state in known if state.status == "pending"]
-        self._apply([(state, None, error) for state in pending])
+        # Also values that were sent: what is not here cannot be fetched any more.
+        lost = [state for state in known if state.error is None and state.value is None]
+        self._apply([(state, None, error) for state in lost])
+
+    def forget(self, reason: str) -> None:
+        """Cancel all calls, also those that have ended: nothing of them is left."""
+        error = Error(CANCELLED_HERE, -1, "cancelled", reason)
+        self._apply([(state, None, error) for state in list(self._states.values())])
 
     def add_callback(self, state: State, callback: Callable[[State], None]) -> None:
         """Call a function with the state when the call has ended, in a thread of the session."""

@@ -23,6 +23,7 @@ from ._packing import unpack, unpack_result
 from ._remote_errors import make_exception
 from ._session import SLOT_WAIT_S, State, wait_states
 from ._worker_view import leave_slot
+from .utils import typename
 
 __all__ = ["TaskFuture", "as_completed", "fire_and_forget", "futures_of", "wait"]
 
@@ -202,12 +203,12 @@ class TaskFuture(Future):
 
     def __repr__(self) -> str:
         known = self.type if self._state.status == "finished" else None
-        kind = "" if known is None else f", type: {known.__name__}"
+        kind = "" if known is None else f", type: {typename(known, short=True)}"
         return f"<Future: {self._state.status}{kind}, key: {self.key}>"
 
     def _repr_html_(self) -> str:
         known = self.type if self._state.status == "finished" else None
-        kind = "" if known is None else f", <b>type</b>: {escape(known.__name__)}"
+        kind = "" if known is None else f", <b>type</b>: {escape(typename(known, short=True))}"
         return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key), quote=False)}"
 
 

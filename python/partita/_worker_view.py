@@ -90,7 +90,7 @@ def own_client(timeout: Any = None) -> Any:
 
 
 def get_client(address: Any = None, timeout: Any = None, resolve_address: bool = True) -> Any:
-    """Return the client of the function that runs on a worker; elsewhere the default client, or a new one.
+    """Return the client of the function that runs on a worker; elsewhere the default client.
 
     Parameters
     ----------
@@ -99,16 +99,26 @@ def get_client(address: Any = None, timeout: Any = None, resolve_address: bool =
     timeout : float or str, optional
         Time to wait for the scheduler.
 
+    Raises
+    ------
+    ValueError
+        If no address is given, no function runs on a worker, and no client exists.
+
     Notes
     -----
     A function that waits for calls that it submitted gives its slot to them meanwhile, as with
     :func:`worker_client`.
     """
-    from ._client import Client, current_client
+    from ._client import Client, default_client
 
     if address is not None:
         return Client(address, timeout=timeout, set_as_default=False)
-    return own_client(timeout) if is_in_runner() else current_client()
+    if is_in_runner():
+        return own_client(timeout)
+    try:
+        return default_client()
+    except ValueError:
+        raise ValueError("no global client found and no address provided: create a Client first") from None
 
 
 class WorkerView:

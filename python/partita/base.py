@@ -231,14 +231,13 @@ def check_arrays(collections: list[Any], scheduler: Any) -> None:
     expressions = [node for one in collections for node in getattr(one, "_partita_expressions", ())]
     if not expressions:
         return
-    from ._client import Client, current_client
+    from ._client import current_client
     from .array._explain import check_memory, needs_check
 
-    given = config.get("scheduler", None) if scheduler is None else scheduler
-    run = _find_scheduler(scheduler)
-    is_cluster = run is _run_on_cluster or isinstance(given, Client)
+    client = _client_of(scheduler)
+    is_cluster = client is not None or _find_scheduler(scheduler) is _run_on_cluster
     if is_cluster and needs_check(expressions):
-        check_memory(expressions, given if isinstance(given, Client) else current_client())
+        check_memory(expressions, client or current_client())
 
 
 def run_nodes(nodes: list[Any], scheduler: Any = None, options: dict[str, Any] | None = None) -> list[Any]:
@@ -452,9 +451,16 @@ def persist_nodes(nodes: list[Any], scheduler: Any = None) -> list[Any]:
             Task(identity, (result,), None, node.name, node.key) if type(node) is Task else node
             for node, result in zip(nodes, results)
         ]
+    return _submit(nodes, _client_of(scheduler))[1]
+
+
+def _client_of(scheduler: Any) -> Any:
+    """Return the client that a scheduler is, or whose method it is; else None, which stands for the default client."""
     from ._client import Client
 
-    return _submit(nodes, scheduler if isinstance(scheduler, Client) else None)[1]
+    given = config.get("scheduler", None) if scheduler is None else scheduler
+    given = getattr(given, "__self__", given)
+    return given if isinstance(given, Client) else None
 
 
 def optimize(*args: Any, traverse: bool = True, **kwargs: Any) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 import partita
 from partita import bag, config
-from partita.distributed import Client, LocalCluster, get_worker
+from partita.distributed import Client, LocalCluster, get_client, get_worker
 
 pytest.importorskip("cloudpickle")
 
@@ -153,3 +153,28 @@ def test_a_function_is_called_in_each_process_of_the_workers(client):
     with Client(address, token=token, set_as_default=False) as one:
         one.register_worker_callbacks(prepare)
         assert one.submit(lambda: get_worker().prepared).result() == 5
+
+
+def test_a_function_of_run_gets_the_worker(client):
+    first, second = client.nthreads()
+    assert client.run(lambda dask_worker: dask_worker.address) == {first: first, second: second}
+
+    def check(dask_worker, address, by=1):
+        if dask_worker.address == address:
+            raise KeyError("the first")
+        return by
+
+    with pytest.raises(KeyError, match="the first"):
+        client.run(check, address=first)
+    assert client.run(check, address=first, by=2, on_error="ignore") == {second: 2}
+
+    async def later(dask_worker):
+        return dask_worker.name
+
+    assert sorted(client.run(later).values()) == sorted(row["name"] for row in client._workers())
+
+
+def test_get_client_does_not_start_a_cluster(monkeypatch):
+    monkeypatch.setattr("partita._client._current", None)
+    with pytest.raises(ValueError, match="create a Client first"):
+        get_client()

@@ -118,3 +118,13 @@ def test_objects(client, column):
 def test_a_missing_time_is_a_column(client):
     made = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=1).assign(t=pd.NaT)
     pd.testing.assert_frame_equal(made.compute(), pd.DataFrame({"a": [1, 2]}).assign(t=pd.NaT))
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+@pytest.mark.parametrize("kind", ["datetime64", "timedelta64"])
+def test_units_before_1970(kind, unit):
+    """Times and durations of a coarser unit are rounded down, also the negative ones."""
+    column = pd.Series([-1500001, -1000000, -1, 0, 1, 1500001, None], dtype="Int64").astype("float64")
+    column = column.astype(f"{kind}[us]")
+    lazy = dd.from_pandas(column, npartitions=2)
+    pd.testing.assert_series_equal(lazy.astype(f"{kind}[{unit}]").compute(), column.astype(f"{kind}[{unit}]"))

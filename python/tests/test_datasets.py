@@ -135,3 +135,13 @@ def test_names_of_frames_and_values_are_one_space(client, name):
     assert int(client.get_dataset(public).a.sum().compute()) == 3
     client.unpublish_dataset(public)
     assert public not in client.list_datasets()
+
+
+def test_several_datasets_at_once(client, other, name):
+    one, two = client.submit(int, 1), client.submit(int, 2)
+    client.publish_dataset({(name, 1): one, name: 5}, override=True)
+    client.publish_dataset(one, two, name=f"{name}-both")
+    assert [getattr(value, "result", lambda: 5)() for value in other.get_dataset([(name, 1), name])] == [1, 5]
+    assert other.gather(other.get_dataset(f"{name}-both")) == (1, 2)
+    client.unpublish_dataset([(name, 1), name, f"{name}-both"])
+    assert not {(name, 1), name, f"{name}-both"} & set(client.list_datasets())

@@ -173,10 +173,12 @@ def test_parquet_filtered_pieces(files):
 
 
 def test_parquet_pieces_of_folders(files):
-    """Columns of folder names are columns of the pieces."""
+    """Columns of folder names are columns of the pieces, and have the categories that are known without reading."""
     found = dd.read_parquet(files / "keys", blocksize="1MiB", aggregate_files="k")
     assert found.npartitions == 2
-    same(found.compute().sort_index()[list(FRAME.columns)], FRAME)
+    expected = FRAME.astype({"k": "category"})
+    assert found.k.dtype == expected.k.dtype
+    same(found.compute().sort_index()[list(FRAME.columns)], expected)
 
 
 @pytest.mark.parametrize("start", [0, 3])

@@ -205,6 +205,76 @@ def test_index_of_categories(tmp_path, name, options):
     assert got.x.tolist()[0] == 2 and sorted(got.x) == [1, 2, 3]
 
 
+FOLDERS = {
+    "numbers": {"year": [2023, 2024, 2023, 2022]},
+    "months": {"month": [1, 10, 2, 12]},
+    "strings": {"k": ["b", "a", "c", "b"]},
+    "special characters": {"k": ["a/b", "a b", "é=", "%"]},
+    "two keys": {"k": ["b", "a", "c", "b"], "year": [1, 2, 1, 2]},
+}
+SELECTIONS = {
+    "all": (lambda d: d, {}),
+    "one column": (lambda d: d["k"], {}),
+    "equality": (lambda d: d[d.k == "b"], {}),
+    "a value that does not exist": (lambda d: d[d.k == "z"], {}),
+    "codes": (lambda d: d.k.cat.codes, {}),
+    "as strings": (lambda d: d.k.astype(str), {}),
+    "counts": (lambda d: d.groupby("k").v.sum(), {}),
+    "unobserved": (lambda d: d[d.v > 1].groupby("k", observed=False).v.sum(), {}),
+    "filters of values": (lambda d: d, {"filters": [("k", ">", "a")]}),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"split_row_groups": True}], ids=["own", "function"])
+@pytest.mark.parametrize("name", FOLDERS)
+def test_folders_are_categories(tmp_path, name, options):
+    """Columns of folder names are categories with the types that pandas finds, in ascending order."""
+    frame = pd.DataFrame({**FOLDERS[name], "v": range(4)})
+    frame.to_parquet(tmp_path, partition_cols=list(FOLDERS[name]), index=False)
+    theirs = pd.read_parquet(tmp_path).sort_values("v").reset_index(drop=True)
+    for key in FOLDERS[name]:
+        theirs[key] = theirs[key].astype(object).astype(pd.CategoricalDtype(theirs[key].cat.categories.sort_values()))
+    found = dd.read_parquet(tmp_path, **options)
+    assert [found[key].dtype for key in FOLDERS[name]] == [theirs[key].dtype for key in FOLDERS[name]]
+    got = found.compute().sort_values("v").reset_index(drop=True)
+    pd.testing.assert_frame_equal(got[list(theirs)], theirs)
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_categories_of_folders(tmp_path, name):
+    """What follows from categories of folder names equals that of pandas."""
+    make, options = SELECTIONS[name]
+    frame = pd.DataFrame({"k": ["b", "a", "c", "b"], "v": range(4)})
+    frame.to_parquet(tmp_path, partition_cols=["k"], index=False)
+    expected = make(pd.read_parquet(tmp_path, **options))
+    got = make(dd.read_parquet(tmp_path, **options)).compute()
+    if isinstance(got, pd.DataFrame):
+        got, expected = got.sort_values("v").reset_index(drop=True), expected.sort_values("v").reset_index(drop=True)
+        got = got[list(expected)]
+    elif name != "counts" and name != "unobserved":
+        got, expected = (one.sort_values().reset_index(drop=True) for one in (got, expected))
+    compare = pd.testing.assert_frame_equal if isinstance(got, pd.DataFrame) else pd.testing.assert_series_equal
+    compare(got, expected)
+
+
+def test_index_of_folders(tmp_path):
+    """A column of folder names can be the index; its labels sort as the values."""
+    pd.DataFrame({"year": [10, 9, 9], "v": range(3)}).to_parquet(tmp_path, partition_cols=["year"], index=False)
+    got = dd.read_parquet(tmp_path, index="year").compute()
+    assert got.index.dtype == pd.CategoricalDtype(pd.Index([9, 10], dtype="int32"))
+    assert got.index.tolist() == [9, 9, 10] and sorted(got.v) == [0, 1, 2]
+
+
+def test_folders_that_are_added(tmp_path):
+    """Rows of a folder that is newer than the frame have no category: an error, not a missing value."""
+    frame = pd.DataFrame({"year": [2023, 2024], "v": range(2)})
+    frame.to_parquet(tmp_path, partition_cols=["year"], index=False)
+    found = dd.read_parquet(tmp_path)
+    frame.assign(year=2025).to_parquet(tmp_path, partition_cols=["year"], index=False)
+    with pytest.raises(ValueError, match="not among its categories"):
+        found.compute()
+
+
 EMPTY = pd.DataFrame({"k": ["a"], "x": [1.5], "n": [1], "t": pd.to_datetime(["2024-01-01"])})[:0]
 
 

@@ -21,7 +21,9 @@ from partita.diagnostics import ProgressBar
 from partita.distributed import (
     CancelledError,
     Client,
+    Queue,
     TimeoutError,
+    Variable,
     as_completed,
     default_client,
     fire_and_forget,
@@ -289,11 +291,15 @@ def test_waiting_functions_are_awaited(client):
 
 def test_restart_ends_the_calls(client, gate):
     with Client(n_workers=1, threads_per_worker=1, set_as_default=False) as other:
+        ended = other.submit(inc, 1)
+        assert ended.result(LONG_S) == 2
         future = other.submit(touch_and_wait, gate.began, gate.path)
         gate.wait_until_running()
         other.restart()
-        with pytest.raises(CancelledError):
-            future.result(LONG_S)
+        for one in (ended, future):
+            with pytest.raises(CancelledError):
+                one.result(LONG_S)
+            assert one.cancelled()
         assert other.submit(inc, 1).result(LONG_S) == 2
 
 
@@ -317,3 +323,35 @@ def test_a_function_that_came_by_value_is_sent_by_value(tmp_path, monkeypatch):
     pickled = pack_function(space["answer"], "answer")
     assert name not in sys.modules
     assert pickle.loads(pickled)() == "by value"
+
+
+def test_scattered_values_are_finished(client):
+    class Bunch(dict):
+        pass
+
+    class Numbers(list):
+        pass
+
+    for value in (Bunch(a=1), Numbers([1, 2]), {"x"}.__class__(), 5):
+        found = client.scatter(value)
+        if type(value) is set:
+            assert found == set()
+            continue
+        assert found.status == "finished" and found.type is type(value)
+        result = client.submit(lambda value: (type(value).__name__, value), found).result(LONG_S)
+        assert result == (type(value).__name__, value)
+    assert [one.status for one in client.scatter([1, 2])] == ["finished"] * 2
+    assert wait(client.scatter([3])).not_done == set()
+
+
+def test_cancelled_futures_are_not_shared(client):
+    future = client.submit(inc, 1, pure=False)
+    future.cancel()
+    name = uuid.uuid4().hex
+    for use in (
+        lambda: Variable(name).set(future),
+        lambda: Queue(name).put({"a": [future]}),
+        lambda: client.publish_dataset(future, name=name),
+    ):
+        with pytest.raises(Cancelled, match="a future in the value was cancelled"):
+            use()

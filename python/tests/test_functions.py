@@ -43,7 +43,7 @@ from function_samples import (
 from polling import BOUND_S, until
 
 import partita
-from partita import Cancelled, ClusterError, bag
+from partita import Cancelled, ClusterError, _functions, _packing, bag, delayed
 from partita import dataframe as dd
 from partita._errors import KilledWorker, RemoteError
 from partita._local import LocalCluster
@@ -97,14 +97,24 @@ def fresh():
 # submit and map.
 
 
-def test_what_is_too_large_to_send_is_refused_at_once(client):
+def test_large_functions_and_arguments_are_sent_as_values(client, monkeypatch):
+    monkeypatch.setattr(_packing, "FUNCTION_MAX", 1 << 20)
+    monkeypatch.setattr(_packing, "ARGUMENTS_MAX", 8 << 20)
+    monkeypatch.setattr(_functions, "VALUE_BYTES_MAX", 8 << 20)
     blob = bytes(10 << 20)
-    with pytest.raises(ValueError, match="the function lambda takes 10 MiB"):
-        client.submit(lambda: len(blob))
-    with pytest.raises(ValueError, match="at most 128 MiB can be sent with a call"):
-        client.submit(len, bytes(129 << 20))
-    # Other calls still work.
+    assert client.gather(client.map(lambda n: len(blob) + n, range(3))) == [(10 << 20) + n for n in range(3)]
+    assert (
+        client.submit(lambda n, by=0: len(blob) * n + by, 2, by=client.submit(inc, 1)).result(LONG_S) == (20 << 20) + 2
+    )
     assert client.submit(len, blob).result(LONG_S) == 10 << 20
+    assert client.submit(lambda *args, **named: (args, named), [blob, 1], 2, by={"b": blob}).result(LONG_S) == (
+        ([blob, 1], 2),
+        {"by": {"b": blob}},
+    )
+    assert delayed(len)([blob, 1]).compute() == 2
+    # One value that has futures in it is not sent by itself.
+    with pytest.raises(ValueError, match="at most 8 MiB can be sent with a call"):
+        client.submit(len, [blob, client.submit(inc, 1)])
 
 
 def test_submit_returns_the_result(client):

@@ -23,6 +23,9 @@ pub(super) fn check_expression(expr: &mut Expr, state: &SessionState) -> Flow {
         Expr::Collate { .. } => {
             "COLLATE is not supported: strings are compared by their bytes; use lower(x) to ignore the case"
         }
+        Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
+            "the operator ^ is the power in some systems and the exclusive or in others; write power(a, b), or (a | b) - (a & b) for the exclusive or of bits"
+        }
         Expr::BinaryOp { op: BinaryOperator::DuckIntegerDivide, .. } => {
             "the operator // is not supported; / of two integers gives an integer, and floor(a / b) rounds down"
         }

@@ -8,6 +8,7 @@
 //!
 //! Structures are taken apart field by field, so that a field of a later version of the parser is not missed.
 
+mod distinct_from;
 mod expressions;
 mod outer_using;
 mod queries;
@@ -34,7 +35,7 @@ type Flow = ControlFlow<Break>;
 /// # Errors
 /// If a clause is not supported; the error says which, and what to use instead.
 pub fn check(statement: &mut Statement, state: &SessionState) -> Result<()> {
-    let mut visitor = Visitor { state };
+    let mut visitor = Visitor { state, is_regrouped: false };
     let flow = match statement {
         Statement::Statement(inner) => walk::visit_syntax_mut(inner.as_mut(), &mut visitor),
         Statement::CopyTo(copy) => match &mut copy.source {
@@ -62,6 +63,8 @@ pub async fn logical_plan(state: &SessionState, sql: &str) -> Result<LogicalPlan
 
 struct Visitor<'a> {
     state: &'a SessionState,
+    /// Whether an `IS DISTINCT FROM` took more for its right side than it has.
+    is_regrouped: bool,
 }
 
 impl VisitorMut for Visitor<'_> {
@@ -110,6 +113,11 @@ impl VisitorMut for Visitor<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         expressions::check_expression(expr, self.state)
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
+        distinct_from::regroup(expr, &mut self.is_regrouped);
+        ControlFlow::Continue(())
     }
 }
 

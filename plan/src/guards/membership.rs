@@ -27,10 +27,12 @@ use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, FetchType, Filter, Limit, LogicalPlan, LogicalPlanBuilder,
-    Operator, SkipType, case, exists, lit, not_exists, scalar_subquery, when,
+    Aggregate, BinaryExpr, Expr, ExprSchemable, FetchType, Filter, Limit, LogicalPlan,
+    LogicalPlanBuilder, Operator, SkipType, Subquery, case, exists, lit, not_exists,
+    scalar_subquery, when,
 };
 use datafusion::optimizer::AnalyzerRule;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// The rows of the query are none, none of them is null, or some are.
@@ -44,7 +46,8 @@ pub(crate) struct MembershipRule;
 
 impl AnalyzerRule for MembershipRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(walk::plan_up(plan, &mut rewritten)?.data)
+        let names = Names::default();
+        Ok(walk::plan_up(plan, &mut |node| rewritten(node, &names))?.data)
     }
 
     fn name(&self) -> &str {
@@ -52,11 +55,25 @@ impl AnalyzerRule for MembershipRule {
     }
 }
 
-fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+/// Names that nothing in a statement has.
+#[derive(Debug, Default)]
+struct Names(Cell<u32>);
+
+impl Names {
+    fn next(&self, what: &str) -> String {
+        self.0.set(self.0.get() + 1);
+        format!("__{what}_{}", self.0.get())
+    }
+}
+
+fn rewritten(node: LogicalPlan, names: &Names) -> Result<Transformed<LogicalPlan>> {
     match node {
+        LogicalPlan::Aggregate(aggregate) if computes_subquery(&aggregate)? => {
+            Ok(Transformed::yes(with_subqueries_below(aggregate, names)?))
+        }
         LogicalPlan::Filter(filter) if has_subquery(&filter.predicate)? => {
             let Filter { predicate, input, .. } = filter;
-            let scope = Scope { schema: Arc::clone(input.schema()), in_filter: true };
+            let scope = Scope { schema: Arc::clone(input.schema()), in_filter: true, names };
             let parts = split_conjunction_owned(predicate).into_iter();
             let parts = parts.map(|part| scope.conjunct(part)).collect::<Result<Vec<_>>>()?;
             let predicate = conjunction(parts).unwrap_or_else(|| lit(true));
@@ -66,7 +83,7 @@ fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             let schema = Arc::clone(projection.input.schema());
             let node = LogicalPlan::Projection(projection);
             let preserver = NamePreserver::new(&node);
-            let scope = Scope { schema, in_filter: false };
+            let scope = Scope { schema, in_filter: false, names };
             let changed = walk::expressions(node, &mut |expr| {
                 if !has_subquery(&expr)? {
                     return Ok(Transformed::no(expr));
@@ -84,17 +101,83 @@ fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn has_subquery(expr: &Expr) -> Result<bool> {
-    expr.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_) | Expr::Exists(_))))
+    expr.exists(|expr| {
+        Ok(matches!(expr, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_)))
+    })
+}
+
+fn holds_subquery(expr: &Expr) -> Result<bool> {
+    expr.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::SetComparison(_)
+                | Expr::ScalarSubquery(_)
+        ))
+    })
+}
+
+/// Whether an aggregate computes subqueries, for which DataFusion 55 has plans in filters and select lists only.
+fn computes_subquery(aggregate: &Aggregate) -> Result<bool> {
+    for expr in aggregate.group_expr.iter().chain(&aggregate.aggr_expr) {
+        if matches!(expr, Expr::GroupingSet(_)) {
+            return Ok(false);
+        }
+        if holds_subquery(expr)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// An aggregate of columns that a projection below it computes, where they have subqueries.
+fn with_subqueries_below(aggregate: Aggregate, names: &Names) -> Result<LogicalPlan> {
+    let preserver = NamePreserver::new_for_projection();
+    let mut computed: Vec<Expr> =
+        aggregate.input.schema().columns().into_iter().map(Expr::Column).collect();
+    let mut below = |expr: Expr| -> Result<Expr> {
+        if !holds_subquery(&expr)? {
+            return Ok(expr);
+        }
+        let name = names.next("computed");
+        computed.push(expr.unalias().alias(&name));
+        Ok(Expr::Column(Column::from_name(name)))
+    };
+    let mut groups = Vec::new();
+    for expr in aggregate.group_expr {
+        let name = preserver.save(&expr);
+        groups.push(name.restore(below(expr)?));
+    }
+    let mut aggregates = Vec::new();
+    for expr in aggregate.aggr_expr {
+        let name = preserver.save(&expr);
+        let changed = walk::expr_down(expr, &mut |part| {
+            let Expr::AggregateFunction(mut call) = part else { return Ok(Transformed::no(part)) };
+            let args = std::mem::take(&mut call.params.args).into_iter();
+            call.params.args = args.map(&mut below).collect::<Result<_>>()?;
+            if let Some(filter) = call.params.filter.take() {
+                call.params.filter = Some(Box::new(below(*filter)?));
+            }
+            let part = Expr::AggregateFunction(call);
+            Ok(Transformed::new(part, true, TreeNodeRecursion::Jump))
+        })?;
+        aggregates.push(name.restore(changed.data));
+    }
+    let rows = LogicalPlanBuilder::from(aggregate.input).project(computed)?.build()?;
+    let rows = rewritten(rows, names)?.data;
+    Ok(LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(rows), groups, aggregates)?))
 }
 
 /// Where a predicate stands.
-struct Scope {
+struct Scope<'a> {
     schema: Arc<DFSchema>,
     /// Whether it is one of a filter, where `EXISTS` has a plan.
     in_filter: bool,
+    names: &'a Names,
 }
 
-impl Scope {
+impl Scope<'_> {
     /// A conjunct of a filter, in which unknown is as good as false.
     fn conjunct(&self, expr: Expr) -> Result<Expr> {
         let membership = match expr {
@@ -168,6 +251,11 @@ impl Scope {
                 let value = if found.negated { Expr::Not(Box::new(exists)) } else { exists };
                 Ok(Transformed::yes(value))
             }
+            Expr::SetComparison(mut comparison) => {
+                let rows = self.named(&comparison.subquery)?.build()?;
+                comparison.subquery.subquery = Arc::new(rows);
+                Ok(Transformed::yes(Expr::SetComparison(comparison)))
+            }
             other => Ok(Transformed::no(other)),
         })
     }
@@ -200,7 +288,7 @@ impl Scope {
         membership: &InSubquery,
         condition: impl FnOnce(Expr) -> Expr,
     ) -> Result<LogicalPlan> {
-        let (rows, value) = self.rows(membership);
+        let (rows, value) = self.rows(membership)?;
         let sought = walk::expr_up(membership.expr.as_ref().clone(), &mut |expr| match expr {
             Expr::Column(column) => {
                 let field = Arc::clone(self.schema.field_from_column(&column)?);
@@ -212,10 +300,31 @@ impl Scope {
     }
 
     /// The query, and its column.
-    fn rows(&self, membership: &InSubquery) -> (LogicalPlanBuilder, Expr) {
-        let rows = membership.subquery.subquery.as_ref().clone();
+    fn rows(&self, membership: &InSubquery) -> Result<(LogicalPlanBuilder, Expr)> {
+        let rows = self.named(&membership.subquery)?;
         let value = Expr::Column(rows.schema().qualified_field(0).into());
-        (LogicalPlanBuilder::from(rows), value)
+        Ok((rows, value))
+    }
+
+    /// The column of a query under a name of its own: the query around it may read the same table, and a condition that
+    /// compares both would compare the column with itself.
+    ///
+    /// # Errors
+    /// If it refers to the query around it, which it could not under another name, and has the name of a table there.
+    fn named(&self, query: &Subquery) -> Result<LogicalPlanBuilder> {
+        let rows = LogicalPlanBuilder::from(query.subquery.as_ref().clone());
+        let (relation, field) = rows.schema().qualified_field(0);
+        let value = Expr::Column((relation, field).into());
+        if query.outer_ref_columns.is_empty() {
+            let name = self.names.next("member");
+            return rows.project([value.alias("value")])?.alias(name);
+        }
+        match relation.filter(|relation| self.schema.iter().any(|(of, _)| of == Some(*relation))) {
+            Some(table) => not_impl_err!(
+                "the table {table} is in a subquery and in the query around it, which the subquery refers to; give one of them an alias"
+            ),
+            None => Ok(rows),
+        }
     }
 
     fn by_existence(&self, membership: &InSubquery) -> Result<Expr> {
@@ -228,7 +337,7 @@ impl Scope {
 
     fn by_counts(&self, membership: &InSubquery) -> Result<Expr> {
         let equal = LogicalPlanBuilder::from(self.matches(membership, |equal| equal)?);
-        let (rows, value) = self.rows(membership);
+        let (rows, value) = self.rows(membership)?;
         let counts = [count(lit(1_i64)).alias("all"), count(value).alias("present")];
         let all = || Expr::Column(Column::from_name("all"));
         let present = Expr::Column(Column::from_name("present"));

@@ -336,6 +336,58 @@ const CASES: &[(u32, &str, &str)] = &[
         "select id, count(*) as n from (select id from t2 order by id) q group by grouping sets ((id), ())",
         "1,1;4,1;5,1;null,1;null,4",
     ),
+    (
+        0,
+        "select id, lead(z, 1) ignore nulls over w as r, lag(z, 1) ignore nulls over w as l, row_number() over w as n from (values (1, 10), (2, null), (3, 30)) v(id, z) window w as (order by id)",
+        "1,30,null,1;2,30,10,2;3,null,10,3",
+    ),
+    (0, "select i, j from (values (0), (1)) t(i), lateral (select i + 1) u(j)", "0,1;1,2"),
+    (
+        0,
+        "select i, j, k from (values (0), (1)) t(i), lateral (select i + 1 as j) u, lateral (select j * 10 as k where j > 1) w",
+        "1,2,20",
+    ),
+    (
+        0,
+        "select k, x.v from (values (1, [1, 2]), (2, [3]), (3, null)) t(k, a), unnest(t.a) as x(v)",
+        "1,1;1,2;2,3",
+    ),
+    (
+        0,
+        "select k, v from (values (1, [1, 2]), (2, [3])) t(k, a) cross join unnest(a) as x(v) where v > 1",
+        "1,2;2,3",
+    ),
+    (
+        0,
+        "select k, v from (values (1, [1, 2]), (2, [3]), (3, null), (4, make_array())) t(k, a) left join unnest(a) as x(v) on true",
+        "1,1;1,2;2,3;3,null;4,null",
+    ),
+    (
+        0,
+        "select t.k, u.n from (values (1, 5), (2, 6)) t(k, z) left join lateral (select t.z * 2) u(n) on true",
+        "1,10;2,12",
+    ),
+    (0, "select id, id in (select id from t1) as r from t1", "1,true;2,true;4,true;null,null"),
+    (0, "select id from t1 where (id in (select id from t1 where id > 1)) is not true", "1;null"),
+    (0, "select id from t1 where id not in (select id from t1 where id > 1) or id = 4", "1;4"),
+    (
+        0,
+        "select case when id in (select id from t1 where id > 2) then 'y' else 'n' end as r, z from t1",
+        "n,10;n,20;n,30;y,40",
+    ),
+    (0, "select id from t1 where id >= all (select id from t1 where id is not null)", "4"),
+    (0, "select id from t1 where id = any (select id from t1 where z < 25)", "1;2"),
+    (0, "select id in (select id from t2) as k, count(*) as n from t1 group by 1", "null,2;true,2"),
+    (
+        0,
+        "select sum(case when id in (select id from t2) then z else 0 end) as s, count(*) filter (where z > (select avg(z) from t2)) as n from t1",
+        "50,3",
+    ),
+    (
+        0,
+        "select exists (select 1 from t2 where t2.id = t1.id) as k, max(z) as m from t1 group by k",
+        "false,30;true,40",
+    ),
     // apache/datafusion#24096, which plain DataFusion has where the rows come from files.
     (
         0,

@@ -27,6 +27,9 @@ def setitem(x: Any, key: Any, value: Any) -> None:
                 raise ValueError("cannot convert float NaN to integer")
             if np.isinf(known).any():
                 raise ValueError("cannot convert float infinity to integer")
+        elif known.dtype.kind in "iu" and not isinstance(value, np.ndarray):
+            # Single numbers do not wrap around, as items of arrays do: an OverflowError.
+            value = np.asarray(value.item() if isinstance(value, np.generic) else value, dtype=x.dtype)
     from ._from_array import asanyarray
 
     value = asanyarray(value)

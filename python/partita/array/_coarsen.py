@@ -12,6 +12,7 @@ import numpy as np
 from .._collection import unpack
 from ..utils import funcname
 from ._axis_maps import At, Axis, Read
+from ._chunks import is_unknown
 from ._core import array_of, make_meta
 from ._elementwise import as_array
 from ._expression import Node
@@ -48,7 +49,8 @@ def apply_along_axis(
     if shape is None or dtype is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sample = np.asarray(func1d(np.ones((1,), dtype=arr.dtype), *args, **kwargs))
+            size = 1 if is_unknown(arr.shape) else max(arr.shape[axis], 1)
+            sample = np.asarray(func1d(np.ones((size,), dtype=arr.dtype), *args, **kwargs))
         shape = sample.shape if shape is None else shape
         dtype = sample.dtype if dtype is None else dtype
     arr = arr.rechunk({axis: -1})

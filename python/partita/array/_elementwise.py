@@ -94,6 +94,9 @@ def enforced(*args: Any, function: Callable[..., Any], dtype: Any) -> Any:
     """Call a function and cast its result to a dtype."""
     result = function(*args)
     if getattr(result, "dtype", dtype) != dtype and dtype != np.dtype(object):
+        if dtype.kind in "SU" and result.dtype.kind == dtype.kind:
+            # A shorter dtype would cut the strings.
+            return result
         if not np.can_cast(result.dtype, dtype, casting="same_kind"):
             raise ValueError(
                 f"Inferred dtype from function {funcname(function)!r} was {str(dtype)!r} but got {str(result.dtype)!r}, "
@@ -174,8 +177,9 @@ def elemwise(
         try:
             dtype = infer_dtype(op, [_sample(one) for one in args], {}, "elemwise")
         except ValueError as error:
-            if isinstance(error.__cause__, OverflowError):
+            if error.__cause__ is not None and all(_is_known(one) for one in args):
                 raise error.__cause__ from None
+            # The other operand may have an operator for arrays.
             return NotImplemented
     else:
         dtype = np.dtype(dtype)
@@ -215,6 +219,11 @@ def _operand(value: Any) -> Any:
         single: Any = value
         return from_delayed(single.to_delayed(), (), dtype=single._type.to_pandas_dtype())
     return value
+
+
+def _is_known(value: Any) -> bool:
+    """Whether an operand is an array or a value of Python or NumPy, which have no operators of their own for arrays."""
+    return isinstance(value, Array) or type(value).__module__ in ("builtins", "datetime", "numpy", "numpy.ma")
 
 
 def _is_user(function: Callable[..., Any]) -> bool:
@@ -383,6 +392,27 @@ def cast_block(block: Any, dtype: Any) -> Any:
     return block.astype(dtype) if hasattr(block, "astype") else np.asarray(block).astype(dtype)
 
 
+def _with_length(x: Any, dtype: Any) -> Any:
+    """Return the dtype of strings without a length with the length that NumPy would choose.
+
+    That of objects is computed, since the dtype of an array must be known before its items are.
+    """
+    if dtype.kind not in "SU" or dtype.itemsize:
+        return dtype
+    if x.dtype.kind != "O":
+        return np.empty(0, dtype=x.dtype).astype(dtype).dtype
+    reads = [Read(x._node, [Axis(axis) for axis in range(x.ndim)])]
+    chunks = tuple([(1,) * len(sizes) for sizes in x.chunks])
+    node = Node("length", chunks, np.empty((0,) * x.ndim, np.intp), length_block, reads, params={"dtype": dtype})
+    size = int(array_of(node).max().compute())
+    return np.dtype((dtype.type, max(size // np.dtype((dtype.type, 1)).itemsize, 1)))
+
+
+def length_block(block: Any, dtype: Any) -> Any:
+    """Return the size of the items of a block as strings."""
+    return np.full((1,) * block.ndim, np.asarray(block).astype(dtype).dtype.itemsize)
+
+
 def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None, **kwargs: Any) -> Any:
     """Cast the items of an array to a dtype.
 
@@ -410,7 +440,7 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None, **kwarg
     casting = kwargs.get("casting", "unsafe")
     if not np.can_cast(x.dtype, wanted, casting=casting):
         raise TypeError(f"Cannot cast array from {x.dtype!r} to {wanted!r} according to the rule {casting!r}")
-    meta = make_meta(x._meta, wanted, x.ndim)
+    meta = make_meta(x._meta, _with_length(x, wanted), x.ndim)
     reads = [Read(x._node, [Axis(axis) for axis in range(x.ndim)])]
     return array_of(Node("astype", x.chunks, meta, cast_block, reads, params={"dtype": meta.dtype}))
 

@@ -63,7 +63,8 @@ def _isnan(block: Any) -> Any:
 
 def mean_chunk(block: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, skipna: bool = False) -> Any:
     """Return the number and the sum of the items of a block."""
-    total = (np.nansum if skipna else np.sum)(block, axis=axis, keepdims=True, dtype=dtype)
+    named = {} if dtype is None or dtype.kind == "m" else {"dtype": dtype}
+    total = (np.nansum if skipna else np.sum)(block, axis=axis, keepdims=True, **named)
     return {"n": count_block(block, axis, skipna), "total": total}
 
 

@@ -98,16 +98,19 @@ def _slab(x: Any, axis: int, size: int, value: Any) -> Any:
     return full(tuple([sum(sizes) for sizes in chunks]), value, dtype=x.dtype, chunks=chunks)
 
 
+def _item(value: Any, dtype: Any) -> Any:
+    """Return a value as an item of a dtype. Integers of Python that do not fit are an OverflowError, as in NumPy."""
+    is_integer = type(value) is int and dtype.kind in "iu"
+    return np.asarray(value, dtype=dtype)[()] if is_integer else np.asarray(value).astype(dtype)[()]
+
+
 def _pad_axis(x: Any, axis: int, before: int, after: int, mode: str, given: dict[str, Any]) -> Any:
     size = x.shape[axis]
     if mode in ("constant", "empty"):
         values = (
             _pairs(given.get("constant_values", 0), x.ndim, "constant_values")[axis] if mode == "constant" else (0, 0)
         )
-        left, right = (
-            _slab(x, axis, width, np.asarray(value).astype(x.dtype)[()])
-            for width, value in zip((before, after), values)
-        )
+        left, right = (_slab(x, axis, width, _item(value, x.dtype)) for width, value in zip((before, after), values))
     elif size == 0:
         raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
     elif mode in ("reflect", "symmetric") and given["reflect_type"] == "odd":

@@ -23,9 +23,6 @@ def percentile_block(block: Any, q: Any, method: str) -> Any:
         # There is nothing between two strings.
         at = np.percentile(np.arange(len(block)), q, method="nearest").astype(np.intp)
         return np.sort(block)[at]
-    if block.dtype.kind in "Mm":
-        found = getattr(np, "percentile")(block.view("i8"), q, method=method)
-        return found.astype("i8").view(block.dtype)
     return getattr(np, "percentile")(block, q, method=method)
 
 

@@ -159,6 +159,7 @@ def matmul_blocks(a: Any, b: Any, dtype: Any, transposed: tuple[bool, bool] = (F
     """Return the sum of the matrix products of blocks, or of their transposes."""
     total = spare = None
     for first, second in zip(_leaves(a), _leaves(b)):
+        _check_unmasked(first, second)
         first, second = first.T if transposed[0] else first, second.T if transposed[1] else second
         product, spare = np.matmul(first, second, out=spare), None
         if total is None:
@@ -172,6 +173,15 @@ def matmul_blocks(a: Any, b: Any, dtype: Any, transposed: tuple[bool, bool] = (F
     return total.astype(dtype) if total.dtype != dtype and dtype.kind != "O" else total  # type: ignore[union-attr]
 
 
+def _check_unmasked(*arrays: Any) -> None:
+    """Refuse masked arrays: NumPy multiplies their masked items, and masks what the factors mask in the same place."""
+    if any(isinstance(one, np.ma.MaskedArray) for one in arrays):
+        raise NotImplementedError(
+            "matmul() and @ do not support masked arrays: dot() counts masked items as zero, as numpy.ma.dot, and "
+            "ma.filled() gives them values"
+        )
+
+
 def matmul(a: Any, b: Any, out: Any = None, **kwargs: Any) -> Any:
     """Return the matrix product of two arrays, as ``numpy.matmul``."""
     if out is not None or kwargs:
@@ -179,6 +189,7 @@ def matmul(a: Any, b: Any, out: Any = None, **kwargs: Any) -> Any:
             f"matmul() does not support {', '.join(['out', *kwargs]) if out is not None else ', '.join(kwargs)}"
         )
     a, b = as_array(a), as_array(b)
+    _check_unmasked(a._meta, b._meta)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError("`matmul` does not support scalars.")
     is_row, is_column = a.ndim == 1, b.ndim == 1

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..utils import SerializableLock
 from ._axis_maps import Axis, Read
 from ._chunks import slices_from_chunks, starts
 from ._core import Array, array_of, make_meta
 from ._expression import Node
 from ._lowering import lower
+from ._store_locks import align_blocks, store_locks
 
 __all__ = ["from_npy_stack", "store", "to_npy_stack"]
 
@@ -112,7 +112,8 @@ def store(
     targets : object or sequence of object
         The objects, or delayed ones.
     lock : bool or lock
-        A lock that is held while a block is written. True stands for one for each object.
+        A lock that is held while a block is written. True stands for one for each object. Arrays of zarr of which two
+        tasks would write one chunk or shard have a lock of the whole cluster in any case.
     regions : tuple of slices or sequence of these, optional
         The parts of the objects that are written.
     compute : bool
@@ -141,7 +142,9 @@ def store(
             f"Different number of sources [{len(sources)}] and targets [{len(targets)}] than regions [{len(regions)}]"
         )
     loaded = (return_stored and not compute) if load_stored is None else load_stored
-    locks = [SerializableLock() if lock is True else (lock or None) for _ in targets]
+    if compute and not return_stored:
+        sources = [align_blocks(*one) for one in zip(sources, targets, regions)]
+    locks = store_locks(sources, targets, regions, lock)
     if compute:
         if not return_stored and not _all_here(sources, kwargs) and not all(map(_can_travel, targets)):
             _write_here(sources, targets, regions, locks, kwargs)

@@ -197,7 +197,8 @@ def reduction(
     axis_given: Any = axes
     if dtype is not None:
         dtype = np.dtype(dtype)
-    named = {"dtype": dtype} if dtype is not None else {}
+    # NumPy takes no units of time as a dtype of reductions.
+    named = {"dtype": dtype} if dtype is not None and dtype.kind not in "mM" else {}
     user = any(one is not None and _is_user(one) for one in (chunk, aggregate, combine))
     label = name or funcname(aggregate).strip("_")
 

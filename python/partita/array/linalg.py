@@ -245,7 +245,8 @@ def svd_flip(u: Any, v: Any, u_based_decision: bool = False) -> Any:
     from .routines import where
 
     signs = where(signs == 0, one, signs)
-    return u * signs, v * signs.T
+    # Signs of complex numbers are of size 1: their conjugates take them back.
+    return u * signs, v * _adjoint(signs)
 
 
 def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> Any:
@@ -340,13 +341,18 @@ def compression_matrix(
     found = data.dot(omega)
     if iterator == "power":
         for _ in range(n_power_iter):
-            found = data.dot(keep(data.T.dot(keep(found))))
-        return tsqr(found)[0].T
+            found = data.dot(keep(_adjoint(data).dot(keep(found))))
+        return _adjoint(tsqr(found)[0])
     found = tsqr(found)[0]
     for _ in range(n_power_iter):
-        found = keep(tsqr(data.T.dot(keep(found)))[0])
+        found = keep(tsqr(_adjoint(data).dot(keep(found)))[0])
         found = tsqr(data.dot(found))[0]
-    return found.T
+    return _adjoint(found)
+
+
+def _adjoint(x: Any) -> Any:
+    """Return the conjugate transpose of a matrix."""
+    return x.T.conj() if x.dtype.kind == "c" else x.T
 
 
 def svd_compressed(
@@ -379,7 +385,7 @@ def svd_compressed(
     if compute:
         comp = comp.persist()
     v, s, u = tsqr(comp.dot(a).T.rechunk({1: -1}), compute_svd=True)
-    u = comp.T.dot(u.T)
+    u = _adjoint(comp).dot(u.T)
     u, s, v = u[:, :k], s[:k], v.T[:k, :]
     if coerce_signs:
         u, v = svd_flip(u, v)
@@ -443,6 +449,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         axes = (int(axis),)  # type: ignore[call-overload]
     else:
         axes = tuple(axis)
+    if axis is None and ord is None:
+        # That of all items, as those of one vector.
+        return (abs(x) ** 2).sum(keepdims=keepdims) ** 0.5
     if len(axes) > 2:
         raise ValueError("Improper number of dimensions to norm.")
     is_vector = len(axes) == 1

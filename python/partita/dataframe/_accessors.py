@@ -12,6 +12,7 @@ from ..plan import expr as px
 from ..plan.expr import Expr, call, interval
 from ._base import UnsupportedName
 from ._columns import Lists, is_masked
+from ._periods import PeriodMethods, as_periods
 from ._row_methods import (
     DURATION_METHODS,
     LIST_METHODS,
@@ -563,6 +564,16 @@ class DatetimeMethods(_Rounding):
         # %f has six digits, as in Python.
         return self._column._like(call("to_char", self._local, date_format.replace("%f", "%6f")))
 
+    def to_period(self, freq: Any = None) -> Series:
+        """Return the periods in which the times are, such as months; see :meth:`pandas.Series.dt.to_period`.
+
+        Parameters
+        ----------
+        freq : str
+            The frequency of the periods, such as ``"M"``, ``"Q"`` or ``"D"``.
+        """
+        return as_periods(self._column, freq)
+
     def tz_convert(self, tz: Any) -> Series:
         """Convert times to another time zone."""
         kind = self._column._kind
@@ -644,6 +655,8 @@ class TimedeltaMethods(_Rounding):
 def datetimelike_methods(column: Series) -> Any:
     """Return the accessor ``.dt`` of a column of times or durations."""
     kind = column._kind
+    if isinstance(column._origin, pd.PeriodDtype):
+        return PeriodMethods(column)
     if pa.types.is_duration(kind):
         return TimedeltaMethods(column)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):

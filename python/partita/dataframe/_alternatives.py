@@ -33,7 +33,6 @@ ALTERNATIVES = {
     "to_numpy": "compute().to_numpy",
     "to_pickle": "to_parquet",
     "to_records": "to_frame().to_records",
-    "to_timestamp": "to_datetime: an index has no periods",
     "tolist": "compute().tolist",
     "transpose": "compute().T",
     "truncate": "loc on the index",

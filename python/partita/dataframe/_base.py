@@ -23,6 +23,7 @@ from ._columns import regular_index, to_pandas
 from ._partition_methods import PartitionMethods
 from ._partition_writers import PartitionWriters
 from ._partitions import format_split, kept_divisions
+from ._periods import PeriodIndexes
 from ._rows import Labels, Rows, new_table_name, release_after
 from ._sql import INDEX, ORDER, ROW, literal, replace_nan
 
@@ -65,7 +66,7 @@ _OF_DASK = frozenset(
 )
 
 
-class Plan(PartitionMethods, PartitionWriters, FrameInput):
+class Plan(PartitionMethods, PartitionWriters, PeriodIndexes, FrameInput):
     """A lazy query plan of rows with an index."""
 
     _rows: Rows
@@ -169,7 +170,8 @@ class Plan(PartitionMethods, PartitionWriters, FrameInput):
         if not levels:
             return pd.RangeIndex(len(frame))
         if len(levels) == 1:
-            return regular_index(pd.Index(levels[0].array, name=names[0]), self._index[0].regularity)
+            labels = pd.Index(levels[0].array, name=names[0], tupleize_cols=False)
+            return regular_index(labels, self._index[0].regularity)
         return pd.MultiIndex.from_arrays([level.array for level in levels], names=names)
 
     def _origins(self) -> list[Any]:

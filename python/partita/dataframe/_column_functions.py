@@ -23,7 +23,7 @@ from ..plan.expr import PythonCall
 from ..plan.relation import Named, Projection, Relation, Sorting, Table
 from ..utils import no_default
 from ._base import Plan
-from ._columns import Column, column_origin
+from ._columns import Column
 from ._meta import Meta, as_pandas
 from ._partition_inputs import meta_of, outline_of, plan_of_outline
 from ._partition_results import run_calls, upload_results
@@ -99,10 +99,7 @@ def call_rows(
         described = described.with_object_types(lambda: _as_series(function(meta_of(plan, 2))))
     call = ColumnCall(plan, function, described, name, blocks)
     rows = plan._rows.with_call(call)
-    cells = [
-        Column(expr, column_origin(dtype, expr.dtype))
-        for (_, expr), dtype in zip(call.results(), described.empty.dtypes)
-    ]
+    cells = [Column(expr, origin) for (_, expr), origin in zip(call.results(), described.origins())]
     from ._frame import DataFrame
     from ._series import Index, Series
 
@@ -122,7 +119,7 @@ def _inferred(plan: Any, function: Callable[[Any], Any], name: str) -> Meta:
             f"cannot infer the type that {name} returns: it raised {type(error).__name__}: {error} for two rows of made-up "
             "values; give it with meta="
         ) from error
-    return Meta(as_pandas(_as_series(result), name).reset_index(drop=True))
+    return Meta(as_pandas(_as_series(result), name).reset_index(drop=True)).with_types_of([plan])
 
 
 def _as_series(result: Any) -> Any:

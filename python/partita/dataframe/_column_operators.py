@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
+from ..plan.dtype import refuse_mixed
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
 from ._alignment import IDENTICAL
@@ -19,7 +20,9 @@ from ._array_columns import column_of_array, is_array
 from ._base import Level, Plan
 from ._columns import ARROW, derived_origin, is_masked, sort_value
 from ._matching import aligned, is_aligned, uploaded
+from ._mixed import is_equal, is_mixed
 from ._operators import Operators
+from ._periods import start_of
 from ._replacement import is_missing
 from ._rows import Rows
 from ._scalar import Scalar
@@ -58,6 +61,7 @@ class ColumnOperators(Operators):
     _expr: Expr
     _kind: pa.DataType
     _origin: Any
+    dtype: Any
     _index: tuple[Level, ...]
     str: Any
     where: Callable[..., Series]
@@ -125,6 +129,7 @@ class ColumnOperators(Operators):
             other = self._spread(other)
         if isinstance(other, pd.tseries.offsets.BaseOffset):
             return self._moved(name, other)
+        refuse_mixed([self._kind, other._kind if isinstance(other, ColumnOperators) else None], f"compute {name} of")
         if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
             repeated: Series = self.str.repeat(int(other))
             return repeated
@@ -179,6 +184,8 @@ class ColumnOperators(Operators):
             return own._compare(name, theirs)
         if isinstance(other, Scalar):
             other = self._spread(other)
+        if isinstance(self._origin, pd.PeriodDtype):
+            return self._compare_periods(name, other, self._origin)
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
             return self._compare_categories(name, other, self._origin)
         if isinstance(other, ColumnOperators):
@@ -190,6 +197,8 @@ class ColumnOperators(Operators):
             origin = derived_origin(self._origin, other._origin)
             made = ex.comparison(name, self._expr, other._expr, is_masked(origin))
             return self._like(made, self._with(other), self._name_with(other), origin)
+        if is_mixed(self._kind):
+            return self._compare_mixed(name, other)
         if self._is_unlike(other):
             return self._compare_unlike(name, type_of(other), self._rows, self.name)
         own, value = self._expr, literal(other, self._kind)
@@ -210,6 +219,27 @@ class ColumnOperators(Operators):
         answer = px.literal(name != "eq")
         made = case([(px.not_null(self._expr), answer)]) if is_masked(self._origin) else answer
         return self._like(made, rows, label)
+
+    def _compare_periods(self, name: builtins.str, other: Any, origin: pd.PeriodDtype) -> Series:
+        """Compare periods by their start times."""
+        if not isinstance(other, ColumnOperators):
+            value = px.NULL if is_missing(other) else literal(start_of(other, origin), self._kind)
+            return self._like(ex.comparison(name, self._expr, value, False), origin=None)
+        if other._origin != origin:
+            raise TypeError(f"cannot compare {self.dtype} with {other.dtype}; convert one with dt.to_timestamp")
+        made = ex.comparison(name, self._expr, other._expr, False)
+        return self._like(made, self._with(other), self._name_with(other), None)
+
+    def _compare_mixed(self, name: builtins.str, other: Any) -> Series:
+        """Compare values of several types with a value. As in pandas, a missing value equals none."""
+        if name not in ("eq", "ne"):
+            raise TypeError(
+                "cannot compare values of several types by order; convert the column with astype(str) or to_numeric"
+            )
+        if is_missing(other):
+            return self._like(px.literal(name != "eq"), origin=None)
+        found = is_equal(cast("Series", self), [other])
+        return found if name == "eq" else ~found
 
     def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
         if isinstance(other, ColumnOperators) and origin.ordered and other._origin == origin:

@@ -13,6 +13,8 @@ from ..plan import expr as px
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
 from ._columns import ARROW, has_intervals, is_masked
+from ._mixed import Method, computed, is_mixed
+from ._periods import as_periods
 from ._sql import is_number, is_text, is_time, literal, type_of
 from ._summary import truth
 from ._text import check_integers, text_of
@@ -54,8 +56,18 @@ class ColumnTypes:
         """Convert to another type."""
         if isinstance(dtype, builtins.str) and dtype == "category":
             dtype = self._origin if isinstance(self._origin, pd.CategoricalDtype) else pd.CategoricalDtype()
+        if is_mixed(self._kind):
+            return self._of_mixed(dtype)
+        if isinstance(self._origin, pd.PeriodDtype):
+            return (
+                self.copy()
+                if dtype == self._origin
+                else computed(cast("Series", self), Method("astype", dtype), "astype", dtype)
+            )
         if isinstance(dtype, pd.CategoricalDtype):
             return self._to_categories(dtype)
+        if isinstance(dtype, pd.PeriodDtype) or (isinstance(dtype, builtins.str) and dtype.startswith("period[")):
+            return as_periods(cast("Series", self), pd.PeriodDtype(getattr(dtype, "freq", None) or dtype[7:-1]).freq)
         if _is_object(dtype) and not is_text(self._kind):
             return self._to_objects()
         origin = ex.origin_after(dtype)
@@ -82,6 +94,14 @@ class ColumnTypes:
             return self._expr
         floored: Series = cast("Series", self).dt.floor(wanted.unit)
         return floored._expr
+
+    def _of_mixed(self, dtype: Any) -> Series:
+        """Convert values of several types, by pandas on the workers."""
+        if _is_object(dtype):
+            return self.copy()
+        if isinstance(dtype, pd.CategoricalDtype):
+            raise TypeError("astype: categories have values of one type; use astype(str) or to_numeric first")
+        return computed(cast("Series", self), Method("astype", dtype), "astype", dtype)
 
     def _to_objects(self) -> Series:
         """Return the column itself if its values are Python objects in pandas, such as dates and lists."""

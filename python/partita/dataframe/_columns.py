@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from ..plan.expr import NULL, Expr, case
 from ..plan.relation import Relation
+from ._mixed import Mixed, is_mixed, python_values
+from ._periods import to_periods
 from ._sql import is_plain_text, is_text, literal
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "common_categories",
     "derived_origin",
     "has_intervals",
+    "has_tuples",
     "is_masked",
     "label_index",
     "origin_of",
@@ -44,10 +47,12 @@ ARROW = "arrow"
 
 @dataclass(frozen=True)
 class Lists:
-    """The origin of columns of Python lists, as pandas itself creates them."""
+    """The origin of columns of Python lists or tuples, as pandas itself creates them."""
 
     #: The missing value inside the lists; None if it follows from the type.
     missing: Any = None
+    #: Whether they are tuples.
+    are_tuples: bool = False
 
 
 class UnknownCategories(pd.CategoricalDtype):  # type: ignore[misc]
@@ -73,8 +78,8 @@ MASKED = {
 class Column(NamedTuple):
     """A column over the rows of a relation.
 
-    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical or sparse type, :class:`Lists`, or None if Arrow's type determines
-    the pandas type.
+    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical, sparse or period type, :class:`Lists`, :class:`Mixed`, or None if Arrow's
+    type determines the pandas type.
     """
 
     expr: Expr
@@ -83,7 +88,7 @@ class Column(NamedTuple):
 
 def origin_of(dtype: Any) -> Any:
     """Return the origin of a column with this pandas type."""
-    if isinstance(dtype, pd.CategoricalDtype):
+    if isinstance(dtype, (pd.CategoricalDtype, pd.PeriodDtype)):
         return dtype
     if isinstance(dtype, pd.ArrowDtype):
         return ARROW
@@ -92,11 +97,19 @@ def origin_of(dtype: Any) -> Any:
     return NULLABLE if dtype in MASKED.values() else None
 
 
-def column_origin(dtype: Any, kind: pa.DataType) -> Any:
+def column_origin(dtype: Any, kind: pa.DataType, are_tuples: bool = False) -> Any:
     """Return the origin of a column with this pandas type whose values are stored with a type of Arrow."""
     if pd.api.types.is_object_dtype(dtype) and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return Lists()
-    return origin_of(dtype)
+        return Lists(are_tuples=are_tuples)
+    return Mixed() if is_mixed(kind) else origin_of(dtype)
+
+
+def has_tuples(values: pd.Series) -> bool:
+    """Whether the first value of a column of objects is a tuple of single values."""
+    if not pd.api.types.is_object_dtype(values.dtype):
+        return False
+    first = next((one for one in values if not (pd.api.types.is_scalar(one) and pd.isna(one))), None)
+    return isinstance(first, tuple) and not any(isinstance(item, (list, tuple)) for item in first)
 
 
 def has_intervals(origin: Any) -> bool:
@@ -112,7 +125,15 @@ def is_masked(origin: Any) -> bool:
 
 
 def derived_origin(*origins: Any) -> Any:
-    """Return the origin of a value computed from columns of these origins. Categories become plain values."""
+    """Return the origin of a value computed from columns of these origins. Categories become plain values.
+
+    Raises
+    ------
+    TypeError
+        If one is of periods: the result would be neither a period nor a time.
+    """
+    if any(isinstance(origin, pd.PeriodDtype) for origin in origins):
+        raise TypeError("this operation is not supported for periods; use dt.to_timestamp first, or map_partitions")
     return next((origin for origin in origins if is_masked(origin)), None)
 
 
@@ -147,15 +168,26 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     """Convert an Arrow column to the pandas type of its origin."""
     kind = column.type
     if isinstance(origin, Lists):
-        return _python_lists(column, origin.missing)
+        return _python_lists(column, origin)
+    if is_mixed(kind):
+        return python_values(column, origin if isinstance(origin, Mixed) else Mixed())
     if isinstance(origin, pd.CategoricalDtype):
         plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
         if isinstance(origin, UnknownCategories):
             origin = pd.CategoricalDtype(origin.categories, origin.ordered)
+        values = _plain(plain).to_pandas()
         if has_intervals(origin):
-            places = pd.Index([str(one) for one in origin.categories]).get_indexer(_plain(plain).to_pandas())
-            return pd.Categorical.from_codes(places, dtype=origin)
-        return pd.Categorical(_plain(plain).to_pandas(), dtype=origin)
+            codes = pd.Index([str(one) for one in origin.categories]).get_indexer(values)
+        else:
+            codes = origin.categories.get_indexer(values)
+        if plain.null_count != (codes < 0).sum():
+            raise ValueError(
+                "a categorical column has values that are not among its categories, for example because a folder of files "
+                "was added after the frame was created; create it again"
+            )
+        return pd.Categorical.from_codes(codes, dtype=origin)
+    if isinstance(origin, pd.PeriodDtype):
+        return to_periods(column.to_pandas(), origin)
     if isinstance(origin, pd.SparseDtype):
         return pd.arrays.SparseArray(column.to_pandas().to_numpy(), dtype=origin)
     if origin == ARROW:
@@ -170,11 +202,12 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     return dtype.__from_arrow__(column) if dtype is not None else column.to_pandas(date_as_object=True)
 
 
-def _python_lists(column: pa.ChunkedArray, missing: Any) -> pd.Series:
-    lists = column.to_pylist()
+def _python_lists(column: pa.ChunkedArray, origin: Lists) -> pd.Series:
+    lists, missing = column.to_pylist(), origin.missing
     if missing is None:
         missing = pd.NaT if pa.types.is_temporal(column.type.value_type) else float("nan")
-    values = [missing if one is None else [missing if item is None else item for item in one] for one in lists]
+    made = tuple if origin.are_tuples else list
+    values = [missing if one is None else made([missing if item is None else item for item in one]) for one in lists]
     return pd.Series(values, dtype=object)
 
 
@@ -194,7 +227,7 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
     origins = origins or [None] * table.num_columns
     columns = [_plain(column) for column in table.columns]
     names = [str(at) for at in range(len(columns))]
-    plain = [at for at, origin in enumerate(origins) if origin is None]
+    plain = [at for at, origin in enumerate(origins) if origin is None and not is_mixed(columns[at].type)]
     shown = pa.table([columns[at] for at in plain], names=[names[at] for at in plain])
     frame = shown.to_pandas(split_blocks=True, date_as_object=True)
     for at in plain:
@@ -205,9 +238,10 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
             frame[names[at]] = values.where(values.notna(), float("nan"))
     if len(plain) == len(columns):
         return frame
+    shown_at = set(plain)
     made = {
-        name: frame[name] if origin is None else to_pandas_column(column, origin)
-        for name, column, origin in zip(names, columns, origins)
+        name: frame[name] if at in shown_at else to_pandas_column(columns[at], origins[at])
+        for at, name in enumerate(names)
     }
     return pd.DataFrame(made, index=pd.RangeIndex(table.num_rows))
 

@@ -18,6 +18,7 @@ from ._columns import Column, label_index
 from ._frame import DataFrame
 from ._matching import aligned
 from ._merge import _common_axis, _common_origin, _key_origin, _plain, as_frame
+from ._mixed import is_mixed, mixed_kind, with_mixed_columns
 from ._partitions import divide_later, kept_divisions
 from ._replacement import MISSING
 from ._rows import Labels, Rows
@@ -182,12 +183,10 @@ def _bounds(part: DataFrame) -> tuple[Any, ...] | None:
 
 
 def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int, unites: bool = False) -> list[DataFrame]:
-    """Convert categorical columns whose categories differ between the frames to plain values, or unite their categories.
+    """Convert columns that differ between the frames to a common type.
 
-    Raises
-    ------
-    TypeError
-        If a column contains strings in one frame and numbers in another.
+    Categorical columns whose categories differ become plain values, or their categories are united. Columns with strings in
+    one frame and numbers in another one become columns with values of several types.
     """
     parts = list(parts)
     for place in [*((False, label) for label in labels), *((True, at) for at in range(depth))]:
@@ -205,12 +204,11 @@ def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int, un
         part._kinds()
     for label in labels:
         columns = [part._column(label) for part in parts if label in part._columns]
-        sorts = {sort_of(one._kind) for one in columns if one._expr is not MISSING and not pa.types.is_null(one._kind)}
-        if len(sorts) > 1:
-            found = " and ".join(sorted(sorts))
-            raise TypeError(
-                f"cannot concatenate column {label!r} of {found}; convert the columns to one type with astype"
-            )
+        valued = [one for one in columns if one._expr is not MISSING and not pa.types.is_null(one._kind)]
+        kinds = list(dict.fromkeys(one._kind for one in valued))
+        if len({sort_of(kind) for kind in kinds}) > 1 or (len(kinds) > 1 and any(map(is_mixed, kinds))):
+            mixed = mixed_kind(kinds)
+            parts = [with_mixed_columns(part, [label], mixed) if label in part._columns else part for part in parts]
     return parts
 
 

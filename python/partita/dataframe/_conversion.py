@@ -11,6 +11,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import aggregate, call, cast
 from ._arguments import reject_unsupported
+from ._mixed import Method, ToNumeric, are_integers, computed, is_mixed
 from ._sql import is_number, is_text
 
 __all__ = ["check_errors", "to_numeric", "to_timedelta"]
@@ -61,14 +62,23 @@ def to_numeric(arg: Any, errors: str = "raise", meta: Any = None, **arguments: A
         if meta is not None:
             raise KeyError("``meta`` is not allowed when arg is a single value")
         return delayed(pd.to_numeric, pure=True)(arg, errors=errors)
+    if is_mixed(arg._kind):
+        test = computed(arg.dropna(), are_integers, "to_numeric", bool)
+        if _are_all(test, test._expr):
+            return computed(arg, Method("astype", "int64"), "to_numeric", "int64")
+        return computed(arg, ToNumeric(errors), "to_numeric", "float64")
     if not is_text(arg._kind):
         return arg
     # The type depends on the values: int64 if all are integers, also if there are none.
-    is_whole = px.not_null(cast(arg._expr, pa.int64(), is_lenient=True))
-    found = call("coalesce", aggregate("bool_and", is_whole), True)
-    if arg._rows.values([found]).column(0)[0].as_py():
+    if _are_all(arg, px.not_null(cast(arg._expr, pa.int64(), is_lenient=True))):
         return arg._like(cast(arg._expr, pa.int64()))
     return arg._like(cast(arg._expr, pa.float64(), is_lenient=errors == "coerce"))
+
+
+def _are_all(column: Any, test: Any) -> bool:
+    """Whether a condition is true for all rows. This runs a query."""
+    found = call("coalesce", aggregate("bool_and", test), True)
+    return bool(column._rows.values([found]).column(0)[0].as_py())
 
 
 class _ToNumeric:

@@ -36,6 +36,10 @@ def describe_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: An
     else:
         labels = [label for label, kind in kinds.items() if is_described(kind) or _is_temporal(kind)]
         labels = labels or list(kinds)
+    if any(isinstance(frame._columns[label].origin, pd.PeriodDtype) for label in labels):
+        raise NotImplementedError(
+            "describe() does not support periods; select other columns, or use dt.to_timestamp first"
+        )
     if all(is_described(kinds[label]) and frame._columns[label].origin is None for label in labels):
         cells = {label: describe_numbers(frame._columns[label].expr, kinds[label], percentiles) for label in labels}
         return Table(frame._rows, cells, axis=frame._axis)

@@ -309,9 +309,26 @@ def cast(value: Expr, kind: pa.DataType, to: Any) -> Expr:
         return call("replace", px.cast(value, pa.string()), "T", " ")
     if pa.types.is_boolean(kind) and is_text(wanted):
         return px.case([(value, "True")], "False")
-    made = px.Cast(value, wanted)
+    made = px.Cast(_rounded_down(value, kind, wanted), wanted)
     # The string "nan" converts to NaN.
     return replace_nan(made) if is_text(kind) else made
+
+
+def _rounded_down(value: Expr, kind: pa.DataType, wanted: pa.DataType) -> Expr:
+    """Return times or durations as multiples of the unit of a type, if it is coarser: those before 1970 are rounded down too."""
+    types = pa.types
+    is_like = (types.is_timestamp(kind) and types.is_timestamp(wanted)) or (
+        types.is_duration(kind) and types.is_duration(wanted)
+    )
+    step = _PER_SECOND[kind.unit] // _PER_SECOND[wanted.unit] if is_like else 0
+    if step <= 1:
+        return value
+    whole = px.cast(value, pa.int64())
+    return px.cast(whole - (whole % step + step) % step, kind)
+
+
+#: How many of each unit a second has.
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def is_bounded(value: Any) -> bool:

@@ -26,6 +26,7 @@ from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
 from ._partitions import Partitions, divide, index_bounds, kept_divisions, parse_splits
+from ._periods import period_label
 from ._ranks import FrameRanks
 from ._replacement import MISSING, NO_TIME
 from ._reshaping import FrameReshaping
@@ -163,7 +164,8 @@ class DataFrame(
         first, last = index_bounds(self)
         splits = self._client._connection.table(rows.persisted)["splits"] if rows.persisted else []
         between = parse_splits(splits, rows.type(self._index[0].expr))
-        found = (first, *between, last)
+        origin = self._index[0].origin
+        found = tuple(period_label(label, origin) for label in (first, *between, last))
         if rows.persisted:
             divide(self, found)
         return found

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numbers
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 
 from ..plan.expr import Expr, cast
 from ._base import Level, Plan
 from ._columns import ARROW, RANGE, Column, is_masked
+from ._periods import as_periods, to_times
 from ._rows import Rows
 from ._scalar import Scalar
 
@@ -163,11 +165,21 @@ class IndexMethods:
         label = (0 if self.name is None else self.name) if name is ... else name
         return DataFrame(self._rows, {label: self._cell}, (self._level(),) if index else ())
 
+    def to_timestamp(self, freq: Any = None, how: str = "start") -> Any:
+        """Return the times at which the labels, which are periods, start or end."""
+        return to_times(self, freq, how)  # type: ignore[arg-type]
+
+    def to_period(self, freq: Any = None) -> Any:
+        """Return the periods in which the labels, which are times, are."""
+        return as_periods(self, freq)  # type: ignore[arg-type]
+
     def shift(self, periods: int = 1, freq: Any = None) -> Index:
         """Shift the labels, which are times or durations, by periods of a frequency; by default their own."""
         from ._labels import shifted_labels, with_shifted_order
 
         made: Index
+        if freq is not None and isinstance(self._origin, pd.PeriodDtype):
+            raise TypeError("the `freq` argument is not supported for an index of periods, which has its own")
         made, regularity = shifted_labels(self, periods, freq)
         made._regularity = regularity
         if self.known_divisions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from ..plan.expr import SortKey, aggregate
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, column_origin, has_intervals, origin_of, regularity_of, sort_value
+from ._columns import Column, column_origin, has_intervals, has_tuples, origin_of, regularity_of, sort_value
 from ._dialects import encode_request
 from ._frame import DataFrame
+from ._mixed import Mixed, check_zones, has_several_types, missing_of, mixed_array
 from ._pandas_metadata import absolute, last_file
 from ._partitions import (
     check_count,
@@ -31,6 +33,7 @@ from ._partitions import (
     parse_bytes,
     time_divisions,
 )
+from ._periods import starts_of
 from ._rows import Labels, Rows, new_table_name, release_after, typed_relation
 from ._sql import INDEX, ROW, is_plain_text, replace_nan
 
@@ -73,7 +76,7 @@ def from_pandas(
     Raises
     ------
     TypeError
-        If `data` is not a pandas object, or a column has values of different types.
+        If `data` is not a pandas object, or a column has values of unsupported types.
     ValueError
         If the labels of the columns are not unique.
 
@@ -143,10 +146,16 @@ def _levels(frame: pd.DataFrame) -> list[pd.Index]:
     return [frame.index.get_level_values(at) for at in range(frame.index.nlevels)]
 
 
-def _table(frame: pd.DataFrame) -> pa.Table:
-    """Convert a pandas frame to the Arrow table that is uploaded: index levels first, columns named by position."""
-    levels = [_column(level.to_series(), name) for level, name in zip(_levels(frame), frame.index.names)]
-    columns = [_column(frame.iloc[:, at], label) for at, label in enumerate(frame.columns)]
+def _table(frame: pd.DataFrame, mixed: frozenset[int] = frozenset()) -> pa.Table:
+    """Convert a pandas frame to the Arrow table that is uploaded: index levels first, columns named by position.
+
+    Columns at the positions `mixed` have values of several types, also if those of this frame have one.
+    """
+    levels = [_column(level.to_series(), name, is_level=True) for level, name in zip(_levels(frame), frame.index.names)]
+    columns = [
+        _mixed_column(frame.iloc[:, at], label) if at in mixed else _column(frame.iloc[:, at], label)
+        for at, label in enumerate(frame.columns)
+    ]
     names = [INDEX + str(at) for at in range(len(levels))] + [f"c{at}" for at in range(len(columns))]
     return pa.table(dict(zip(names, [*levels, *columns])))
 
@@ -178,9 +187,13 @@ def _upload_tables(
         Level(label, table.column(f"{INDEX}{at}"), origin_of(level.dtype), regularity_of(level))
         for at, (label, level) in enumerate(zip(like.index.names, _levels(like)))
     )
+    origins = [
+        column_origin(dtype, schema.field(f"c{at}").type, has_tuples(like.iloc[:, at]))
+        for at, dtype in enumerate(like.dtypes)
+    ]
     cells = {
-        label: Column(table.column(f"c{at}"), column_origin(like.dtypes.iloc[at], schema.field(f"c{at}").type))
-        for at, label in enumerate(like.columns)
+        label: Column(table.column(f"c{at}"), missing_of(like.iloc[:, at]) if isinstance(origin, Mixed) else origin)
+        for at, (label, origin) in enumerate(zip(like.columns, origins))
     }
     return DataFrame(rows, cells, index, like.columns[:0])
 
@@ -274,17 +287,26 @@ def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.Categor
     return made
 
 
-def _column(values: pd.Series, label: Any) -> pa.Array:
+def _column(values: pd.Series, label: Any, is_level: bool = False) -> pa.Array:
     if has_intervals(values.dtype):
         values = values.cat.rename_categories([str(one) for one in values.cat.categories])
+    if isinstance(values.dtype, pd.PeriodDtype):
+        values = starts_of(values)
+    if values.dtype == object:
+        check_zones(values, label)
+        # Arrow would convert some values, such as numbers beside dates.
+        if not is_level and has_several_types(values):
+            return _mixed_column(values, label)
     try:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        if values.dtype == object and not is_level:
+            return _mixed_column(values, label)
         raise TypeError(f"cannot upload column {label!r}: {error}") from None
     if isinstance(made.type, pa.BaseExtensionType):
         raise TypeError(
             f"cannot upload column {label!r}: values of the type {values.dtype} are not supported; convert them to times, "
-            "numbers or strings, for example periods with to_timestamp"
+            "numbers or strings"
         )
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
@@ -298,6 +320,21 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
     if pa.types.is_null(made.type):
         made = made.cast(pa.float64() if values.dtype == float else pa.large_string())
     return made
+
+
+def _mixed_column(values: pd.Series, label: Any) -> pa.Array:
+    """Convert a column of objects of several types."""
+    try:
+        return mixed_array(values)
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowTypeError,
+        pa.ArrowNotImplementedError,
+        OverflowError,
+        TypeError,
+        pickle.PicklingError,
+    ) as error:
+        raise TypeError(f"cannot upload column {label!r}: {error}") from None
 
 
 def _without_nan(values: Any) -> Any:

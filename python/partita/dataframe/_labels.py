@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ..plan.expr import SortKey
 from ._base import Level
+from ._mixed import computed
 from ._row_methods import call_method
 from ._sql import sort_of, type_of
 
@@ -125,6 +126,8 @@ def shifted_labels(labels: Any, periods: int, freq: Any) -> tuple[Any, Any]:
         If no frequency is given or known.
     """
     kind, own = labels._kind, labels._regularity
+    if isinstance(labels._origin, pd.PeriodDtype):
+        return _shifted_periods(labels, periods, freq), None
     if not (pa.types.is_timestamp(kind) or pa.types.is_duration(kind)):
         raise TypeError(f"shift(freq=) requires an index of times or durations, not of {kind}; use set_index first")
     wanted = own if freq is None else freq
@@ -138,6 +141,24 @@ def shifted_labels(labels: Any, periods: int, freq: Any) -> tuple[Any, Any]:
         step = pd.Timedelta(days=offset.n) if is_day else pd.Timedelta(offset)
         return labels + step * periods, regularity
     return call_method(labels, _Shift(periods, offset), "shift"), regularity
+
+
+def _shifted_periods(labels: Any, periods: int, freq: Any) -> Any:
+    """Return labels that are periods, shifted by a number of their own frequency."""
+    dtype = labels._origin
+    if freq is not None and pd.PeriodDtype(freq).freq != dtype.freq:
+        raise ValueError(f"shift: the frequency {freq!r} is not that of the index, {dtype.freq.freqstr!r}")
+    return computed(labels, _ShiftPeriods(periods), "shift", dtype)
+
+
+class _ShiftPeriods:
+    """The function that shifts periods."""
+
+    def __init__(self, periods: int) -> None:
+        self.periods = periods
+
+    def __call__(self, labels: Any) -> pd.Series:
+        return pd.Series(pd.PeriodIndex(labels) + self.periods)
 
 
 def _sample(kind: pa.DataType, own: Any) -> pd.Index:

@@ -14,6 +14,7 @@ from ..plan.expr import Expr, SortKey
 from ..plan.relation import Join, Values
 from ._array_columns import column_of_array, is_array
 from ._partitions import divide_later, kept_divisions
+from ._periods import label_bounds, period_label, start_of
 from ._rows import Rows
 from ._series import Series, index_of
 from ._sql import literal
@@ -86,6 +87,8 @@ class Loc:
         is_truth = labels and all(isinstance(label, (bool, np.bool_)) for label in labels)
         if is_truth and not pa.types.is_boolean(index._kind):
             return frame._filtered(column_of_array(frame, np.array(labels)))
+        if isinstance(index._origin, pd.PeriodDtype):
+            labels = [pd.Period(one, freq=index._origin.freq) for one in labels]
         found = frame._narrowed(index.isin(labels)._expr)
         if not labels or (frame.known_divisions and _is_increasing(labels)):
             return found
@@ -105,6 +108,8 @@ class Loc:
             return self._between(*self._ends(key))
         if pa.types.is_timestamp(kind) and isinstance(key, str):
             return self._between(key, key)
+        if isinstance(index._origin, pd.PeriodDtype):
+            key = start_of(key, index._origin)
         return px.comparison("eq", index._expr, literal(key, kind))
 
     def _check_label(self, key: Any) -> None:
@@ -130,10 +135,13 @@ class Loc:
             return None
         if frame._rows.order[0].is_descending:
             return None
-        kind = index_of(frame)._kind
+        index = index_of(frame)
         try:
-            first = known[0] if key.start is None else max(_label(key.start, kind, False), known[0])
-            last = known[-1] if key.stop is None else min(_label(key.stop, kind, True), known[-1])
+            first, last = (
+                own if given is None else period_label(_label(given, index, at > 0), index._origin)
+                for at, (given, own) in enumerate(((key.start, known[0]), (key.stop, known[-1])))
+            )
+            first, last = max(first, known[0]), min(last, known[-1])
             inner = [label for label in known[1:-1] if first < label <= last]
         except TypeError:
             # Labels of another type, such as dates for times, have the same rows but no divisions.
@@ -166,9 +174,9 @@ class Loc:
         kind = index._kind
         tests = []
         if low is not None:
-            tests.append(px.comparison("ge", index._expr, literal(_label(low, kind, False), kind)))
+            tests.append(px.comparison("ge", index._expr, literal(_label(low, index, False), kind)))
         if high is not None:
-            tests.append(px.comparison("le", index._expr, literal(_label(high, kind, True), kind)))
+            tests.append(px.comparison("le", index._expr, literal(_label(high, index, True), kind)))
         return px.conjunction(*tests)
 
 
@@ -180,8 +188,11 @@ def _is_increasing(labels: list[Any]) -> bool:
         return False
 
 
-def _label(value: Any, kind: pa.DataType, last: bool) -> Any:
+def _label(value: Any, index: Any, last: bool) -> Any:
     """Return a label; for a string of a day or month in an index of times, its first or last moment."""
+    kind = index._kind
+    if isinstance(index._origin, pd.PeriodDtype):
+        return label_bounds(value, index._origin)[last]
     if not (pa.types.is_timestamp(kind) and isinstance(value, str)):
         return value
     period = pd.Period(value)

@@ -263,6 +263,10 @@ def _with_like_keys(
     by_index = left_by is None and right_by is None
     for x, y in zip(_key_places(left, left_by), _key_places(right, right_by)):
         origins = [_key_origin(left, *x), _key_origin(right, *y)]
+        if origins[0] != origins[1] and any(isinstance(one, pd.PeriodDtype) for one in origins):
+            raise TypeError(
+                "cannot merge periods with a key of another type or frequency; convert one with dt.to_timestamp or dt.to_period"
+            )
         if origins[0] == origins[1] or not any(isinstance(one, pd.CategoricalDtype) for one in origins):
             continue
         # The index of a left join keeps its categories, and so does a key of the right frame with a different name.

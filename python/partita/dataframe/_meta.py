@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,8 +14,9 @@ from pandas.api.types import is_object_dtype
 
 from ..utils import no_default
 from ._base import Plan
-from ._columns import ARROW, has_intervals, origin_of
+from ._columns import ARROW, column_origin, has_intervals, has_tuples, origin_of
 from ._io import _levels, _table
+from ._mixed import fit_mixed, is_mixed, mixed_kind, sample_values
 from ._replacement import EXACT_MAX
 from ._sql import INDEX, ORDER, is_plain_text, is_text
 
@@ -96,13 +97,15 @@ class Meta:
             for field, dtype in zip(table.schema, dtypes)
         ]
         for at, (label, dtype) in enumerate(zip(frame.columns, frame.dtypes), frame.index.nlevels):
-            if (
-                objects
-                and label in objects
-                and is_object_dtype(dtype)
-                and not frame.iloc[:, at - frame.index.nlevels].count()
-            ):
-                fields[at] = fields[at].with_type(_stored_kind(objects[label]))
+            known = (objects or {}).get(self.name if self.is_series else label)
+            if known is not None and is_object_dtype(dtype) and not frame.iloc[:, at - frame.index.nlevels].count():
+                fields[at] = fields[at].with_type(_stored_kind(known))
+        #: The positions of the columns of objects of which there is no value.
+        self.guessed = [
+            at for at, dtype in enumerate(frame.dtypes) if is_object_dtype(dtype) and not frame.iloc[:, at].count()
+        ]
+        #: The positions of the columns of tuples.
+        self.tuples = frozenset(at for at in range(frame.shape[1]) if has_tuples(frame.iloc[:, at]))
         self.empty = frame.iloc[:0]
         self.schema = pa.schema([*fields, pa.field(POSITION, pa.int64())])
 
@@ -122,6 +125,8 @@ class Meta:
         if isinstance(given, cls):
             return given
         if isinstance(given, Plan):
+            kinds = given._rows.types([expr for _, expr in given._selected()])
+            objects = dict(zip(given._selected_labels(), kinds))
             given = given._meta
         if isinstance(given, (pd.DataFrame, pd.Series)):
             if index is not None and not len(given) and _is_default_index(given.index):
@@ -150,26 +155,36 @@ class Meta:
 
         The dtype ``object`` stands for strings, unless a function returns values of one of these types for made-up values.
         """
-        frame = self.empty
-        unknown = [
-            at
-            for at, dtype in enumerate(frame.dtypes)
-            if is_object_dtype(dtype) and self.schema.field(f"c{at}").type == pa.large_string()
-        ]
-        if not unknown:
+        if not self.guessed:
             return self
         try:
             found = Meta(as_pandas(sample(), ""))
         except Exception:
             # The function fails for made-up values, as others may.
             return self
-        if found.is_series != self.is_series or len(found.empty.columns) != len(frame.columns):
+        if found.is_series != self.is_series or len(found.empty.columns) != len(self.empty.columns):
             return self
-        for at in unknown:
+        for at in self.guessed:
             name = f"c{at}"
+            if is_mixed(self.schema.field(name).type):
+                # The made-up values have only some of the types of the column.
+                continue
             kind = found.schema.field(name).type
-            if is_object_dtype(found.empty.dtypes.iloc[at]) and not is_text(kind):
+            if is_text(kind) or (is_object_dtype(found.empty.dtypes.iloc[at]) and at not in found.guessed):
                 self.schema = self.schema.set(self.schema.get_field_index(name), pa.field(name, kind))
+                self.tuples |= found.tuples & {at}
+        return self
+
+    def with_types_of(self, plans: Iterable[Plan]) -> Meta:
+        """Return this meta, whose columns with values of several types may have those of columns of frames as well.
+
+        Made-up values have only two of the types.
+        """
+        known = [kind for plan in plans for kind in plan._rows.types([expr for _, expr in plan._selected()])]
+        others = [kind for kind in known if is_mixed(kind)]
+        for at, field in enumerate(self.schema):
+            if others and is_mixed(field.type):
+                self.schema = self.schema.set(at, field.with_type(mixed_kind([field.type, *others])))
         return self
 
     def convert(self, result: Any, number: int) -> pa.Table:
@@ -194,7 +209,8 @@ class Meta:
             return self.schema.empty_table()
         frame = found.to_frame("v") if isinstance(found, pd.Series) else found
         self._check_columns(frame, where)
-        table = _table(frame)
+        kinds_of = [self.schema.field(f"c{at}").type for at in range(frame.shape[1])]
+        table = _table(frame, frozenset(at for at, kind in enumerate(kinds_of) if is_mixed(kind)))
         dtypes = [level.dtype for level in _levels(frame)] + list(frame.dtypes)
         expected = [level.dtype for level in _levels(self.empty)] + list(self.empty.dtypes)
         names = [f"index level {name!r}" if name is not None else "the index" for name in frame.index.names]
@@ -230,11 +246,20 @@ class Meta:
                 f"{where}: The columns in the computed data do not match the columns in the provided metadata: expected the "
                 f"columns {_listed(self.empty.columns)}, found {_listed(frame.columns)}; {_GIVE}"
             )
-        if list(frame.index.names) != list(self.empty.index.names):
+        names = list(self.empty.index.names)
+        # As with labels of different names in pandas, an index that is described without a name has none.
+        if list(frame.index.names) != names and not (names == [None] and frame.index.nlevels == 1):
             raise ValueError(
                 f"{where}: expected an index with {_named(self.empty.index)}, found one with {_named(frame.index)}; "
                 f"{_GIVE} and their index"
             )
+
+    def origins(self) -> list[Any]:
+        """Return the origins of the columns."""
+        return [
+            column_origin(dtype, self.schema.field(f"c{at}").type, at in self.tuples)
+            for at, dtype in enumerate(self.empty.dtypes)
+        ]
 
     @property
     def table_schema(self) -> pa.Schema:
@@ -289,6 +314,8 @@ def _fit(column: pa.ChunkedArray, kind: pa.DataType, dtype: Any, expected: Any) 
         return None
     if column.type == kind:
         return column
+    if is_mixed(kind):
+        return fit_mixed(column, kind)
     found = _stored_kind(column.type)
     if pa.types.is_decimal(found) and pa.types.is_decimal(kind) and origin_of(expected) is None:
         return column.cast(kind) if found.scale <= kind.scale else None
@@ -346,6 +373,8 @@ def _sample(kind: pa.DataType, origin: Any, is_level: bool) -> pa.Array:
         return pa.array(pair, pa.large_string() if is_plain_text(plain) else plain, from_pandas=True).cast(plain)
     if types.is_dictionary(kind):
         return _sample(kind.value_type, origin, is_level)
+    if is_mixed(kind):
+        return sample_values(kind, _values)
     first, second = _values(kind)
     made = pa.array([first, second if is_level else first], _plain_kind(kind))
     return made if made.type == kind else made.cast(kind)

@@ -82,6 +82,8 @@ class PandasMetadata(NamedTuple):
         Whether the index has no column, and does not count from 0.
     has_numbers : bool
         Whether the column labels are integers.
+    is_ours : bool
+        Whether Partita wrote the files.
     """
 
     levels: list[str]
@@ -90,6 +92,7 @@ class PandasMetadata(NamedTuple):
     axis: Any = None
     has_range: bool = False
     has_numbers: bool = False
+    is_ours: bool = False
 
 
 #: Extensions of Parquet files that the workers' own reader knows.
@@ -143,7 +146,7 @@ def read_metadata(path: str, storage: Mapping[str, str] | None = None) -> Pandas
     axes = written.get("column_indexes") or [{}]
     axis = axes[0].get("name") if len(axes) == 1 else None
     has_numbers = len(axes) == 1 and str(axes[0].get("numpy_type")).startswith(("int", "uint"))
-    return PandasMetadata(index, origins, ours.get("keys", {}), axis, has_range, has_numbers)
+    return PandasMetadata(index, origins, ours.get("keys", {}), axis, has_range, has_numbers, bool(ours))
 
 
 def categories_of(origin: Any) -> dict[str, Any] | None:

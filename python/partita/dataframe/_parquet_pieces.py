@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ._columns import MASKED
+from ._folder_keys import category_type
 from ._meta import Meta
 from ._pandas_metadata import data_files, raw_metadata, read_metadata
 from ._partitions import parse_bytes
@@ -79,10 +80,12 @@ def read_pieces(
     types = {name: _key_type(opened.schema.field(name).type) for name in keys}
     labels = _index_labels(index, known.levels)
     numbering = _numbering(files) if not labels and (labels is not None or not known.levels) else None
-    origins = {label: one for label, one in known.origins.items() if isinstance(one, pd.CategoricalDtype)}
+    origins = _folder_categories(opened, types, "partitioning" in (dataset or {}))
+    origins.update({label: one for label, one in known.origins.items() if isinstance(one, pd.CategoricalDtype)})
     read = _Read(columns, filters, labels, types, backend, dict(arrow_to_pandas or {}), numbering, metadata, origins)
     empty = Meta(read.frame(_empty(own, types)), {field.name: field.type for field in own})
-    divisions = _divisions(parts, labels) if calculates and labels and len(labels) == 1 else None
+    levels = known.levels if labels is None else labels
+    divisions = _divisions(parts, levels) if calculates and len(levels) == 1 else None
     return from_map(read, parts, meta=empty, divisions=divisions, label="read_parquet")
 
 
@@ -155,6 +158,14 @@ def _key_type(kind: pa.DataType) -> pa.DataType:
     return pa.int64() if pa.types.is_integer(kind) else kind
 
 
+def _folder_categories(opened: Any, types: Mapping[str, pa.DataType], is_given: bool) -> dict[Any, pd.CategoricalDtype]:
+    """Return the categories of the columns of folder names, as in pandas: all but those that a given partitioning has plain."""
+    names = [name for name in types if not is_given or pa.types.is_dictionary(opened.schema.field(name).type)]
+    every = [ds.get_partition_keys(one.partition_expression) for one in opened.get_fragments()] if names else []
+    found = {name: category_type(pa.array([keys.get(name) for keys in every], types[name])) for name in names}
+    return {name: made for name, made in found.items() if made is not None}
+
+
 def check_filters(filters: Any) -> Any:
     """Return filters, after checking their operators."""
     for group in filters if isinstance(filters[0], list) else [filters]:
@@ -208,7 +219,12 @@ def _pieces(opened: Any, wanted: Any, by_group: bool) -> list[_Piece]:
         )
         if not by_group:
             # A file without rows has the columns too.
-            found += [whole] if kept or wanted is None else []
+            if kept and len(kept) < len(rows):
+                found.append(
+                    whole._replace(groups=tuple(one.id for one in kept), rows=tuple(rows[one.id] for one in kept))
+                )
+            else:
+                found += [whole] if kept or wanted is None else []
             continue
         found += [_Piece(fragment.path, (one.id,), (rows[one.id],), keys, one.total_byte_size) for one in kept]
     return found or spare

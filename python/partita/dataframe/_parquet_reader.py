@@ -13,6 +13,7 @@ from .._errors import trim_traceback
 from ..plan.expr import SortKey
 from ._arguments import reject_unsupported
 from ._columns import ARROW, NULLABLE, sort_value
+from ._folder_keys import categories_of_folders
 from ._frame import DataFrame
 from ._io import check_extensions, file_paths, files_frame
 from ._pandas_metadata import data_files, is_known_extension, read_metadata
@@ -146,9 +147,7 @@ def read_parquet(
             aggregate_files, bool(calculate_divisions), arrow_to_pandas, dataset, parquet_file_extension, client,
         )  # fmt: skip
     else:
-        frame = _read_files(paths if len(paths) > 1 else paths[0], index, backend, client, storage)
-        if filters:
-            frame = frame._filtered(_any_of(frame, filters))
+        frame = _read_files(paths, index, backend, client, storage, filters)
     if categories:
         frame = _categorized(frame, categories)
     if columns is None:
@@ -165,9 +164,19 @@ def read_parquet(
 _EXTENSIONS = {".parq", ".parquet", ".pq"}
 
 
+def _has_periods(path: str) -> bool:
+    """Whether pandas wrote columns of periods, which are numbers for other readers."""
+    if service_of(path) is not None:
+        return False
+    known = read_metadata(path)
+    return not known.is_ours and any(isinstance(one, pd.PeriodDtype) for one in known.origins.values())
+
+
 def _needs_pandas(paths: list[str], index: Any) -> bool:
-    """Whether a file has no extension of Parquet, or an index of numbers that do not count from 0."""
+    """Whether a file has no extension of Parquet, columns of periods, or an index of numbers that do not count from 0."""
     files = [one.removeprefix("file://") for one in paths]
+    if _has_periods(paths[0]):
+        return True
     if any(os.path.isfile(one) and not is_known_extension(one) for one in files):
         return True
     if len(files) == 1 and os.path.isfile(os.path.join(files[0], "_metadata")):
@@ -175,17 +184,23 @@ def _needs_pandas(paths: list[str], index: Any) -> bool:
     return len(files) == 1 and index is None and os.path.isfile(files[0]) and read_metadata(files[0]).has_range
 
 
-def _read_files(paths: Any, index: Any, backend: Any, client: Client | None, storage: Mapping[str, str]) -> DataFrame:
+def _read_files(
+    paths: list[str], index: Any, backend: Any, client: Client | None, storage: Mapping[str, str], filters: Any
+) -> DataFrame:
     """Return the frame of files that the workers themselves read."""
-    known = read_metadata(paths[0] if isinstance(paths, list) else paths, storage)
-    if known.has_range and index is None and isinstance(paths, str) and service_of(paths) is not None:
+    known = read_metadata(paths[0], storage)
+    if known.has_range and index is None and len(paths) == 1 and service_of(paths[0]) is not None:
         raise NotImplementedError(
-            f"the index of {paths!r} is a range of numbers, which its file does not contain; read it with index=False"
+            f"the index of {paths[0]!r} is a range of numbers, which its file does not contain; read it with index=False"
         )
     if index is None:
         index = [name for name in known.levels if not name.startswith(INDEX)]
+    if not known.is_ours and any(isinstance(one, pd.PeriodDtype) for one in known.origins.values()):
+        raise NotImplementedError(f"{paths[0]!r} has columns of periods, which are not supported for files in stores")
     how: dict[str, Any] = {"key_types": known.keys} if known.keys else {}
-    frame = files_frame(paths, index, None, client, **how, **({"storage": storage} if storage else {}))
+    frame = files_frame(
+        paths if len(paths) > 1 else paths[0], index, None, client, **how, **({"storage": storage} if storage else {})
+    )
     for label, origin in known.origins.items():
         if label in frame._columns:
             frame._columns[label] = frame._columns[label]._replace(origin=origin)
@@ -206,7 +221,20 @@ def _read_files(paths: Any, index: Any, backend: Any, client: Client | None, sto
         frame._axis = pd.Index([0])[:0]
     if known.axis is not None:
         frame._axis = frame.columns.rename(known.axis)[:0]
-    return frame
+    schema = frame._rows.schema
+    found = categories_of_folders(paths, storage, dict(zip(schema.names, schema.types)))
+    if filters:
+        # Filters compare values, also where these become categories.
+        frame = frame._filtered(_any_of(frame, filters))
+    return _with_categories(frame, {name: one for name, one in found.items() if name not in known.origins})
+
+
+def _with_categories(frame: DataFrame, found: Mapping[str, pd.CategoricalDtype]) -> DataFrame:
+    """Return a frame in which columns and levels of the index have the categories."""
+    cells = {
+        label: cell._replace(origin=found[label]) if label in found else cell for label, cell in frame._columns.items()
+    }
+    return _restore_levels(DataFrame(frame._rows, cells, frame._index, frame._axis), dict(found))
 
 
 def _categorized(frame: DataFrame, categories: Any) -> DataFrame:

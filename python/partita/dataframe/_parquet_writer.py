@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._errors import trim_traceback
+from ..plan.dtype import refuse_mixed
 from ..plan.expr import Expr, cast
 from ._base import Level
 from ._columns import to_pandas
@@ -51,6 +52,7 @@ class ParquetWriters:
     columns: Any
     _axis: pd.Index | None
     _write: Callable[..., None]
+    _kinds: Callable[[], dict[Any, pa.DataType]]
 
     def _pandas_metadata(self, index: bool) -> str:
         """Return the metadata that pandas writes into Parquet files: index, and types that Parquet does not have."""
@@ -203,6 +205,7 @@ class ParquetWriters:
         path = absolute(path, stores=True).rstrip("/")
         storage = storage_config([path], storage_options)
         is_remote = service_of(path) is not None
+        refuse_mixed(self._kinds().values(), "write to Parquet")
         frame: Any = self._without_seconds()
         _check_labels(frame, folders)
         row_group_size = options.pop("row_group_size", None)

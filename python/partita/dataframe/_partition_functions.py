@@ -365,6 +365,7 @@ def map_partitions(
         sample = sample_result(func, args, kwargs, has_info, name)
         is_described = isinstance(sample, pd.Index) and sample.nlevels == 1
         described = None if _is_block(sample) else Meta(sample if is_described else as_pandas(sample, name))
+        described = None if described is None else described.with_types_of(plans)
     else:
         sample = meta
         described = None if _is_block(meta) else given_meta(meta, plans[0])
@@ -418,7 +419,8 @@ def given_meta(meta: Any, plan: Any) -> Meta:
 
 def infer_meta(func: Callable[..., Any], args: Any, kwargs: dict[str, Any], has_info: bool, name: str) -> Meta:
     """Return the meta of the result of a function for made-up values."""
-    return Meta(as_pandas(sample_result(func, args, kwargs, has_info, name), name))
+    plans = [one for one in args if isinstance(one, Plan)]
+    return Meta(as_pandas(sample_result(func, args, kwargs, has_info, name), name)).with_types_of(plans)
 
 
 def sample_result(func: Callable[..., Any], args: Any, kwargs: dict[str, Any], has_info: bool, name: str) -> Any:

@@ -24,7 +24,7 @@ from ..base import is_synchronous, persist_nodes, run_nodes
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Table, Values
 from ._base import Level
-from ._columns import Column, column_origin, origin_of, regularity_of
+from ._columns import Column, origin_of, regularity_of
 from ._frame import DataFrame
 from ._io import _levels, _order
 from ._meta import POSITION, POSITION_BITS, Meta, as_pandas
@@ -103,10 +103,8 @@ class Results:
             for at, (label, level) in enumerate(zip(meta.empty.index.names, _levels(meta.empty)))
         )
         cells = {
-            label: Column(
-                rows.column(f"c{at}"), column_origin(meta.empty.dtypes.iloc[at], meta.schema.field(f"c{at}").type)
-            )
-            for at, label in enumerate(meta.empty.columns)
+            label: Column(rows.column(f"c{at}"), origin)
+            for at, (label, origin) in enumerate(zip(meta.empty.columns, meta.origins()))
         }
         frame = DataFrame(rows, cells, index, meta.empty.columns[:0])
         if self.divisions is not None:

@@ -217,6 +217,7 @@ def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
 
 def format_split(label: Any) -> str:
     """Return the text of a split point."""
+    label = label.start_time if isinstance(label, pd.Period) else label
     return str(label.isoformat() if hasattr(label, "isoformat") else label)
 
 

@@ -134,6 +134,8 @@ def aggregate(
     TypeError
         If the type does not support the reduction.
     """
+    if isinstance(origin, pd.PeriodDtype) and name not in ("count", "nunique", "min", "max"):
+        raise TypeError(f"cannot compute {name} of periods; use dt.to_timestamp first")
     if isinstance(origin, pd.CategoricalDtype) and name not in ("count", "nunique"):
         made = _of_categories(name, value, origin, over)
     elif name == "sum" and is_text(kind) and rows is not None:
@@ -170,7 +172,13 @@ def _of_categories(name: str, value: Expr, origin: pd.CategoricalDtype, over: Ov
 
 def group_reduction(name: str, column: Series, order: Sequence[SortKey], **how: Any) -> Column:
     """Return a reduction of a column in groups whose rows are sorted by `order`, if it is not empty."""
-    value, kind, origin = column._expr, column._kind, derived_origin(column._origin)
+    value, kind = column._expr, column._kind
+    if isinstance(column._origin, pd.PeriodDtype):
+        if name not in ("first", "last", "size", "count", "nunique", "min", "max"):
+            raise TypeError(f"cannot compute {name} of periods in groups; use dt.to_timestamp first")
+        origin = None
+    else:
+        origin = derived_origin(column._origin)
     if name in ("first", "last"):
         found = aggregated(f"{name}_value", value, order=order, where=px.not_null(value))
         return Column(found, column._origin)

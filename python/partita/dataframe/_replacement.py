@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,15 @@ import pyarrow as pa
 
 from .._collection import Collection
 from ..plan import expr as px
-from ..plan.dtype import DType
+from ..plan.dtype import DType, refuse_mixed
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
 from ._alignment import REINDEX
 from ._array_columns import column_of_array, is_array
 from ._columns import origin_of
 from ._matching import aligned, is_aligned, uploaded
+from ._mixed import Method, is_equal, is_mixed, mixed_kind, with_kind
+from ._periods import start_of
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
 
@@ -49,6 +51,7 @@ class ColumnReplacement:
     _expr: Expr
     _kind: pa.DataType
     _origin: Any
+    dtype: Any
     _like: Callable[..., Series]
     _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
@@ -71,11 +74,15 @@ class ColumnReplacement:
         if isinstance(value, Scalar):
             value = value.compute()
         value = uploaded(value, self)
+        if is_mixed(self._kind) and not _is_column(value):
+            kind = mixed_kind([self._kind, type_of(value)])
+            return with_kind(cast("Series", self), kind, Method("fillna", value))
         if _is_column(value):
             own, value = aligned(self, value, REINDEX)
             filled: Series = own._filled(call("coalesce", own._compatible(value), value._expr))
             return filled
-        if not self._takes(type_of(value), value) and self._expr is not MISSING:
+        is_period = isinstance(self._origin, pd.PeriodDtype)
+        if not is_period and not self._takes(type_of(value), value) and self._expr is not MISSING:
             # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
             why = (
                 f"fillna: cannot replace missing values of column {self.name!r} of {sort_of(self._kind)} with {value!r}"
@@ -83,7 +90,7 @@ class ColumnReplacement:
             return self._with_values(checked(px.is_null(self._expr), why, self._expr))
         made = self._compatible(value)
         # Where the type does not become another one, it is known.
-        kind = None if made is not self._expr else self._kind_with(value)
+        kind = self._kind if is_period else None if made is not self._expr else self._kind_with(value)
         return self._filled(call("fill_null", made, self._own_literal(value), dtype=kind))
 
     def _filled(self, expr: Expr, rows: Rows | None = None) -> Series:
@@ -94,6 +101,10 @@ class ColumnReplacement:
         if _is_column(values):
             values = values.unique().compute()
         values = [one.compute() if isinstance(one, Collection) else one for one in values]
+        if is_mixed(self._kind):
+            return is_equal(cast("Series", self), values)
+        if isinstance(self._origin, pd.PeriodDtype):
+            return self._among_periods(values, self._origin)
         # Values that the column cannot contain are left out.
         found = [literal(value, self._kind) for value in self._possible(values)]
         tests = [fill_condition(call("among", self._expr, *found))] if found else []
@@ -101,8 +112,20 @@ class ColumnReplacement:
             tests.append(px.is_null(self._expr))
         return self._like(px.disjunction(*tests))
 
+    def _among_periods(self, values: list[Any], origin: pd.PeriodDtype) -> Series:
+        """Return whether each period is one of several values. As in pandas, periods of other frequencies are none of them."""
+        own = [one for one in values if isinstance(one, pd.Period) and one.freq == origin.freq]
+        found = [literal(one.start_time, self._kind) for one in own]
+        tests = [fill_condition(call("among", self._expr, *found))] if found else []
+        if any(map(is_missing, values)):
+            tests.append(px.is_null(self._expr))
+        return self._like(px.disjunction(*tests), origin=None)
+
     def _possible(self, values: Iterable[Any]) -> Iterator[Any]:
         """Yield the values that can be equal to a value of the column: strings never equal numbers or times."""
+        refuse_mixed([self._kind], "look up values of")
+        if isinstance(self._origin, pd.PeriodDtype):
+            raise TypeError("values of periods cannot be looked up in a dict; call map with a function")
         own = sort_of(self._kind)
         for value in values:
             if is_missing(value) or not pd.api.types.is_hashable(value):
@@ -140,7 +163,8 @@ class ColumnReplacement:
         own = self._compatible(other)
         # Where the condition is missing, the result is the other value.
         test = condition._expr if keep else px.negation(condition._expr)
-        made = case([(test, own)], value, dtype=self._kind_with(other))
+        kind = self._kind if isinstance(origin, pd.PeriodDtype) else self._kind_with(other)
+        made = case([(test, own)], value, dtype=kind)
         return self._like(made, rows, origin=origin)
 
     def _held(self, value: Any) -> Any:
@@ -179,6 +203,8 @@ class ColumnReplacement:
 
     def _own_literal(self, value: Any) -> Expr:
         """Return a new value of the column. A categorical column accepts only its categories."""
+        if isinstance(self._origin, pd.PeriodDtype) and not is_missing(value):
+            return literal(start_of(value, self._origin), self._kind)
         known = self._origin.categories if isinstance(self._origin, pd.CategoricalDtype) else None
         if known is not None and not is_missing(value) and value not in known:
             raise TypeError(f"{value!r} is not one of the categories {list(known)!r}")
@@ -193,6 +219,14 @@ class ColumnReplacement:
             If a column cannot contain both, such as strings and numbers.
         """
         if not _is_column(other) and is_missing(other):
+            return self._expr
+        origins = [self._origin, other._origin if _is_column(other) else self._origin]
+        if any(isinstance(one, pd.PeriodDtype) for one in origins):
+            if origins[0] != origins[1]:
+                raise TypeError(f"cannot insert {other.dtype} into a column of {self.dtype}; convert it with astype")
+            if _is_column(other):
+                return self._expr
+            start_of(other, self._origin)
             return self._expr
         kind = other._kind if _is_column(other) else type_of(other)
         if self._takes(kind, other):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,21 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.dtype import united_type
-from ..plan.expr import SortKey, call, case, cast
+from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.relation import Join, Named, Projection, Values
 from ._columns import ARROW, Column, UnknownCategories, derived_origin, renumbered
+from ._mixed import (
+    ItemsOf,
+    Mixed,
+    ValuesOf,
+    computed,
+    fields_of,
+    is_mixed,
+    mixed_kind,
+    mixed_values,
+    with_mixed_columns,
+)
+from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
 from ._sql import ROW, fill_condition, literal, sort_of, value_type
 
@@ -69,7 +81,10 @@ class FrameReshaping:
         labels = list(column) if isinstance(column, (list, pd.Index)) else [column]
         if len(labels) != 1:
             raise NotImplementedError("explode() supports one column; use map_partitions with pandas for several")
-        return explode(self, labels[0])
+        made = explode(self, labels[0])
+        # The items stay with their rows.
+        divide_later(made, kept_divisions(self))
+        return made
 
 
 def _frame_of(name: str, data: Any) -> DataFrame:
@@ -110,8 +125,7 @@ def melt(
     id_vars : label or list of labels, optional
         Columns that are repeated.
     value_vars : label or list of labels, optional
-        Columns whose values become rows; by default all others. Their values must be all numbers, all strings, or all
-        times.
+        Columns whose values become rows; by default all others.
     var_name : label, optional
         Label of the column of labels; ``"variable"`` by default, or the name of the column labels.
     value_name : label
@@ -146,10 +160,10 @@ def melt(
     labels = [*ids, name, value_name]
     if value_name in frame._columns or len(set(labels)) < len(labels):
         raise ValueError(f"melt: the labels {labels} must be distinct and value_name= not a column; give other names")
-    column = _united(frame, values)
+    frame, column = _united(frame, values)
     rows = frame._rows
     kinds = rows.types([cell.expr for cell in column])
-    kind = united_type([value_type(one) for one in kinds])
+    kind = kinds[0] if is_mixed(kinds[0]) else united_type([value_type(one) for one in kinds])
     if kind is None:
         raise TypeError(f"cannot melt columns of {', '.join(map(str, kinds))}; convert them to one type with astype")
     named = [Named(f"c{at}", frame._columns[label].expr) for at, label in enumerate(ids)]
@@ -174,24 +188,20 @@ def melt(
     return DataFrame(made, renumbered(cells, long), ())
 
 
-def _united(frame: DataFrame, labels: Sequence[Any]) -> list[Column]:
-    """Return columns that one column can contain.
-
-    Raises
-    ------
-    TypeError
-        If one has strings and another one has numbers, for example.
+def _united(frame: DataFrame, labels: Sequence[Any]) -> tuple[DataFrame, list[Column]]:
+    """Return columns that one column can contain, and their frame. If some have strings and others numbers, it is one of
+    objects in pandas.
     """
     columns = [frame._columns[label] for label in labels]
     kinds = frame._rows.types([column.expr for column in columns])
     sorts = {sort_of(kind) for kind in kinds if not pa.types.is_null(kind)}
-    if len(sorts) > 1:
-        found = " and ".join(sorted(sorts))
-        raise TypeError(f"cannot melt columns of {found}; choose value_vars=, or convert them to one type with astype")
+    if len(sorts) > 1 or (len(set(kinds)) > 1 and any(map(is_mixed, kinds))):
+        frame = with_mixed_columns(frame, labels, mixed_kind(kinds))
+        return frame, [frame._columns[label] for label in labels]
     if len({column.origin for column in columns}) == 1:
-        return columns
+        return frame, columns
     # Columns of different categories become plain values, as in pandas.
-    return [
+    return frame, [
         Column(cast(column.expr, value_type(kind))) if isinstance(column.origin, pd.CategoricalDtype) else column
         for column, kind in zip(columns, kinds)
     ]
@@ -390,6 +400,8 @@ def explode(frame: Any, label: Any) -> DataFrame:
 
     column = frame._column(label)
     kind = column._kind
+    if is_mixed(kind):
+        return _explode_mixed(frame, label)
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         # As in pandas, values that are not lists stay.
         copied: DataFrame = frame.copy()
@@ -412,3 +424,54 @@ def explode(frame: Any, label: Any) -> DataFrame:
     cells = {**frame._columns, label: Column(px.NULL, ARROW if column._origin == ARROW else None)}
     index = tuple(level._replace(expr=relation.column(name)) for level, (name, _) in zip(frame._index, frame._levels()))
     return DataFrame(made, renumbered(cells, relation), index, frame._axis)
+
+
+def _explode_mixed(frame: Any, label: Any) -> DataFrame:
+    """Return a frame with a row for each item of the lists, and for each single value, of a column."""
+    from ._frame import DataFrame
+
+    column = frame._column(label)
+    fields = fields_of(column._kind)
+    kinds = {fields[name] for name in ("list", "tuple") if name in fields}
+    if not kinds:
+        copied: DataFrame = frame.copy()
+        return copied
+    if len(kinds) > 1:
+        raise NotImplementedError(f"explode() of column {label!r} with lists of {' and of '.join(map(str, kinds))}")
+    (kind,) = kinds
+    # The labels of users are not instances of a class of this module.
+    parts = {label: computed(column, ItemsOf(), "explode", object, kind)}
+    for name, one in fields.items():
+        if name not in ("list", "tuple"):
+            dtype = _DTYPES.get(name, object)
+            parts[_Single(name)] = computed(column, ValuesOf(name, dtype), "explode", dtype, one)
+    rows = frame._rows
+    for part in parts.values():
+        rows = rows.combine(part._rows)
+    cells = {**frame._columns, **{key: part._cell for key, part in parts.items()}}
+    made = explode(DataFrame(rows, cells, frame._index, frame._axis), label)
+    found = {one.name: made._columns.pop(one).expr for one in parts if isinstance(one, _Single)}
+    made._columns[label] = _with_singles(made._columns[label].expr, found, kind.value_type)
+    return made
+
+
+class _Single(NamedTuple):
+    """The label of the column of the single values of a type."""
+
+    name: str
+
+
+#: The types of pandas of single values that may be missing.
+_DTYPES = {"int": "Int64", "float": "float64", "str": "str", "bool": "boolean"}
+
+
+def _with_singles(item: Expr, singles: dict[str, Expr], kind: pa.DataType) -> Column:
+    """Return the items of lists, and the values of rows that have no list."""
+    if pa.types.is_null(kind):
+        kind = pa.float64()
+    ((name, inner),) = fields_of(kind).items()
+    own = cast(item, inner)
+    found = {**singles, name: call("coalesce", own, singles[name]) if name in singles else own}
+    if len(found) == 1:
+        return Column(found[name])
+    return Column(mixed_values(found, mixed_kind([kind, *(one.dtype for one in singles.values())])), Mixed())

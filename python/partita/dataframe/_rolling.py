@@ -58,7 +58,7 @@ class _TimeWindow:
     def __init__(self, of: Any, window: Any, closed: str) -> None:
         self._index = of.index
         kind = self._index._kind
-        if not pa.types.is_timestamp(kind):
+        if not pa.types.is_timestamp(kind) or isinstance(self._index._origin, pd.PeriodDtype):
             raise ValueError(f"cannot use a time window with an index of {kind}; use set_index with a column of times")
         span = pd.Timedelta(window).as_unit(kind.unit)._value
         if span <= 0:

@@ -163,7 +163,7 @@ class Series(
     def _finish(self, frame: pd.DataFrame) -> pd.Series:
         index = self._restore_index(frame)
         values = frame.iloc[:, len(self._index)]
-        return pd.Series(values.array, index=index, name=self.name)
+        return pd.Series(values.array, index=index, name=self.name, dtype=values.dtype)
 
     def _like(self, expr: Expr, rows: Rows | None = None, name: Any = ..., origin: Any = ...) -> Series:
         """Return a column computed from this one. Categories become plain values unless an origin is given."""
@@ -495,7 +495,8 @@ class Series(
         rows = Rows(self._client, made, order, keep=self._rows)
         rows.labels = Labels((level.expr,), True, False)
         name = "proportion" if normalize else "count"
-        return Series(rows, made.column("v"), name, (level,), derived_origin(self._origin))
+        counts = None if isinstance(self._origin, pd.PeriodDtype) else derived_origin(self._origin)
+        return Series(rows, made.column("v"), name, (level,), counts)
 
     def _counted(self, value: builtins.str, dropna: bool) -> Relation:
         """Return the relation of the distinct values with their numbers of rows, ``n``."""
@@ -562,7 +563,7 @@ class Index(IndexMethods, Series):  # type: ignore[misc, override]
         return Index(made._rows, made._expr, label, (), made._origin)
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
-        return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name), self._regularity)
+        return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name, tupleize_cols=False), self._regularity)
 
 
 def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyarrow as pa
 from pyarrow import parquet as pq
 
-__all__ = ["SERVICES", "file_system", "remote_metadata", "service_of", "storage_config"]
+__all__ = ["SERVICES", "file_system", "list_files", "read_schema", "remote_metadata", "service_of", "storage_config"]
 
 #: Services by the scheme of a name.
 SERVICES = {
@@ -199,14 +200,25 @@ def remote_metadata(path: str, config: Mapping[str, str]) -> dict[bytes, bytes]:
     OSError
         If this process cannot read it.
     """
+    return dict(read_schema(path, config).metadata or {})
+
+
+def read_schema(path: str, config: Mapping[str, str]) -> pa.Schema:
+    """Return the schema of one Parquet file of a name in a store; it has no columns if no file is found.
+
+    Raises
+    ------
+    OSError
+        If this process cannot read it.
+    """
     if service_of(path) == "http":
-        return dict(pq.read_schema(_WebFile(path, config)).metadata or {})
+        return pq.read_schema(_WebFile(path, config))
     system, key = file_system(path, config)
     found = _first_file(system, key)
     if found is None:
-        return {}
+        return pa.schema([])
     with system.open_input_file(found) as file:
-        return dict(pq.read_schema(file).metadata or {})
+        return pq.read_schema(file)
 
 
 def file_system(path: str, config: Mapping[str, str]) -> tuple[Any, str]:
@@ -257,6 +269,13 @@ def _first_file(system: Any, key: str) -> str | None:
         (info,) = system.get_file_info([key])
         if info.type == fs.FileType.File:
             return key
+    return next((one for one in _files_of(system, key) if one.endswith((".parquet", ".pq"))), None)
+
+
+def _files_of(system: Any, key: str) -> list[str]:
+    """Return the files of a folder or a pattern that readers do not skip, sorted."""
+    from pyarrow import fs
+
     base = key
     while _has_wildcard(base):
         base = base.rpartition("/")[0]
@@ -264,8 +283,22 @@ def _first_file(system: Any, key: str) -> str | None:
     # A folder that fits the pattern stands for all that is below it.
     fits = re.compile("/".join(map(_segment, key.split("/"))) + "(/.*)?").fullmatch
     names = sorted(one.path for one in files if one.type == fs.FileType.File and fits(one.path))
-    shown = (one for one in names if one.endswith((".parquet", ".pq")) and not re.search(r"/[._]", one[len(base) :]))
-    return next(shown, None)
+    return [one for one in names if not re.search(r"/[._]", one[len(base) :])]
+
+
+def list_files(path: str, config: Mapping[str, str]) -> list[str]:
+    """Return the files of a folder or a pattern in a store; none of a web server, which does not list them.
+
+    Raises
+    ------
+    OSError
+        If this process cannot list them.
+    """
+    if service_of(path) == "http":
+        return []
+    system, key = file_system(path, config)
+    scheme = str(path).partition("://")[0]
+    return [f"{scheme}://{one}" for one in _files_of(system, key)]
 
 
 def _has_wildcard(key: str) -> bool:

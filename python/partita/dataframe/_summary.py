@@ -23,6 +23,7 @@ from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
 from ._matching import aligned
 from ._partitions import divide
+from ._periods import PeriodOf
 from ._reductions import (
     REDUCTIONS,
     Reductions,
@@ -78,7 +79,7 @@ class ColumnSummary:
                 raise
             dtype = str(self.dtype).removesuffix("[pyarrow]")
             raise UnsupportedReduction(f"`{name}` not supported with {dtype} series") from None
-        return self._reduced(found)
+        return self._reduced(found, PeriodOf(self._origin) if isinstance(self._origin, pd.PeriodDtype) else None)
 
     def _reduced(self, expr: Expr, kind: Any = None) -> Scalar:
         return Scalar(self._rows, expr, kind, pd.NA if is_masked(self._origin) else float("nan"))
@@ -120,6 +121,7 @@ class ColumnSummary:
     def quantile(self, q: Any = 0.5, **arguments: Any) -> Any:
         """Return a quantile with linear interpolation, or a column of quantiles for a list."""
         _check_quantile_method(arguments)
+        derived_origin(self._origin)
         if pd.api.types.is_list_like(q):
             values = [quantile(self._expr, at, self._kind) for at in q]
             if self._kind == pa.float32():
@@ -149,7 +151,9 @@ class ColumnSummary:
     def _label(self, function: builtins.str, skipna: bool) -> Scalar:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
-        return self._reduced(self._at_extreme(f"idx{function}", self._index[0].expr, skipna))
+        level = self._index[0]
+        kind = PeriodOf(level.origin) if isinstance(level.origin, pd.PeriodDtype) else None
+        return self._reduced(self._at_extreme(f"idx{function}", level.expr, skipna), kind)
 
     def _position(self, function: builtins.str, skipna: bool) -> Scalar:
         from ._series import Series
@@ -221,6 +225,8 @@ class ColumnSummary:
         """
         _check_percentiles_method(arguments)
         reject_unsupported("describe", arguments)
+        if isinstance(self._origin, pd.PeriodDtype):
+            raise NotImplementedError("describe() does not support periods; use value_counts, or dt.to_timestamp first")
         if is_described(self._kind):
             cells = describe_numbers(self._expr, self._kind, percentiles)
             return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
@@ -271,6 +277,8 @@ class FrameSummary:
         for label in labels:
             try:
                 column = self._columns[label]
+                if isinstance(column.origin, pd.PeriodDtype):
+                    raise TypeError(f"{name} of frames with periods is not supported; select the columns first")
                 cells[label] = aggregate(name, column.expr, kinds[label], origin=column.origin, rows=self._rows, **how)
             except TypeError as error:
                 raise TypeError(f"column {label!r}: {error}") from None
@@ -377,6 +385,7 @@ class FrameSummary:
             return self._by_row("quantile", numeric_only, q=q)
         kinds = self._kinds()
         labels = [label for label, kind in kinds.items() if is_number(kind) or not numeric_only]
+        derived_origin(*(self._columns[label].origin for label in labels))
         if pd.api.types.is_list_like(q):
             return Table(
                 self._rows,

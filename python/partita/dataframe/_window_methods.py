@@ -319,4 +319,6 @@ def _resample(of: Any, rule: str, arguments: dict[str, Any]) -> Any:
     reject_unsupported("resample", {name: value for name, value in arguments.items() if name not in names})
     if on is not None:
         of = of.set_index(on)
+    if any(isinstance(level.origin, pd.PeriodDtype) for level in of._index):
+        raise NotImplementedError("resample() does not support an index of periods; use to_timestamp first")
     return Resampler(of, rule, **given)

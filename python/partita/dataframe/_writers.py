@@ -9,8 +9,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from .._errors import trim_traceback
 from ..plan import wire
+from ..plan.dtype import is_mixed, refuse_mixed
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Sorting
 from ._pandas_metadata import absolute, data_files
@@ -53,6 +56,11 @@ class FrameWriters(ParquetWriters):
         found: Relation = Sorting(every, order)
         return Projection(found, [Named(name, found.column(name)) for name, _ in parts])
 
+    def _needs_pandas(self) -> bool:
+        """Whether pandas writes the rows of text files: the strings of values of several types, and of periods."""
+        origins = [*(level.origin for level in self._index), *(column.origin for column in self._columns.values())]
+        return any(map(is_mixed, self._kinds().values())) or any(isinstance(one, pd.PeriodDtype) for one in origins)
+
     def _write(
         self,
         path: Any,
@@ -82,6 +90,7 @@ class FrameWriters(ParquetWriters):
             # As in pandas, the header of an index without a name is empty.
             named[0] = named[0]._replace(name="")
         relation = self._plain_relation(named)
+        refuse_mixed((relation.schema or {}).values(), "write")
         self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
     def to_orc(
@@ -175,6 +184,7 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.csv'")
         is_plain = (encoding, mode, compression) in (("utf-8", "wt", None), ("utf-8", "w", None)) and not arguments
+        is_plain = is_plain and not self._needs_pandas()
         # The workers' own writer has one name for each column.
         is_plain = is_plain and not (index and len(self._index) > 1 and self._unnamed_levels())
         firsts = bool(header_first_partition_only) and not single_file
@@ -278,6 +288,7 @@ class FrameWriters(ParquetWriters):
         if name_function is not None and not has_pattern:
             raise ValueError("name_function= requires a path with *, such as 'out/export-*.json'")
         is_plain = (encoding, errors, compression) == ("utf-8", "strict", None) and not arguments and not has_pattern
+        is_plain = is_plain and not self._needs_pandas()
         if lines and is_plain and compute:
             self._write(path, "JSON", index, {})
             return _written(path)

@@ -11,15 +11,18 @@ from typing import Optional
 import pyarrow as pa
 
 __all__ = [
+    "MIXED",
     "DType",
     "arrow_name",
     "common_number",
+    "is_mixed",
     "is_number",
     "is_plain_text",
     "is_real",
     "is_text",
     "is_time",
     "is_whole",
+    "refuse_mixed",
     "sort_of",
     "united_type",
     "value_type",
@@ -27,6 +30,10 @@ __all__ = [
 
 #: The type of an expression, or None if only the cluster knows it.
 DType = Optional[pa.DataType]
+
+#: Prefix of the fields of a column with values of several types, such as strings and numbers: a struct with a field for each
+#: type, of which at most one has a value.
+MIXED = "__value_"
 
 _NAMES = {
     pa.int8(): "Int8",
@@ -115,16 +122,40 @@ def is_time(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 
+def is_mixed(kind: DType) -> bool:
+    """Whether a type is that of columns with values of several types."""
+    return (
+        kind is not None and pa.types.is_struct(kind) and bool(kind.num_fields) and kind.field(0).name.startswith(MIXED)
+    )
+
+
+def refuse_mixed(kinds: Iterable[DType], what: str) -> None:
+    """Raise an error if a type is that of columns with values of several types, which only few functions take.
+
+    Raises
+    ------
+    TypeError
+        If there is such a type.
+    """
+    if any(map(is_mixed, kinds)):
+        raise TypeError(
+            f"cannot {what} a column with values of several types; convert it with astype(str) or to_numeric, or call map "
+            "with a function"
+        )
+
+
 def value_type(kind: pa.DataType) -> pa.DataType:
     """Return the type of the values of a dictionary, or the type itself."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def sort_of(kind: pa.DataType) -> str:
-    """Return the sort of the values of a type: strings, numbers, booleans, times, timedeltas or the type name."""
+    """Return the sort of the values of a type: strings, numbers, booleans, times, timedeltas, objects or the type name."""
     types, kind = pa.types, value_type(kind)
     if is_plain_text(kind):
         return "strings"
+    if is_mixed(kind):
+        return "objects"
     if types.is_boolean(kind):
         return "booleans"
     if is_number(kind):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from .dtype import DType, common_number, is_plain_text, is_real, is_whole, united_type, value_type
+from .dtype import DType, common_number, is_plain_text, is_real, is_whole, refuse_mixed, united_type, value_type
 
 __all__ = ["FUNCTIONS", "Form", "Function", "Kind", "Missing", "function"]
 
@@ -114,8 +114,25 @@ class Function:
             raise TypeError(f"internal error: {self.name} takes {self.least} to {most} arguments, not {count}")
 
     def result(self, kinds: Sequence[DType]) -> DType:
-        """Return the type of the result for arguments of these types, or None if only the cluster knows it."""
+        """Return the type of the result for arguments of these types, or None if only the cluster knows it.
+
+        Raises
+        ------
+        TypeError
+            If an argument has values of several types, and the function is not one that takes any values.
+        """
+        if self.name not in _OF_ANY_VALUES:
+            refuse_mixed(kinds, f"apply {self.name} to")
         return self._rule(kinds)
+
+
+#: The functions that take columns with values of several types: they do not compare, convert or compute values.
+_OF_ANY_VALUES = frozenset(
+    (
+        *("is_null", "is_not_null", "coalesce", "fill_null", "element", "named_struct"),
+        *("count", "first_value", "last_value", "lag", "lead"),
+    )
+)
 
 
 FUNCTIONS: dict[str, Function] = {}

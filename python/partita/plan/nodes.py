@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Union
 
 import pyarrow as pa
 
-from .dtype import DType, united_type
+from .dtype import DType, is_mixed, refuse_mixed, united_type
 from .functions import Function, function
 from .graph import in_postorder
 
@@ -269,7 +269,8 @@ class Call(Expr):
     def __new__(cls, function: Function, args: Sequence[Expr], dtype: DType = None) -> Call:
         inputs = tuple(args)
         function.check_count(len(inputs))
-        kind = dtype if dtype is not None else function.result([one.dtype for one in inputs])
+        found = function.result([one.dtype for one in inputs])
+        kind = dtype if dtype is not None else found
 
         def make(node: Call) -> None:
             _set(node, "function", function)
@@ -298,6 +299,9 @@ class Cast(Expr):
     is_lenient: bool
 
     def __new__(cls, value: Expr, dtype: pa.DataType, is_lenient: bool = False) -> Cast:
+        if value.dtype != dtype:
+            refuse_mixed([value.dtype], "convert")
+
         def make(node: Cast) -> None:
             _set(node, "dtype", dtype)
             _set(node, "is_lenient", is_lenient)
@@ -326,6 +330,10 @@ class Case(Expr):
         end = len(inputs) - int(has_otherwise)
         values = [*inputs[int(has_operand) + 1 : end : 2], *inputs[end:]]
         kind = dtype if dtype is not None else united_type(one.dtype for one in values)
+        if any(is_mixed(one.dtype) for one in values) and any(one.dtype != kind and one is not NULL for one in values):
+            refuse_mixed([one.dtype for one in values], "insert values into")
+        if has_operand:
+            refuse_mixed([inputs[0].dtype], "compare")
 
         def make(node: Case) -> None:
             _set(node, "has_operand", has_operand)
@@ -370,6 +378,9 @@ class Aggregate(Expr):
     ) -> Aggregate:
         inputs = (*args, *(key.expr for key in order), *([] if where is None else [where]))
         ways, count = tuple(key.way for key in order), len(args)
+        refuse_mixed([key.expr.dtype for key in order], "sort by")
+        if is_distinct:
+            refuse_mixed([one.dtype for one in args], "find distinct values of")
 
         def make(node: Aggregate) -> None:
             function.check_count(count)
@@ -433,6 +444,8 @@ class Window(Expr):
     ) -> Window:
         inputs = (*args, *partition, *(key.expr for key in order))
         count, divisions, ways = len(args), len(partition), tuple(key.way for key in order)
+        refuse_mixed([one.dtype for one in partition], "group by")
+        refuse_mixed([key.expr.dtype for key in order], "sort by")
 
         def make(node: Window) -> None:
             function.check_count(count)

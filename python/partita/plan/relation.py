@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .dtype import DType, united_type
+from .dtype import DType, refuse_mixed, united_type
 from .expr import Column, Expr, SortKey
 from .graph import in_postorder
 
@@ -182,6 +182,7 @@ class Grouping(Relation):
     cells: tuple[Named, ...]
 
     def __init__(self, rows: Relation, keys: Sequence[Named], cells: Sequence[Named]) -> None:
+        refuse_mixed([expr.dtype for _, expr in keys], "group by")
         super().__init__((rows,), _of([*keys, *cells]), keys=tuple(keys), cells=tuple(cells))
 
 
@@ -191,6 +192,7 @@ class Distinct(Relation):
     __slots__ = ()
 
     def __init__(self, rows: Relation) -> None:
+        refuse_mixed((rows.schema or {}).values(), "find distinct rows of")
         super().__init__((rows,), rows.schema)
 
 
@@ -202,6 +204,7 @@ class Sorting(Relation):
     limit: int | None
 
     def __init__(self, rows: Relation, order: Sequence[SortKey], limit: int | None = None) -> None:
+        refuse_mixed([key.expr.dtype for key in order], "sort by")
         super().__init__((rows,), rows.schema, order, limit=limit)
 
 
@@ -223,6 +226,7 @@ class Join(Relation):
 
     def __init__(self, left: Relation, right: Relation, how: str, keys: Sequence[tuple[Expr, Expr]]) -> None:
         schema: dict[str, DType] | None = None
+        refuse_mixed([expr.dtype for pair in keys for expr in pair], "merge by")
         if left.schema is not None and right.schema is not None:
             common = set(left.schema) & set(right.schema)
             if common:

@@ -23,7 +23,7 @@ const OUTPUT_SHARE: f64 = 0.5;
 
 /// How far the time of a stage of which no task has ended may be off, as a logarithm, by what is
 /// known: stages of its name, of this job, of other jobs, none.
-const DOUBT_NAME: f64 = 0.3;
+const DOUBT_NAME: f64 = 0.6;
 const DOUBT_JOB: f64 = 0.5;
 const DOUBT_OTHERS: f64 = 0.7;
 const DOUBT_NONE: f64 = 1.0;
@@ -136,27 +136,30 @@ impl JobRecord {
     }
 
     /// The bytes that each stage will have made.
-    fn made_bytes(&self) -> Vec<f64> {
+    fn made_bytes(&self, costs: &Costs) -> Vec<f64> {
         let mut made = Vec::with_capacity(self.stages.len());
         for (index, stage) in self.stages.iter().enumerate() {
             let (done, all) = (stage.counters.tasks.done as f64, f64::from(stage.size));
             made.push(if done > 0.0 {
                 (stage.counters.bytes.max(stage.counters.held_bytes)) as f64 * all / done
             } else {
-                self.read_bytes(index, &made) * OUTPUT_SHARE
+                let (read, tasks) = (self.read_bytes(index, &made), f64::from(stage.size));
+                let known = costs.of(&stage.name, stage.size);
+                known.and_then(|cost| cost.made_bytes(read, tasks)).unwrap_or(read * OUTPUT_SHARE)
             });
         }
         made
     }
 
     /// What its stages have made and cost so far.
-    fn seen(&self) -> Seen {
-        let mut seen = Seen { made: self.made_bytes(), ..Seen::default() };
+    fn seen(&self, costs: &Costs) -> Seen {
+        let mut seen = Seen { made: self.made_bytes(costs), ..Seen::default() };
         for (index, stage) in self.stages.iter().enumerate().filter(|(_, stage)| stage.has_times())
         {
             let tasks = stage.counters.tasks.done as f64;
             let bytes = self.read_bytes(index, &seen.made) * tasks / f64::from(stage.size.max(1));
-            let cost = Cost::new(&stage.paced_us, tasks, bytes);
+            let made = seen.made[index] * tasks / f64::from(stage.size.max(1));
+            let cost = Cost::new(&stage.paced_us, tasks, bytes, made);
             if stage.inputs.is_empty() {
                 seen.sources.add(&cost);
             } else if bytes > 0.0 {
@@ -170,18 +173,19 @@ impl JobRecord {
     fn unseen(&self, index: usize, seen: &Seen, costs: &Costs) -> Option<(f64, f64)> {
         let stage = &self.stages[index];
         let (bytes, tasks) = (self.read_bytes(index, &seen.made), f64::from(stage.size));
-        if let Some(work_us) = costs.of(&stage.name).and_then(|cost| cost.work_us(bytes, tasks)) {
+        if let Some(work_us) =
+            costs.of(&stage.name, stage.size).and_then(|cost| cost.work_us(bytes, tasks))
+        {
             return Some((work_us, DOUBT_NAME));
         }
         if stage.inputs.is_empty() {
             return seen.sources.work_us(0.0, tasks).map(|work_us| (work_us, DOUBT_NONE));
         }
-        let per_byte = |cost: &Cost| (cost.bytes > 0.0).then(|| cost.work_us / cost.bytes);
-        let (us_per_byte, doubt) = per_byte(&seen.readers)
-            .map(|cost| (cost, DOUBT_JOB))
-            .or_else(|| per_byte(&costs.readers).map(|cost| (cost, DOUBT_OTHERS)))
-            .unwrap_or((PRIOR_US_PER_BYTE, DOUBT_NONE));
-        Some((bytes * us_per_byte, doubt))
+        let known = seen.readers.work_us(bytes, tasks).filter(|_| seen.readers.bytes > 0.0);
+        let others = || costs.readers.work_us(bytes, tasks).filter(|_| costs.readers.bytes > 0.0);
+        let prior = (bytes * PRIOR_US_PER_BYTE, DOUBT_NONE);
+        let known = known.map(|work_us| (work_us, DOUBT_JOB));
+        Some(known.or_else(|| others().map(|work_us| (work_us, DOUBT_OTHERS))).unwrap_or(prior))
     }
 
     /// What a stage still takes, on slots of these speeds.
@@ -195,7 +199,7 @@ impl JobRecord {
     ) -> Option<Rest> {
         let stage = &self.stages[index];
         let running = slots.running.get(&stage.counters.stage).cloned().unwrap_or_default();
-        let variety = costs.variety(&stage.name);
+        let variety = costs.variety(&stage.name, stage.size);
         let median = self.unseen(index, seen, costs).map(|(work_us, doubt)| {
             ((work_us / f64::from(stage.size.max(1))).max(TASK_US_MIN).ln(), doubt)
         });
@@ -242,7 +246,7 @@ impl JobRecord {
         slots: &Slots,
     ) -> Vec<u32> {
         let rests = || {
-            let seen = self.seen();
+            let seen = self.seen(costs);
             let part = share / slots.count.max(1.0);
             let mine: Vec<(f64, f64)> =
                 slots.by_slowness.iter().map(|(slow, slots)| (*slow, slots * part)).collect();
@@ -309,7 +313,7 @@ impl JobRecord {
 
     /// What a complete stage cost, if its tasks ran.
     pub(super) fn learn(&mut self, costs: &mut Costs) {
-        let made = self.made_bytes();
+        let made = self.made_bytes(costs);
         for index in 0..self.stages.len() {
             let bytes = self.read_bytes(index, &made);
             let stage = &mut self.stages[index];
@@ -317,8 +321,9 @@ impl JobRecord {
                 continue;
             }
             stage.is_learnt = true;
-            let cost = Cost::new(&stage.paced_us, stage.counters.tasks.done as f64, bytes);
-            costs.learn(&stage.name, &cost);
+            let done = stage.counters.tasks.done as f64;
+            let cost = Cost::new(&stage.paced_us, done, bytes, made[index]);
+            costs.learn(&stage.name, stage.size, &cost);
         }
     }
 }
