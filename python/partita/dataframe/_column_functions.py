@@ -96,6 +96,7 @@ def call_rows(
         if described.is_series and not is_pandas and not isinstance(meta, tuple):
             # A type has no name.
             described.name = getattr(plan, "name", None)
+        described = described.with_object_types(lambda: _as_series(function(meta_of(plan, 2))))
     call = ColumnCall(plan, function, described, name, blocks)
     rows = plan._rows.with_call(call)
     cells = [Column(expr, origin) for (_, expr), origin in zip(call.results(), described.origins())]

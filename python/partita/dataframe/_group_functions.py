@@ -312,6 +312,10 @@ def _inference_error(error: Exception, name: str, is_function: bool) -> Exceptio
 def _given(meta: Any, call: _Call, whole: DataFrame, args: Sequence[Any], kwargs: dict[str, Any]) -> Meta:
     """Return the meta that a user gave. If it does not describe the index, this is inferred, or has the keys."""
     found = _pandas_meta(meta)
+
+    def sampled() -> Any:
+        return as_pandas(_Call.result(call, meta_of(whole, 2), args, kwargs), "")
+
     if isinstance(found, (pd.DataFrame, pd.Series)):
         index = found.index
         if (
@@ -320,14 +324,14 @@ def _given(meta: Any, call: _Call, whole: DataFrame, args: Sequence[Any], kwargs
             or index.name is not None
             or pd.api.types.is_datetime64_any_dtype(index.dtype)
         ):
-            return Meta.of(found)
-    sample = meta_of(whole, 2)
+            return Meta.of(found).with_object_types(sampled)
     try:
-        made: Any = as_pandas(_Call.result(call, sample, args, kwargs), "")
+        made: Any = sampled()
     except Exception:
         # The function fails for made-up values, as others may.
-        made = call.groups.of(sample).apply(lambda group: 0)
-    return Meta.of(found, made.index[:0])
+        made = call.groups.of(meta_of(whole, 2)).apply(lambda group: 0)
+        return Meta.of(found, made.index[:0])
+    return Meta.of(found, made.index[:0]).with_object_types(lambda: made)
 
 
 # The methods of groups.

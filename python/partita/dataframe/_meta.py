@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -96,6 +96,10 @@ class Meta:
             known = (objects or {}).get(self.name if self.is_series else label)
             if known is not None and is_object_dtype(dtype) and not frame.iloc[:, at - frame.index.nlevels].count():
                 fields[at] = fields[at].with_type(_stored_kind(known))
+        #: The positions of the columns of objects of which there is no value.
+        self.guessed = [
+            at for at, dtype in enumerate(frame.dtypes) if is_object_dtype(dtype) and not frame.iloc[:, at].count()
+        ]
         #: The positions of the columns of tuples.
         self.tuples = frozenset(at for at in range(frame.shape[1]) if has_tuples(frame.iloc[:, at]))
         self.empty = frame.iloc[:0]
@@ -140,7 +144,32 @@ class Meta:
         except TypeError:
             # A single value.
             return cls(as_pandas(given, "meta="))
-        return cls(pd.Series([], dtype=dtype))
+        return cls(pd.Series([], dtype=dtype), objects)
+
+    def with_object_types(self, sample: Callable[[], Any]) -> Meta:
+        """Return the meta with the types of Python objects, such as lists and dates.
+
+        The dtype ``object`` stands for strings, unless a function returns values of one of these types for made-up values.
+        """
+        if not self.guessed:
+            return self
+        try:
+            found = Meta(as_pandas(sample(), ""))
+        except Exception:
+            # The function fails for made-up values, as others may.
+            return self
+        if found.is_series != self.is_series or len(found.empty.columns) != len(self.empty.columns):
+            return self
+        for at in self.guessed:
+            name = f"c{at}"
+            if is_mixed(self.schema.field(name).type):
+                # The made-up values have only some of the types of the column.
+                continue
+            kind = found.schema.field(name).type
+            if is_text(kind) or (is_object_dtype(found.empty.dtypes.iloc[at]) and at not in found.guessed):
+                self.schema = self.schema.set(self.schema.get_field_index(name), pa.field(name, kind))
+                self.tuples |= found.tuples & {at}
+        return self
 
     def with_types_of(self, plans: Iterable[Plan]) -> Meta:
         """Return this meta, whose columns with values of several types may have those of columns of frames as well.

@@ -16,7 +16,7 @@ from .._tasks import Task
 from ..utils import no_default
 from ._base import Plan
 from ._meta import Meta
-from ._partition_functions import given_meta, infer_meta
+from ._partition_functions import given_meta, infer_meta, sample_result
 from ._partition_inputs import Part, shared_arguments
 from ._partition_results import call_partitions
 from ._sql import is_time
@@ -83,6 +83,7 @@ def map_overlap(
         described = infer_meta(func, (df, *given), kwargs, False, name)
     else:
         described = given_meta(meta, df)
+        described = described.with_object_types(lambda: sample_result(func, (df, *given), kwargs, False, name))
     call = _OverlapCall(func, described, sizes[0], sizes[1], name)
     others = [one for one in given if isinstance(one, Plan)]
     places = iter(range(len(others)))

@@ -369,6 +369,8 @@ def map_partitions(
     else:
         sample = meta
         described = None if _is_block(meta) else given_meta(meta, plans[0])
+        if described is not None:
+            described = described.with_object_types(lambda: sample_result(func, args, kwargs, has_info, name))
     client = plans[0]._client
     inputs = Inputs(plans)
     places = iter(range(len(plans)))

@@ -521,8 +521,8 @@ class Series(
         reject_categories("nsmallest", self)
         return self._from_frame(self._framed().nsmallest(n, "v"))
 
-    def groupby(self, by: Any, **arguments: Any) -> Any:
-        """Group the rows by columns of the same rows; see :meth:`DataFrame.groupby`."""
+    def groupby(self, by: Any = None, **arguments: Any) -> Any:
+        """Group the rows by columns of the same rows, or by `level`; see :meth:`DataFrame.groupby`."""
         label = self.name if self.name is not None else 0
         return self.to_frame(label).groupby(by, **arguments)[label]._named(self.name)
 
