@@ -172,7 +172,7 @@ test('a worker that is killed is shown as lost, with the cause, on its page, in 
     const text = plain(await visit.page.getByRole('main').innerText());
     return text.includes(plain(told.cause)) && /\blost\b/.test(text);
   });
-  // Nobody looked at it while it was there: the lines came with its heartbeats.
+  // No page was open while it ran: the lines came with its heartbeats.
   await until('the end of its log', async () => /registered/.test(await panel(visit.page, 'Log').innerText()));
   await visit.go('#/events');
   await until('the loss among the events', async () => {
