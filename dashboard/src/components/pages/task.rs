@@ -34,7 +34,7 @@ pub fn Task(props: &Props) -> Html {
         None => title(id, html! { <p class="empty loading" role="status">{ "Loading…" }</p> }),
         Some(Answer::Task(task)) => whole(live, task),
         Some(Answer::None(why)) => title(id, html! { <p class="empty">{ why.clone() }</p> }),
-        Some(Answer::Tasks { .. } | Answer::Profiles(_)) => Html::default(),
+        Some(Answer::Tasks { .. } | Answer::Profiles(_) | Answer::WorkerLog(_)) => Html::default(),
     }
 }
 

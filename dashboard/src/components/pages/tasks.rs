@@ -254,7 +254,7 @@ fn state_button(live: &Live, filter: TaskFilter, state: Option<TaskState>) -> Ht
 fn as_csv(answer: &Rc<Answer>) -> String {
     let rows: &[TaskRow] = match &**answer {
         Answer::Tasks { rows, .. } => rows,
-        Answer::Task(_) | Answer::Profiles(_) | Answer::None(_) => &[],
+        Answer::Task(_) | Answer::Profiles(_) | Answer::WorkerLog(_) | Answer::None(_) => &[],
     };
     csv(
         ["task", "state", "attempts", "worker", "busy_us", "rows", "bytes"],
