@@ -8,6 +8,7 @@ mod observe {
     mod bounds;
     mod fixture;
     mod follow;
+    mod last_words;
     mod notices;
     mod oracle;
     mod remember;

@@ -7,7 +7,7 @@
 use crate::walk;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -30,12 +30,18 @@ impl AnalyzerRule for BranchesRule {
 }
 
 fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let has_case = |expr: &Expr| expr.exists(|part| Ok(matches!(part, Expr::Case(_))));
+    let mut is_any = false;
+    node.apply_expressions(|expr| {
+        is_any |= has_case(expr)?;
+        Ok(if is_any { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    if !is_any {
+        return Ok(Transformed::no(node));
+    }
     let schema = merge_schema(&node.inputs());
     let names = NamePreserver::new(&node);
     walk::expressions(node, &mut |expr| {
-        if !expr.exists(|part| Ok(matches!(part, Expr::Case(_))))? {
-            return Ok(Transformed::no(expr));
-        }
         let name = names.save(&expr);
         let changed = walk::expr_up(expr, &mut |expr| Ok(with_base(expr, &schema)))?;
         Ok(changed.update_data(|expr| name.restore(expr)))
@@ -56,9 +62,9 @@ fn with_base(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 fn is_guard(case: &Case, schema: &DFSchema) -> bool {
     let results = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
     let is_condition =
-        |then: &&Box<Expr>| then.get_type(schema).is_ok_and(|found| found == DataType::Boolean);
+        |then: &Expr| then.get_type(schema).is_ok_and(|found| found == DataType::Boolean);
     let later = case.when_then_expr.iter().skip(1).map(|(when, _)| when);
-    results().any(|then| is_condition(&then)) && results().chain(later).any(|part| may_fail(part))
+    results().any(|then| is_condition(then)) && results().chain(later).any(|part| may_fail(part))
 }
 
 /// Whether there are values for which an expression has none.

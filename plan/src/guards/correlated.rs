@@ -12,8 +12,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
     let mut is_left = false;
     walk::visit_plan(plan, &mut |node| {
-        for expr in node.expressions() {
-            walk::visit_expr(&expr, &mut |part| {
+        node.apply_expressions(|expr| {
+            walk::visit_expr(expr, &mut |part| {
                 is_left |= matches!(
                     part,
                     Expr::OuterReferenceColumn(..)
@@ -22,8 +22,8 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
                         | Expr::ScalarSubquery(_)
                 );
                 Ok(if is_left { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-            })?;
-        }
+            })
+        })?;
         Ok(if is_left { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     match is_left {

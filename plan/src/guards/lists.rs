@@ -11,7 +11,7 @@
 
 use crate::walk;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -43,6 +43,14 @@ fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let Filter { predicate, input, .. } = filter;
         let predicate = condition(predicate, input.schema(), Stands::InConjunction)?;
         return Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, input)?)));
+    }
+    let mut is_any = false;
+    node.apply_expressions(|expr| {
+        is_any |= has_list(expr)?;
+        Ok(if is_any { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    if !is_any {
+        return Ok(Transformed::no(node));
     }
     let schema = merge_schema(&node.inputs());
     let names = NamePreserver::new(&node);
@@ -95,7 +103,7 @@ fn condition(expr: Expr, schema: &DFSchema, stands: Stands) -> Result<Expr> {
         return exact(Expr::InList(list), schema);
     }
     let Some(parts) = Parts::of(&list)? else { return Ok(Expr::InList(list)) };
-    Ok(parts.joined(list.negated, |list| Expr::InList(list)))
+    Ok(parts.joined(list.negated, Expr::InList))
 }
 
 /// An expression with the three answers of all lists in it.
