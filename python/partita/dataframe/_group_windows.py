@@ -16,7 +16,7 @@ from ._arguments import reject_unsupported, without_tuning
 from ._columns import Column, derived_origin
 from ._frame import DataFrame
 from ._group_functions import call_groups, call_method, filter_groups, transform_groups, transform_method
-from ._reductions import aggregate_group
+from ._reductions import aggregate
 from ._series import Series
 from ._sql import is_number, is_text, literal, value_type
 from ._window_methods import FILL_MAX, cumulative, difference, shifted
@@ -206,7 +206,7 @@ class GroupWindows:
                 lambda column: window(f"{name}_value", column._expr, skips_missing=True, **over), same=True
             )
         return self._windowed(
-            lambda column: aggregate_group(name, column._expr, column._kind, over=over, origin=column._origin),
+            lambda column: aggregate(name, column._expr, column._kind, over=over, origin=column._origin),
             same=name in ("min", "max"),
         )
 

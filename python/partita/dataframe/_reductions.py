@@ -199,14 +199,7 @@ def group_reduction(name: str, column: Series, order: Sequence[SortKey], **how: 
     if name == "nunique" or (name == "count" and is_text(kind)):
         # As in pandas, counts of nullable columns are nullable, except for strings and for distinct values.
         origin = None
-    return Column(aggregate_group(name, value, kind, origin=column._origin, **how), origin)
-
-
-def aggregate_group(name: str, value: Expr, kind: pa.DataType, **how: Any) -> Expr:
-    """Return a reduction of groups, with the result type of pandas: means are doubles, unlike those of columns."""
-    if name == "mean" and kind == _SINGLE:
-        value, kind = cast(value, _DOUBLE), _DOUBLE
-    return aggregate(name, value, kind, **how)
+    return Column(aggregate(name, value, kind, origin=column._origin, **how), origin)
 
 
 def size_of(column: Series) -> Column:
