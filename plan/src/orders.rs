@@ -9,7 +9,6 @@ use crate::walk;
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::OptimizerConfig;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
@@ -40,16 +39,11 @@ impl OptimizerRule for OrdersRule {
         if !matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_)) {
             return Ok(Transformed::no(plan));
         }
-        let names = NamePreserver::new(&plan);
-        let changed = walk::expressions(plan, &mut |expr| {
-            let name = names.save(&expr);
-            let changed = walk::expr_down(expr, &mut |expr| Ok(shortened(expr)))?;
-            Ok(changed.update_data(|expr| name.restore(expr)))
-        })?;
-        match changed.transformed {
-            true => changed.map_data(LogicalPlan::recompute_schema),
-            false => Ok(changed),
-        }
+        let is_call =
+            |part: &Expr| matches!(part, Expr::AggregateFunction(_) | Expr::WindowFunction(_));
+        walk::named_expressions(plan, &is_call, &mut |expr| {
+            walk::expr_down(expr, &mut |expr| Ok(shortened(expr)))
+        })
     }
 }
 

@@ -3,12 +3,6 @@
 use crate::conditions::ConditionsRule;
 use crate::depth::PARSER_CALLS_MAX;
 use crate::guards;
-use crate::guards::aggregates::UnorderedRule;
-use crate::guards::branches::BranchesRule;
-use crate::guards::copies::CopiesRule;
-use crate::guards::filters::WindowFiltersRule;
-use crate::guards::lateral::LateralRule;
-use crate::guards::lists::ListsRule;
 use crate::guards::membership::MembershipRule;
 use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
@@ -100,14 +94,14 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     with_functions(SessionStateBuilder::new().with_config(config))
         .with_table_options(tables)
         .with_analyzer_rules(interrupt::analyzer_rules(vec![
-            Arc::new(LateralRule),
+            Arc::new(guards::lateral::RULE),
             Arc::new(ConditionsRule),
             Arc::new(MembershipRule),
-            Arc::new(ListsRule),
-            Arc::new(BranchesRule),
-            Arc::new(CopiesRule),
-            Arc::new(UnorderedRule),
-            Arc::new(WindowFiltersRule),
+            Arc::new(guards::lists::RULE),
+            Arc::new(guards::branches::RULE),
+            Arc::new(guards::copies::RULE),
+            Arc::new(guards::aggregates::RULE),
+            Arc::new(guards::filters::RULE),
             Arc::new(ZerosRule),
             Arc::new(SingleValueRule),
             Arc::new(IgnoreNullsRule),

@@ -5,6 +5,7 @@
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
     self, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit, VisitMut,
@@ -17,6 +18,8 @@ use std::ops::ControlFlow;
 pub(crate) type ChangePlan<'a> = &'a mut dyn FnMut(LogicalPlan) -> Result<Transformed<LogicalPlan>>;
 /// What changes an expression at each of its nodes.
 pub(crate) type ChangeExpr<'a> = &'a mut dyn FnMut(Expr) -> Result<Transformed<Expr>>;
+/// Tells parts of expressions from others.
+pub(crate) type IsPart<'a> = &'a dyn Fn(&Expr) -> bool;
 /// What looks at each node of a plan.
 pub type VisitPlan<'a> = &'a mut dyn FnMut(&LogicalPlan) -> Result<TreeNodeRecursion>;
 
@@ -42,6 +45,50 @@ pub(crate) fn expressions(
     change: ChangeExpr<'_>,
 ) -> Result<Transformed<LogicalPlan>> {
     node.map_expressions(change)
+}
+
+/// Whether an expression has such a part.
+pub(crate) fn has_part(expr: &Expr, is: IsPart<'_>) -> Result<bool> {
+    expr.exists(|part| Ok(is(part)))
+}
+
+/// Whether an expression of a node has such a part.
+pub(crate) fn has_expression(node: &LogicalPlan, is: IsPart<'_>) -> Result<bool> {
+    let mut has = false;
+    node.apply_expressions(|expr| {
+        has = has_part(expr, is)?;
+        Ok(if has { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(has)
+}
+
+/// Changes those expressions of one node of a plan that have such a part, as wholes. They keep their names, by which other nodes
+/// refer to them.
+pub(crate) fn named_expressions(
+    node: LogicalPlan,
+    is: IsPart<'_>,
+    change: ChangeExpr<'_>,
+) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&node);
+    let changed = expressions(node, &mut |expr| {
+        if !has_part(&expr, is)? {
+            return Ok(Transformed::no(expr));
+        }
+        let name = names.save(&expr);
+        Ok(change(expr)?.update_data(|expr| name.restore(expr)))
+    })?;
+    match changed.transformed {
+        true => changed.map_data(LogicalPlan::recompute_schema),
+        false => Ok(changed),
+    }
+}
+
+/// Whether an expression is a query within another.
+pub(crate) fn is_subquery(part: &Expr) -> bool {
+    matches!(
+        part,
+        Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)
+    )
 }
 
 /// Looks at the parts of an expression, from the top down.

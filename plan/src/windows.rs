@@ -15,7 +15,6 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::functions_window::lead_lag::{lag_udwf, lead_udwf};
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     AggregateUDF, Expr, LogicalPlan, Window, WindowFunctionDefinition, lit,
 };
@@ -41,11 +40,9 @@ impl AnalyzerRule for IgnoreNullsRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = walk::plan_down(plan, &mut |node| {
             let node = apart(node)?;
-            let names = NamePreserver::new(&node);
-            walk::expressions(node, &mut |expr| {
-                let name = names.save(&expr);
-                let changed = walk::expr_down(expr, &mut |expr| Ok(as_aggregate(expr)))?;
-                Ok(changed.update_data(|expr| name.restore(expr)))
+            let is_window = |part: &Expr| matches!(part, Expr::WindowFunction(_));
+            walk::named_expressions(node, &is_window, &mut |expr| {
+                walk::expr_down(expr, &mut |expr| Ok(as_aggregate(expr)))
             })
         })?;
         rewritten.data.recompute_schema()
@@ -75,9 +72,9 @@ fn as_aggregate(expr: Expr) -> Transformed<Expr> {
 /// A node whose functions all have the same order, also when those that look forward have the opposite one.
 fn apart(node: LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Window(window) = node else { return Ok(node) };
-    let looks_forward = |expr: &Expr| match expr.clone().unalias() {
-        Expr::WindowFunction(window) => forward(&window).is_some(),
-        _ => false,
+    let looks_forward = |expr: &Expr| {
+        let named = if let Expr::Alias(alias) = expr { alias.expr.as_ref() } else { expr };
+        matches!(named, Expr::WindowFunction(window) if forward(window).is_some())
     };
     let (forward, others): (Vec<_>, Vec<_>) =
         window.window_expr.iter().cloned().partition(looks_forward);

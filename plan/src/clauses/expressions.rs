@@ -1,6 +1,6 @@
 //! The clauses of expressions.
 
-use super::{Flow, placed, refuse_at};
+use super::{Flow, normalized, number, placed, refuse_at};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use std::ops::ControlFlow;
 
 /// A place beyond the end of every list.
-const LAST_ELEMENT: &str = "2147483647";
+const LAST_ELEMENT: usize = i32::MAX as usize;
 
 /// How durations are written by `to_char`, in its words.
 const DURATION_FORMS: [&str; 2] = ["pretty", "iso8601"];
@@ -71,10 +71,7 @@ fn check_function(function: &Function, state: &SessionState) -> Flow {
     }
     let [part] = name.0.as_slice() else { return ControlFlow::Continue(()) };
     let Some(ident) = part.as_ident() else { return ControlFlow::Continue(()) };
-    let called = match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    };
+    let called = normalized(ident);
     let (is_distinct, has_clauses, first) = match args {
         FunctionArguments::List(list) => (
             list.duplicate_treatment == Some(DuplicateTreatment::Distinct),
@@ -123,7 +120,7 @@ fn in_other_words(expr: &mut Expr) {
                     lower_bound, upper_bound, ..
                 }) = access
                 {
-                    lower_bound.get_or_insert_with(|| number("1"));
+                    lower_bound.get_or_insert_with(|| number(1));
                     upper_bound.get_or_insert_with(|| number(LAST_ELEMENT));
                 }
             }
@@ -131,10 +128,13 @@ fn in_other_words(expr: &mut Expr) {
         Expr::Function(function) if function.over.is_none() => {
             let [ObjectNamePart::Identifier(name)] = function.name.0.as_mut_slice() else { return };
             let FunctionArguments::List(list) = &function.args else { return };
-            if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("sign") {
+            if name.quote_style.is_some() {
+                return;
+            }
+            let called = normalized(name);
+            if called == "sign" {
                 *name = Ident::new("signum");
-            } else if name.quote_style.is_none()
-                && name.value.eq_ignore_ascii_case("mod")
+            } else if called == "mod"
                 && let [
                     FunctionArg::Unnamed(FunctionArgExpr::Expr(left)),
                     FunctionArg::Unnamed(FunctionArgExpr::Expr(right)),
@@ -148,10 +148,6 @@ fn in_other_words(expr: &mut Expr) {
         }
         _ => {}
     }
-}
-
-fn number(text: &str) -> Expr {
-    Expr::Value(Value::Number(text.to_string(), false).with_empty_span())
 }
 
 /// Whether an argument is a constant. `array_sort` takes the order of the first row for all others

@@ -22,7 +22,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Query, Select, Spanned, TableFactor, VisitorMut,
+    self, Expr, Ident, Query, Select, Spanned, TableFactor, Value, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -119,6 +119,18 @@ impl VisitorMut for Visitor<'_> {
         distinct_from::regroup(expr, &mut self.is_regrouped);
         ControlFlow::Continue(())
     }
+}
+
+/// The name that an identifier stands for: letters are small unless it is quoted.
+fn normalized(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+fn number(value: usize) -> Expr {
+    Expr::Value(Value::Number(value.to_string(), false).with_empty_span())
 }
 
 /// Ends the visit: a clause is not supported.

@@ -5,7 +5,7 @@
 //! column is written out wherever it is named without a table: as that of the right table, or as the first of both that is
 //! not NULL. `*` gives it once, where the first table has it.
 
-use super::{Flow, refuse, refuse_at};
+use super::{Flow, normalized, refuse, refuse_at};
 use crate::walk;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Distinct, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
@@ -181,7 +181,7 @@ impl Tables {
         let right = left.end;
         if !self.keys.contains_key(&name) {
             if left.len() > 1 {
-                refuse_expr(format!(
+                refuse(format!(
                     "RIGHT and FULL JOIN with USING ({column}) after other joins are not supported; {REMEDY}"
                 ))?;
             }
@@ -213,7 +213,7 @@ impl Tables {
                         ..WildcardAdditionalOptions::default()
                     };
                     if options != plain {
-                        refuse_expr(
+                        refuse(
                             "* with EXCLUDE, REPLACE or RENAME over RIGHT or FULL JOIN with USING is not supported; list the columns".to_string(),
                         )?;
                     }
@@ -294,17 +294,6 @@ impl VisitorMut for Names<'_> {
             *expr = value_of(values);
         }
         ControlFlow::Continue(())
-    }
-}
-
-fn refuse_expr(text: String) -> ControlFlow<super::Break, ()> {
-    refuse(text)
-}
-
-fn normalized(ident: &Ident) -> String {
-    match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
     }
 }
 

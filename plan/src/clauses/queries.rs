@@ -2,13 +2,13 @@
 
 use super::outer_using::{refuse_outer_using, write_out};
 use super::relations::check_join;
-use super::{Break, Flow, refuse, refuse_present};
+use super::{Break, Flow, normalized, number, refuse, refuse_present};
 use crate::walk;
 use datafusion::sql::sqlparser::ast::{
     Expr, Fetch, GroupByExpr, GroupByWithModifier, Ident, LimitClause, NamedWindowDefinition,
     NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, PipeOperator, Query,
-    Select, SelectFlavor, SelectItem, SelectModifiers, SetExpr, SetOperator, TableAlias, Value,
-    VisitMut, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType, With,
+    Select, SelectFlavor, SelectItem, SelectModifiers, SetExpr, SetOperator, TableAlias, VisitMut,
+    VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType, With,
 };
 use std::ops::ControlFlow;
 
@@ -137,10 +137,6 @@ fn add_limit(limit_clause: &mut Option<LimitClause>, fetch: Fetch) -> Flow {
         Some(_) => return refuse("a query has LIMIT or FETCH, not both"),
     }
     ControlFlow::Continue(())
-}
-
-fn number(value: usize) -> Expr {
-    Expr::Value(Value::Number(value.to_string(), false).with_empty_span())
 }
 
 /// `ORDER BY ALL`, as the numbers of the columns. The planner knows it where all of them are columns of a
@@ -308,10 +304,6 @@ impl VisitorMut for NamedWindows<'_> {
 
 /// The definition of a window. One may be another one's name.
 fn find_window(name: &Ident, windows: &[NamedWindowDefinition]) -> Option<WindowSpec> {
-    let normalized = |ident: &Ident| match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    };
     let mut wanted = normalized(name);
     for _ in windows {
         let found = windows.iter().find(|window| normalized(&window.0) == wanted)?;

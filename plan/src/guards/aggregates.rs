@@ -9,13 +9,11 @@
 //! Nor are others of which the order is lost: an inner `ORDER BY` is planned, since a limit or a function may count on it,
 //! and nothing below a join or a sum does.
 
+use crate::guards::rule::NodeRule;
 use crate::walk;
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
-use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
 /// Functions that heed an order, or have their argument in it (`WITHIN GROUP`).
@@ -31,35 +29,21 @@ const ORDERED: [&str; 8] = [
 ];
 
 /// Takes away orders that nothing depends on.
-#[derive(Debug)]
-pub(crate) struct UnorderedRule;
+pub(crate) const RULE: NodeRule = NodeRule { name: "unordered", change: rewritten };
 
-impl AnalyzerRule for UnorderedRule {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let rewritten = walk::plan_down(plan, &mut |node| {
-            let node = match heeds_no_order(&node)? {
-                true => node.map_children(unsorted)?.data,
-                false => node,
-            };
-            if !matches!(node, LogicalPlan::Aggregate(_)) {
-                return Ok(Transformed::no(node));
-            }
-            let names = NamePreserver::new(&node);
-            walk::expressions(node, &mut |expr| {
-                let name = names.save(&expr);
-                let changed = walk::expr_down(expr, &mut |expr| Ok(unordered(expr)))?;
-                Ok(changed.update_data(|expr| name.restore(expr)))
-            })
-        })?;
-        match rewritten.transformed {
-            true => rewritten.data.recompute_schema(),
-            false => Ok(rewritten.data),
-        }
+fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let node = match heeds_no_order(&node)? {
+        true => node.map_children(unsorted)?,
+        false => Transformed::no(node),
+    };
+    if !matches!(node.data, LogicalPlan::Aggregate(_)) {
+        return Ok(node);
     }
-
-    fn name(&self) -> &str {
-        "unordered"
-    }
+    node.transform_data(|node| {
+        walk::named_expressions(node, &is_ordered, &mut |expr| {
+            walk::expr_down(expr, &mut |expr| Ok(unordered(expr)))
+        })
+    })
 }
 
 /// Whether the result of an operator is the same whatever the order of its rows.
@@ -74,9 +58,9 @@ fn heeds_no_order(node: &LogicalPlan) -> Result<bool> {
     }
     let mut heeds = false;
     for expr in &aggregate.aggr_expr {
-        heeds |= expr.exists(|part| {
-            let Expr::AggregateFunction(call) = part else { return Ok(false) };
-            Ok(call.params.order_by.is_empty() && ORDERED.contains(&call.func.name()))
+        heeds |= walk::has_part(expr, &|part| {
+            matches!(part, Expr::AggregateFunction(call)
+                if call.params.order_by.is_empty() && ORDERED.contains(&call.func.name()))
         })?;
     }
     Ok(!heeds)
@@ -95,11 +79,16 @@ fn unsorted(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
 }
 
+/// Whether an aggregate has an order that does not matter.
+fn is_ordered(part: &Expr) -> bool {
+    matches!(part, Expr::AggregateFunction(call)
+        if !call.params.order_by.is_empty() && !ORDERED.contains(&call.func.name()))
+}
+
 fn unordered(expr: Expr) -> Transformed<Expr> {
     match expr {
-        Expr::AggregateFunction(mut call)
-            if !call.params.order_by.is_empty() && !ORDERED.contains(&call.func.name()) =>
-        {
+        expr if !is_ordered(&expr) => Transformed::no(expr),
+        Expr::AggregateFunction(mut call) => {
             call.params.order_by.clear();
             Transformed::yes(Expr::AggregateFunction(call))
         }

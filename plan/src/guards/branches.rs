@@ -4,48 +4,30 @@
 //! (apache/datafusion#25136), of which all parts may be computed for all rows: a division by zero ends a query that guards
 //! against it. It does so only where `CASE` has no base. `CASE true WHEN a <> 0 THEN ..` means the same.
 
+use crate::guards::rule::NodeRule;
 use crate::walk;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Case;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
-use datafusion::optimizer::AnalyzerRule;
 
 /// Keeps branches that may fail from being computed where they do not count.
-#[derive(Debug)]
-pub(crate) struct BranchesRule;
-
-impl AnalyzerRule for BranchesRule {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(walk::plan_up(plan, &mut rewritten)?.data)
-    }
-
-    fn name(&self) -> &str {
-        "branches"
-    }
-}
+pub(crate) const RULE: NodeRule = NodeRule { name: "branches", change: rewritten };
 
 fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let has_case = |expr: &Expr| expr.exists(|part| Ok(matches!(part, Expr::Case(_))));
-    let mut is_any = false;
-    node.apply_expressions(|expr| {
-        is_any |= has_case(expr)?;
-        Ok(if is_any { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })?;
-    if !is_any {
+    if !walk::has_expression(&node, &is_case)? {
         return Ok(Transformed::no(node));
     }
     let schema = merge_schema(&node.inputs());
-    let names = NamePreserver::new(&node);
-    walk::expressions(node, &mut |expr| {
-        let name = names.save(&expr);
-        let changed = walk::expr_up(expr, &mut |expr| Ok(with_base(expr, &schema)))?;
-        Ok(changed.update_data(|expr| name.restore(expr)))
+    walk::named_expressions(node, &is_case, &mut |expr| {
+        walk::expr_up(expr, &mut |expr| Ok(with_base(expr, &schema)))
     })
+}
+
+fn is_case(part: &Expr) -> bool {
+    matches!(part, Expr::Case(_))
 }
 
 fn with_base(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
@@ -69,14 +51,12 @@ fn is_guard(case: &Case, schema: &DFSchema) -> bool {
 
 /// Whether there are values for which an expression has none.
 fn may_fail(expr: &Expr) -> bool {
-    let fails = expr.exists(|part| {
-        Ok(match part {
-            Expr::Cast(_) | Expr::ScalarFunction(_) | Expr::ScalarSubquery(_) => true,
-            Expr::BinaryExpr(BinaryExpr { op, .. }) => {
-                matches!(op, Operator::Divide | Operator::Modulo)
-            }
-            _ => false,
-        })
+    let fails = walk::has_part(expr, &|part| match part {
+        Expr::Cast(_) | Expr::ScalarFunction(_) | Expr::ScalarSubquery(_) => true,
+        Expr::BinaryExpr(BinaryExpr { op, .. }) => {
+            matches!(op, Operator::Divide | Operator::Modulo)
+        }
+        _ => false,
     });
     fails.unwrap_or(true)
 }

@@ -4,28 +4,15 @@
 //! of each row are numbered on both sides, and a row has an equal one only with the same number: of `m` and `n` copies
 //! `EXCEPT ALL` leaves `m - n`, and `INTERSECT ALL` the smaller number.
 
-use crate::walk;
-use datafusion::common::config::ConfigOptions;
+use crate::guards::rule::NodeRule;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, JoinType, NullEquality, Result};
 use datafusion::functions_window::row_number::row_number;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder};
-use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
 /// Numbers copies of rows.
-#[derive(Debug)]
-pub(crate) struct CopiesRule;
-
-impl AnalyzerRule for CopiesRule {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(walk::plan_up(plan, &mut rewritten)?.data)
-    }
-
-    fn name(&self) -> &str {
-        "copies"
-    }
-}
+pub(crate) const RULE: NodeRule = NodeRule { name: "copies", change: rewritten };
 
 fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Join(join) = node else { return Ok(Transformed::no(node)) };

@@ -12,17 +12,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
     let mut is_left = false;
     walk::visit_plan(plan, &mut |node| {
-        node.apply_expressions(|expr| {
-            walk::visit_expr(expr, &mut |part| {
-                is_left |= matches!(
-                    part,
-                    Expr::OuterReferenceColumn(..)
-                        | Expr::Exists(_)
-                        | Expr::InSubquery(_)
-                        | Expr::ScalarSubquery(_)
-                );
-                Ok(if is_left { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-            })
+        is_left = walk::has_expression(node, &|part| {
+            walk::is_subquery(part) || matches!(part, Expr::OuterReferenceColumn(..))
         })?;
         Ok(if is_left { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;

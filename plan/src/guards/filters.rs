@@ -3,14 +3,12 @@
 //! The wire form of DataFusion 55 has no place for it, so that workers would compute the aggregate of all rows. Aggregates
 //! that pass over NULL get NULL for the rows that the filter leaves out; others are refused.
 
+use crate::guards::rule::NodeRule;
 use crate::walk;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, not_impl_err};
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition, when};
-use datafusion::optimizer::AnalyzerRule;
 
 /// Aggregates of which rows with NULL in the first argument are no part.
 const PASS_OVER_NULL: [&str; 37] = [
@@ -54,28 +52,13 @@ const PASS_OVER_NULL: [&str; 37] = [
 ];
 
 /// Puts filters into the arguments of aggregates over windows.
-#[derive(Debug)]
-pub(crate) struct WindowFiltersRule;
+pub(crate) const RULE: NodeRule = NodeRule { name: "window_filters", change: rewritten };
 
-impl AnalyzerRule for WindowFiltersRule {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let rewritten = walk::plan_down(plan, &mut |node| {
-            let names = NamePreserver::new(&node);
-            walk::expressions(node, &mut |expr| {
-                let name = names.save(&expr);
-                let changed = walk::expr_down(expr, &mut without_filter)?;
-                Ok(changed.update_data(|expr| name.restore(expr)))
-            })
-        })?;
-        match rewritten.transformed {
-            true => rewritten.data.recompute_schema(),
-            false => Ok(rewritten.data),
-        }
-    }
-
-    fn name(&self) -> &str {
-        "window_filters"
-    }
+fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let is_filtered = |part: &Expr| matches!(part, Expr::WindowFunction(window) if window.params.filter.is_some());
+    walk::named_expressions(node, &is_filtered, &mut |expr| {
+        walk::expr_down(expr, &mut without_filter)
+    })
 }
 
 fn without_filter(expr: Expr) -> Result<Transformed<Expr>> {

@@ -5,8 +5,8 @@
 //! (apache/datafusion#10048): what refers to the tables before them is left in the plan. Here their projections, lists
 //! and filters are put on top of these tables.
 
+use crate::guards::rule::NodeRule;
 use crate::walk;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result, ScalarValue};
 use datafusion::functions_nested::expr_fn::array_length;
@@ -15,22 +15,10 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Unnest, lit, when,
 };
-use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
 /// Puts what such queries compute on top of the tables before them.
-#[derive(Debug)]
-pub(crate) struct LateralRule;
-
-impl AnalyzerRule for LateralRule {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(walk::plan_up(plan, &mut rewritten)?.data)
-    }
-
-    fn name(&self) -> &str {
-        "lateral"
-    }
-}
+pub(crate) const RULE: NodeRule = NodeRule { name: "lateral", change: rewritten };
 
 fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Join(join) = &node else { return Ok(Transformed::no(node)) };
@@ -154,11 +142,10 @@ impl Left<'_> {
                 is_own &= self.columns.contains(&column);
                 Ok(Transformed::yes(Expr::Column(column)))
             }
-            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => {
-                is_own = false;
+            part => {
+                is_own &= !walk::is_subquery(&part);
                 Ok(Transformed::no(part))
             }
-            part => Ok(Transformed::no(part)),
         })?;
         Ok(is_own.then_some(changed.data))
     }

@@ -9,66 +9,37 @@
 //! OR, or AND where the list is negated. A list on a value that may be null is kept apart from others by a `CASE`, unless it
 //! stands where a filter makes no difference between unknown and false: then files are still pruned by it.
 
+use crate::guards::rule::NodeRule;
 use crate::walk;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, Operator, lit, when,
 };
-use datafusion::optimizer::AnalyzerRule;
 
 /// Makes lists such that the simplifier is right about them.
-#[derive(Debug)]
-pub(crate) struct ListsRule;
-
-impl AnalyzerRule for ListsRule {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(walk::plan_up(plan, &mut rewritten)?.data)
-    }
-
-    fn name(&self) -> &str {
-        "lists"
-    }
-}
+pub(crate) const RULE: NodeRule = NodeRule { name: "lists", change: rewritten };
 
 fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if let LogicalPlan::Filter(filter) = node {
-        if !has_list(&filter.predicate)? {
+        if !walk::has_part(&filter.predicate, &is_list)? {
             return Ok(Transformed::no(LogicalPlan::Filter(filter)));
         }
         let Filter { predicate, input, .. } = filter;
         let predicate = condition(predicate, input.schema(), Stands::InConjunction)?;
         return Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, input)?)));
     }
-    let mut is_any = false;
-    node.apply_expressions(|expr| {
-        is_any |= has_list(expr)?;
-        Ok(if is_any { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })?;
-    if !is_any {
+    if !walk::has_expression(&node, &is_list)? {
         return Ok(Transformed::no(node));
     }
     let schema = merge_schema(&node.inputs());
-    let names = NamePreserver::new(&node);
-    let changed = walk::expressions(node, &mut |expr| {
-        if !has_list(&expr)? {
-            return Ok(Transformed::no(expr));
-        }
-        let name = names.save(&expr);
-        Ok(Transformed::yes(name.restore(exact(expr, &schema)?)))
-    })?;
-    match changed.transformed {
-        true => changed.map_data(LogicalPlan::recompute_schema),
-        false => Ok(changed),
-    }
+    walk::named_expressions(node, &is_list, &mut |expr| Ok(Transformed::yes(exact(expr, &schema)?)))
 }
 
-fn has_list(expr: &Expr) -> Result<bool> {
-    expr.exists(|expr| Ok(matches!(expr, Expr::InList(_))))
+fn is_list(part: &Expr) -> bool {
+    matches!(part, Expr::InList(_))
 }
 
 /// Where a condition stands of which unknown is as good as false.
@@ -198,12 +169,10 @@ fn balanced(mut parts: Vec<Expr>, op: Operator) -> Expr {
 
 /// Whether an item is a constant that is certainly not NULL.
 fn is_constant(item: &Expr) -> Result<bool> {
-    let may_be_null = item.exists(|part| {
-        Ok(match part {
-            Expr::Literal(value, _) => value.is_null(),
-            Expr::Cast(_) | Expr::Negative(_) => false,
-            _ => true,
-        })
+    let may_be_null = walk::has_part(item, &|part| match part {
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(_) | Expr::Negative(_) => false,
+        _ => true,
     })?;
     Ok(!may_be_null)
 }
@@ -211,15 +180,13 @@ fn is_constant(item: &Expr) -> Result<bool> {
 /// Whether OR joins comparisons with constants, which the simplifier makes a list of.
 fn is_or_of_equal(expr: &Expr) -> Result<bool> {
     let is_or = matches!(expr, Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }));
-    let has_equal = || {
-        expr.exists(|part| {
-            let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = part else {
-                return Ok(false);
-            };
-            Ok(matches!(**left, Expr::Literal(..)) || matches!(**right, Expr::Literal(..)))
-        })
+    let is_equal = |part: &Expr| match part {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            matches!(**left, Expr::Literal(..)) || matches!(**right, Expr::Literal(..))
+        }
+        _ => false,
     };
-    Ok(is_or && has_equal()?)
+    Ok(is_or && walk::has_part(expr, &is_equal)?)
 }
 
 /// The opposite of a condition; unknown where that is unknown.

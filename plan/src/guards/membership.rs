@@ -71,7 +71,7 @@ fn rewritten(node: LogicalPlan, names: &Names) -> Result<Transformed<LogicalPlan
         LogicalPlan::Aggregate(aggregate) if computes_subquery(&aggregate)? => {
             Ok(Transformed::yes(with_subqueries_below(aggregate, names)?))
         }
-        LogicalPlan::Filter(filter) if has_subquery(&filter.predicate)? => {
+        LogicalPlan::Filter(filter) if walk::has_part(&filter.predicate, &is_predicate)? => {
             let Filter { predicate, input, .. } = filter;
             let scope = Scope { schema: Arc::clone(input.schema()), in_filter: true, names };
             let parts = split_conjunction_owned(predicate).into_iter();
@@ -82,40 +82,16 @@ fn rewritten(node: LogicalPlan, names: &Names) -> Result<Transformed<LogicalPlan
         LogicalPlan::Projection(projection) => {
             let schema = Arc::clone(projection.input.schema());
             let node = LogicalPlan::Projection(projection);
-            let preserver = NamePreserver::new(&node);
             let scope = Scope { schema, in_filter: false, names };
-            let changed = walk::expressions(node, &mut |expr| {
-                if !has_subquery(&expr)? {
-                    return Ok(Transformed::no(expr));
-                }
-                let name = preserver.save(&expr);
-                Ok(scope.exact(expr)?.update_data(|expr| name.restore(expr)))
-            })?;
-            match changed.transformed {
-                true => changed.map_data(LogicalPlan::recompute_schema),
-                false => Ok(changed),
-            }
+            walk::named_expressions(node, &is_predicate, &mut |expr| scope.exact(expr))
         }
         other => Ok(Transformed::no(other)),
     }
 }
 
-fn has_subquery(expr: &Expr) -> Result<bool> {
-    expr.exists(|expr| {
-        Ok(matches!(expr, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_)))
-    })
-}
-
-fn holds_subquery(expr: &Expr) -> Result<bool> {
-    expr.exists(|expr| {
-        Ok(matches!(
-            expr,
-            Expr::InSubquery(_)
-                | Expr::Exists(_)
-                | Expr::SetComparison(_)
-                | Expr::ScalarSubquery(_)
-        ))
-    })
+/// Whether an expression asks something of a query.
+fn is_predicate(part: &Expr) -> bool {
+    matches!(part, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))
 }
 
 /// Whether an aggregate computes subqueries, for which DataFusion 55 has plans in filters and select lists only.
@@ -124,7 +100,7 @@ fn computes_subquery(aggregate: &Aggregate) -> Result<bool> {
         if matches!(expr, Expr::GroupingSet(_)) {
             return Ok(false);
         }
-        if holds_subquery(expr)? {
+        if walk::has_part(expr, &walk::is_subquery)? {
             return Ok(true);
         }
     }
@@ -137,7 +113,7 @@ fn with_subqueries_below(aggregate: Aggregate, names: &Names) -> Result<LogicalP
     let mut computed: Vec<Expr> =
         aggregate.input.schema().columns().into_iter().map(Expr::Column).collect();
     let mut below = |expr: Expr| -> Result<Expr> {
-        if !holds_subquery(&expr)? {
+        if !walk::has_part(&expr, &walk::is_subquery)? {
             return Ok(expr);
         }
         let name = names.next("computed");
@@ -230,15 +206,12 @@ impl Scope<'_> {
                     true => self.by_existence(&membership)?,
                     false => self.by_counts(&membership)?,
                 };
-                let value = if membership.negated { Expr::Not(Box::new(value)) } else { value };
-                Ok(Transformed::yes(value))
+                Ok(Transformed::yes(opposite_if(membership.negated, value)))
             }
             Expr::Exists(found) => {
                 let is_correlated = !found.subquery.outer_ref_columns.is_empty();
                 if is_correlated && let Some(limit) = skipping(&found.subquery.subquery) {
-                    let exists = exists_beyond(limit)?;
-                    let value = if found.negated { Expr::Not(Box::new(exists)) } else { exists };
-                    return Ok(Transformed::yes(value));
+                    return Ok(Transformed::yes(opposite_if(found.negated, exists_beyond(limit)?)));
                 }
                 if is_correlated && single_row(&found.subquery.subquery)? {
                     return Ok(Transformed::yes(lit(!found.negated)));
@@ -247,9 +220,7 @@ impl Scope<'_> {
                     return Ok(Transformed::no(Expr::Exists(found)));
                 }
                 let rows = counted(LogicalPlanBuilder::from(found.subquery.subquery))?;
-                let exists = rows.gt(lit(0_i64));
-                let value = if found.negated { Expr::Not(Box::new(exists)) } else { exists };
-                Ok(Transformed::yes(value))
+                Ok(Transformed::yes(opposite_if(found.negated, rows.gt(lit(0_i64)))))
             }
             Expr::SetComparison(mut comparison) => {
                 let rows = self.named(&comparison.subquery)?.build()?;
@@ -354,6 +325,10 @@ impl Scope<'_> {
             .otherwise(lit(false))?;
         when(counted(equal)?.gt(lit(0_i64)), lit(true)).otherwise(otherwise)
     }
+}
+
+fn opposite_if(negated: bool, value: Expr) -> Expr {
+    if negated { Expr::Not(Box::new(value)) } else { value }
 }
 
 fn is_correlated(membership: &InSubquery) -> bool {

@@ -33,6 +33,7 @@ pub(crate) mod lists;
 pub(crate) mod membership;
 pub(crate) mod nan;
 pub(crate) mod repeated;
+pub(crate) mod rule;
 pub(crate) mod sizes;
 #[cfg(test)]
 mod tests;

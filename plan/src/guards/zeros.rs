@@ -11,7 +11,6 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, WindowFrameUnits, lit, when,
@@ -28,23 +27,29 @@ pub(crate) struct ZerosRule;
 impl AnalyzerRule for ZerosRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = walk::plan_down(plan, &mut |node| {
-            let schema = merge_schema(&node.inputs());
-            let preserver = NamePreserver::new(&node);
-            let changed = walk::expressions(node, &mut |expr| {
-                let name = preserver.save(&expr);
-                let changed = walk::expr_down(expr, &mut |expr| one_zero(expr, &schema))?;
-                Ok(changed.update_data(|expr| name.restore(expr)))
-            })?;
-            match changed.transformed {
-                true => changed.map_data(LogicalPlan::recompute_schema),
-                false => Ok(changed),
+            if !walk::has_expression(&node, &compares)? {
+                return Ok(Transformed::no(node));
             }
+            let schema = merge_schema(&node.inputs());
+            walk::named_expressions(node, &compares, &mut |expr| {
+                walk::expr_down(expr, &mut |expr| one_zero(expr, &schema))
+            })
         })?;
         Ok(rewritten.data)
     }
 
     fn name(&self) -> &str {
         "zeros"
+    }
+}
+
+/// Whether an expression may compare values without an operator.
+fn compares(part: &Expr) -> bool {
+    match part {
+        Expr::WindowFunction(_) => true,
+        Expr::ScalarFunction(call) => call.name() == "nullif",
+        Expr::Case(case) => case.expr.is_some(),
+        _ => false,
     }
 }
 

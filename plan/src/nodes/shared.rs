@@ -224,8 +224,12 @@ pub async fn physical_plan(
     logical: &LogicalPlan,
     change: &(dyn Fn(&LogicalPlan) -> Result<LogicalPlan> + Sync),
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let outer = state.optimize(&change(logical)?)?;
-    correlated::check(&outer)?;
+    let optimized = |plan: &LogicalPlan| -> Result<LogicalPlan> {
+        let plan = state.optimize(plan)?;
+        correlated::check(&plan)?;
+        Ok(plan)
+    };
+    let outer = optimized(&change(logical)?)?;
     let (mut wanted, mut inner) = (BTreeMap::new(), Vec::new());
     collect(&outer, &mut wanted)?;
     while let Some((id, Wanted { table, columns })) = wanted.pop_last() {
@@ -233,8 +237,7 @@ pub async fn physical_plan(
         // Rows without columns would be none.
         let columns = if columns.is_empty() { BTreeSet::from([0]) } else { columns };
         let columns: Vec<usize> = columns.into_iter().collect();
-        let plan = state.optimize(&selected(change(&table.plan)?, &columns)?)?;
-        correlated::check(&plan)?;
+        let plan = optimized(&selected(change(&table.plan)?, &columns)?)?;
         collect(&plan, &mut wanted)?;
         inner.push((id, columns, plan));
     }
