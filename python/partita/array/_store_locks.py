@@ -59,10 +59,11 @@ def store_locks(sources: Sequence[Any], targets: Sequence[Any], regions: Sequenc
 def align_blocks(source: Any, target: Any, region: Any) -> Any:
     """Return a source in blocks that end where chunks of a target of zarr do, so that tasks write without a lock."""
     grid = _grid(target)
-    parts = [slice(None)] * len(grid or ()) if region is None else list(region)
-    if grid is None or len(grid) != source.ndim or is_unknown(source.shape) or not all(map(_is_plain, parts)):
+    if grid is None or len(grid) != source.ndim or is_unknown(source.shape):
         return source
-    parts += [slice(None)] * (len(grid) - len(parts))
+    parts = _parts(region, grid)
+    if not all(map(_is_plain, parts)):
+        return source
     found = []
     for sizes, part, unit in zip(source.chunks, parts, grid):
         begin, end = part.start or 0, (part.start or 0) + sum(sizes)
@@ -70,6 +71,12 @@ def align_blocks(source: Any, target: Any, region: Any) -> Any:
         bounds = [begin, *sorted(edges - {begin, end}), end]
         found.append(tuple([after - before for before, after in zip(bounds, bounds[1:])]))
     return source.rechunk(tuple(found))
+
+
+def _parts(region: Any, grid: tuple[int, ...]) -> list[Any]:
+    """Return the part of each axis of a target that a region has: all of the axes that it does not name."""
+    given = [] if region is None else list(region)
+    return given + [slice(None)] * (len(grid) - len(given))
 
 
 def _is_plain(part: Any) -> bool:
@@ -92,8 +99,7 @@ def _grid(target: Any) -> tuple[int, ...] | None:
 
 def _is_aligned(source: Any, region: Any, grid: tuple[int, ...], shape: tuple[int, ...], has_others: bool) -> bool:
     """Whether no two blocks of a source are in one chunk of the target, nor one with blocks of other sources."""
-    parts = [slice(None)] * len(grid) if region is None else list(region)
-    parts += [slice(None)] * (len(grid) - len(parts))
+    parts = _parts(region, grid)
     blocks = iter(source.chunks)
     for part, unit, size in zip(parts, grid, shape):
         if not isinstance(part, slice):

@@ -36,10 +36,6 @@ def _is_object(dtype: Any) -> bool:
         return False
 
 
-#: Units of times, the finest first.
-_UNITS = ("ns", "us", "ms", "s")
-
-
 class ColumnTypes:
     """Conversion to other types."""
 
@@ -80,20 +76,7 @@ class ColumnTypes:
                 return self._like(found, origin=origin)
         if pa.types.is_integer(wanted):
             return self._to_integers(wanted, dtype, origin)
-        return self._like(ex.cast(self._rounded_down(wanted), self._kind, dtype), origin=origin)
-
-    def _rounded_down(self, wanted: pa.DataType) -> Expr:
-        """Return times as multiples of a coarser unit.
-
-        As in pandas, times before 1970 are rounded down; a conversion alone would round towards 1970.
-        """
-        kinds = [pa.types.is_timestamp, pa.types.is_duration]
-        if not any(is_kind(self._kind) and is_kind(wanted) for is_kind in kinds):
-            return self._expr
-        if _UNITS.index(wanted.unit) <= _UNITS.index(self._kind.unit):
-            return self._expr
-        floored: Series = cast("Series", self).dt.floor(wanted.unit)
-        return floored._expr
+        return self._like(ex.cast(self._expr, self._kind, dtype), origin=origin)
 
     def _of_mixed(self, dtype: Any) -> Series:
         """Convert values of several types, by pandas on the workers."""

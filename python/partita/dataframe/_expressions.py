@@ -47,8 +47,8 @@ __all__ = [
 
 #: Comparisons, and their results for missing values.
 COMPARISONS = {"eq": False, "ne": True, "lt": False, "le": False, "gt": False, "ge": False}
-#: Units of times, from the coarsest to the finest.
-_UNITS = ("s", "ms", "us", "ns")
+#: How many of each unit of time a second has.
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def comparison(name: str, left: Expr, right: Expr, masked: bool = False) -> Expr:
@@ -189,7 +189,7 @@ def _of_times(name: str, left: Expr, a: pa.DataType, right: Expr, b: pa.DataType
 
 
 def _finest(*kinds: pa.DataType) -> str:
-    return _UNITS[max(_UNITS.index(kind.unit) for kind in kinds)]
+    return max([kind.unit for kind in kinds], key=lambda unit: _PER_SECOND[unit])
 
 
 def _of_durations(name: str, left: Expr, a: pa.DataType, right: Expr, b: pa.DataType) -> Expr:
@@ -325,10 +325,6 @@ def _rounded_down(value: Expr, kind: pa.DataType, wanted: pa.DataType) -> Expr:
         return value
     whole = px.cast(value, pa.int64())
     return px.cast(whole - (whole % step + step) % step, kind)
-
-
-#: How many of each unit a second has.
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def is_bounded(value: Any) -> bool:

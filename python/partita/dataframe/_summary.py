@@ -79,7 +79,7 @@ class ColumnSummary:
                 raise
             dtype = str(self.dtype).removesuffix("[pyarrow]")
             raise UnsupportedReduction(f"`{name}` not supported with {dtype} series") from None
-        return self._reduced(found, PeriodOf(self._origin) if isinstance(self._origin, pd.PeriodDtype) else None)
+        return self._reduced(found, _period_of(self._origin))
 
     def _reduced(self, expr: Expr, kind: Any = None) -> Scalar:
         return Scalar(self._rows, expr, kind, pd.NA if is_masked(self._origin) else float("nan"))
@@ -152,8 +152,7 @@ class ColumnSummary:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
         level = self._index[0]
-        kind = PeriodOf(level.origin) if isinstance(level.origin, pd.PeriodDtype) else None
-        return self._reduced(self._at_extreme(f"idx{function}", level.expr, skipna), kind)
+        return self._reduced(self._at_extreme(f"idx{function}", level.expr, skipna), _period_of(level.origin))
 
     def _position(self, function: builtins.str, skipna: bool) -> Scalar:
         from ._series import Series
@@ -233,6 +232,11 @@ class ColumnSummary:
         from ._description import Description
 
         return Description(self._framed(), ["v"], percentiles, self.name)
+
+
+def _period_of(origin: Any) -> PeriodOf | None:
+    """Return what makes a period of the start time of a reduction, if its values are periods."""
+    return PeriodOf(origin) if isinstance(origin, pd.PeriodDtype) else None
 
 
 def _names(func: Any) -> list[str]:
