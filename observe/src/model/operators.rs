@@ -12,7 +12,11 @@ const ROW_BYTES: usize = 48;
 
 /// The bytes of the figures of operators.
 pub(super) fn bytes(operators: &[Vec<OperatorRow>]) -> usize {
-    operators.iter().flatten().map(|row| row.line.len() + ROW_BYTES).sum()
+    operators.iter().flatten().map(row_bytes).sum()
+}
+
+fn row_bytes(row: &OperatorRow) -> usize {
+    row.line.len() + ROW_BYTES
 }
 
 /// As many operators as there is room for.
@@ -20,7 +24,7 @@ pub(super) fn cut(mut operators: Vec<Vec<OperatorRow>>) -> Vec<Vec<OperatorRow>>
     let mut bytes = 0;
     for rows in &mut operators {
         let fits = |row: &OperatorRow| {
-            bytes += row.line.len() + ROW_BYTES;
+            bytes += row_bytes(row);
             bytes <= JOB_OPERATORS_BYTES_MAX
         };
         let kept = rows.iter().map(fits).take_while(|fits| *fits).count();
@@ -40,7 +44,7 @@ impl JobRecord {
             self.operators.resize_with(self.stages.len(), Vec::new);
         }
         if self.operators[index].is_empty() {
-            let new: usize = told.iter().map(|row| row.line.len() + ROW_BYTES).sum();
+            let new: usize = told.iter().map(row_bytes).sum();
             if bytes(&self.operators) + new > JOB_OPERATORS_BYTES_MAX {
                 return;
             }

@@ -20,6 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// The first pause before the scheduler is looked for again; each next one is longer.
@@ -200,8 +201,7 @@ async fn session<S: Future<Output = Stop>>(
                 Some(ToWorker::Watch(watched)) => detail.watched = watched,
                 Some(ToWorker::TellDetail) => {
                     // Whoever asked waits for so long at most; a full queue is one that the scheduler does not read.
-                    let told = FromWorker::Detail(detail_of(engine));
-                    if is_closed(sender.try_send(told)) {
+                    if is_cut(&sender, Some(FromWorker::Detail(detail_of(engine)))) {
                         break End::Cut;
                     }
                 }
@@ -228,34 +228,19 @@ async fn session<S: Future<Output = Stop>>(
                 }
             }
             _ = beat.tick() => {
-                // A full queue means that the scheduler does not read; the next beat will tell.
                 let metrics = meter.measure(engine);
                 let heartbeat = FromWorker::Heartbeat { metrics, on_slots: engine.runner().on_slots() };
-                if is_closed(sender.try_send(heartbeat)) {
-                    break End::Cut;
-                }
-                let texts = engine.call_texts();
-                if !texts.is_empty() && is_closed(sender.try_send(FromWorker::CallTexts(texts))) {
-                    break End::Cut;
-                }
-                let lines = log.new_lines(BEAT_LOG_LINES_MAX);
-                if !lines.is_empty() && is_closed(sender.try_send(FromWorker::LogLines(lines))) {
-                    break End::Cut;
-                }
-                if let Some(samples) = engine.samples()
-                    && is_closed(sender.try_send(FromWorker::Samples(samples)))
+                if is_cut(&sender, Some(heartbeat))
+                    || is_cut(&sender, filled(engine.call_texts()).map(FromWorker::CallTexts))
+                    || is_cut(&sender, filled(log.new_lines(BEAT_LOG_LINES_MAX)).map(FromWorker::LogLines))
+                    || is_cut(&sender, engine.samples().map(FromWorker::Samples))
                 {
                     break End::Cut;
                 }
             }
             _ = look.tick() => {
-                if let Some(traffic) = detail.traffic(engine)
-                    && is_closed(sender.try_send(FromWorker::Traffic(traffic)))
-                {
-                    break End::Cut;
-                }
-                if let Some(detail) = detail.measure(engine)
-                    && is_closed(sender.try_send(FromWorker::Detail(detail)))
+                if is_cut(&sender, detail.traffic(engine).map(FromWorker::Traffic))
+                    || is_cut(&sender, detail.measure(engine).map(FromWorker::Detail))
                 {
                     break End::Cut;
                 }
@@ -281,8 +266,14 @@ async fn session<S: Future<Output = Stop>>(
     end
 }
 
-fn is_closed<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> bool {
-    matches!(sent, Err(mpsc::error::TrySendError::Closed(_)))
+/// Tells the scheduler something, if there is something to tell. Whether the link is gone: a full queue is one that the scheduler
+/// does not read, which the next heartbeat finds out.
+fn is_cut(sender: &mpsc::Sender<FromWorker>, told: Option<FromWorker>) -> bool {
+    told.is_some_and(|told| matches!(sender.try_send(told), Err(TrySendError::Closed(_))))
+}
+
+fn filled<T>(items: Vec<T>) -> Option<Vec<T>> {
+    (!items.is_empty()).then_some(items)
 }
 
 /// What is to be told of attempts, in order: all reports that are pending as one message.
