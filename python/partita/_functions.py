@@ -305,7 +305,8 @@ class Submitter:
         with session.placing([(one.state, one.stage) for one in made]) as calls:
             for call, one in zip(calls, made):
                 call.inputs = one.states
-                call.arguments = with_places(one.pickled, [(state.stage, state.index) for state in one.states])
+                places = [(state.stage, state.index) for state in one.states]
+                call.arguments = with_places(one.pickled, places, one.kernels)
 
     def _state_of(self, session: Session, value: Any, made: _Submission, kept: list[Any]) -> State:
         """Return the call that an input stands for. One that it needs in addition is added to `made`."""
@@ -449,7 +450,10 @@ class Submitter:
                 states[one.key] if type(one) is Task else self._state_of(session, one, made, kept) for one in inputs
             ]
             states[task.key].kept = kept or None
-            one = _Unplaced(states[task.key], stage, pickled, found)
+            kernels = None
+            if task.kernels is not None:
+                kernels = task.kernels.encode(task.args, {id(one): at for at, one in enumerate(inputs)})
+            one = _Unplaced(states[task.key], stage, pickled, found, kernels)
             # They are pickled without the frame, which must stay persisted.
             one.keep([value for value in args if type(value) is PersistedPartitions])
             made.calls.append(one)
@@ -509,13 +513,16 @@ class _Submission:
 class _Unplaced:
     """A call without its place."""
 
-    __slots__ = ("pickled", "stage", "state", "states")
+    __slots__ = ("kernels", "pickled", "stage", "state", "states")
 
-    def __init__(self, state: State, stage: int, pickled: bytes, states: list[State]) -> None:
+    def __init__(
+        self, state: State, stage: int, pickled: bytes, states: list[State], kernels: bytes | None = None
+    ) -> None:
         self.state = state
         self.stage = stage
         self.pickled = pickled
         self.states = states
+        self.kernels = kernels
         for one in states:
             if one.sources:
                 self.keep(one.sources)

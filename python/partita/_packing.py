@@ -327,15 +327,24 @@ def pack_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | None:
 _NO_ARGUMENTS = pickle.dumps(((), {}), protocol=5)
 
 
-def with_places(pickled: bytes, places: Sequence[tuple[int, int]]) -> bytes:
-    """Return the arguments of a call as they are sent: the stage and index of each input, then the pickle."""
+def with_places(pickled: bytes, places: Sequence[tuple[int, int]], kernels: bytes | None = None) -> bytes:
+    """Return the arguments of a call as they are sent.
+
+    They are the number of inputs, the stage and index of each, and the pickle. Before it are the length and the bytes
+    of a program of kernels, if the number has the flag for that.
+    """
     if not places:
         return _NO_PLACES + pickled
     numbers = [number for place in places for number in place]
-    return struct.pack(f"<I{len(numbers)}I", len(places), *numbers) + pickled
+    if kernels is None:
+        return struct.pack(f"<I{len(numbers)}I", len(places), *numbers) + pickled
+    head = struct.pack(f"<I{len(numbers)}II", len(places) | _HAS_KERNELS, *numbers, len(kernels))
+    return b"".join((head, kernels, pickled))
 
 
 _NO_PLACES = _U32.pack(0)
+#: Flag of the number of inputs: a program of kernels follows their places.
+_HAS_KERNELS = 1 << 31
 
 
 def unpack(value: Any) -> Any:

@@ -56,9 +56,11 @@ class Task:
         The identity of the result: tasks with equal keys have equal results.
     options : dict or None
         How to run it: ``retries``, ``priority``, ``resources``, ``workers``, ``allow_other_workers``, ``pure``.
+    kernels : object or None
+        What computes the same without a Python process: ``encode(args, places)`` returns it.
     """
 
-    __slots__ = ("__weakref__", "args", "function", "key", "kwargs", "name", "options")
+    __slots__ = ("__weakref__", "args", "function", "kernels", "key", "kwargs", "name", "options")
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Task:
         name: str = "",
         key: str = "",
         options: dict[str, Any] | None = None,
+        kernels: Any = None,
     ) -> None:
         self.function = function
         self.args = args
@@ -75,6 +78,7 @@ class Task:
         self.name = name or getattr(function, "__name__", type(function).__name__)
         self.key = key or new_key(self.name)
         self.options = options
+        self.kernels = kernels
 
     def __repr__(self) -> str:
         return f"<Task {self.key}>"

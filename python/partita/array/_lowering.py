@@ -16,6 +16,7 @@ from ._axis_maps import All, At, Axis, Read
 from ._blocks import Program, cut, cut_nested, join
 from ._expression import Constant, Node, Parts
 from ._fusion import Group, Position, compose, group_nodes
+from ._kernels import Block, Box, Nested, Recorder
 from ._pieces import Pieces
 
 __all__ = ["lower"]
@@ -206,6 +207,7 @@ class _Tasks:
         self.known: dict[Any, int] = {}
         #: Inputs that only some tasks have.
         self.partial: list[tuple[_Column, Any]] = []
+        self.recorder = Recorder()
 
     def tasks(self) -> list[Task]:
         for node, position in reversed(self.group.members):
@@ -226,23 +228,27 @@ class _Tasks:
         function: Callable[..., Any] = Program(steps, name)
         if len(steps) == 1 and steps[0][2] == tuple(range(count)) and not steps[0][1]:
             function = steps[0][0]
+        kernels = self.recorder.finish(-len(self.steps))
+        mirrored = _mirrored(root)
         found: list[Task] = []
         for at, index in enumerate(itertools.product(*map(range, root.grid))):
             key = f"{root.name}-{at}"
             if root.symmetric and index[0] > index[1]:
                 above = found[_flat(index[::-1], root.grid)]
-                found.append(Task(np.transpose, (above,), None, name, key, root.options))
+                found.append(Task(np.transpose, (above,), None, name, key, root.options, mirrored))
                 continue
             arguments = tuple([one(index) for one in self.arguments])
-            found.append(Task(function, arguments, None, name, key, root.options))
+            found.append(Task(function, arguments, None, name, key, root.options, kernels))
         return found
 
-    def _argument(self, make: Callable[[tuple[int, ...]], Any]) -> int:
+    def _argument(self, make: Callable[[tuple[int, ...]], Any], kind: Any = None) -> int:
         self.arguments.append(make)
+        self.recorder.argument(kind)
         return len(self.arguments) - 1
 
     def _step(self, function: Callable[..., Any], kwargs: dict[str, Any], places: list[int]) -> int:
         self.steps.append((function, kwargs, places))
+        self.recorder.step(function, kwargs, places)
         return -len(self.steps)
 
     def _add(self, node: Node, position: Position) -> int:
@@ -274,14 +280,14 @@ class _Tasks:
         else:
             place = None
         if place is None:
-            place = self._argument(column.block)
+            place = self._argument(column.block, _kind_of(column, source))
             if key is not None:
                 self.known[key] = place
         if column.listed is not None:
             return place
         if column.is_single:
             if column.has_boxes:
-                place = self._step(cut, {}, [place, self._argument(column.box)])
+                place = self._step(cut, {}, [place, self._argument(column.box, Box())])
             return place
         if column.has_boxes:
             place = self._step(cut_nested, {"depth": len(column.levels)}, [place])
@@ -313,7 +319,26 @@ class _Tasks:
                 found.append(slice(None) if one is None else one)
             return tuple(found)
 
-        return self._step(cut, {}, [place, self._argument(box)])
+        return self._step(cut, {}, [place, self._argument(box, Box())])
+
+
+def _kind_of(column: _Column, source: Node) -> Any:
+    """Return what an argument is for kernels, or None."""
+    if column.listed is not None or type(source.meta) is not np.ndarray:
+        return None
+    if column.is_single:
+        return Block(source.dtype)
+    return Nested(source.dtype, len(column.levels), column.pieces is not None)
+
+
+def _mirrored(node: Node) -> Any:
+    """Return the kernels of the blocks of a symmetric matrix that are made from others."""
+    if not node.symmetric or type(node.meta) is not np.ndarray:
+        return None
+    recorder = Recorder()
+    recorder.argument(Block(node.dtype))
+    recorder.step(np.transpose, {}, [0])
+    return recorder.finish(-1)
 
 
 def _flat(index: Sequence[int], grid: Sequence[int]) -> int:

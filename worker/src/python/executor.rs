@@ -2,6 +2,7 @@
 
 use crate::exec::{Batch, Executor, Made, Object, Stage, TaskRun};
 use crate::python::frames;
+use crate::python::kernels;
 use crate::python::pool::{Lease, Pools};
 use crate::python::runner::{Call, Input};
 use crate::python::{PythonError, frames::packed};
@@ -93,6 +94,14 @@ impl FunctionExecutor {
         external(error)
     }
 
+    /// What a call gives without a Python process; none if it needs one.
+    fn run_kernels(&self, run: &TaskRun, inputs: &[Input]) -> Result<Option<Made>> {
+        let made = kernels::run(&run.task.arguments, inputs, &self.store);
+        made.map_err(|error| DataFusionError::External(Box::new(error)))?
+            .map(|made| self.keep(&made))
+            .transpose()
+    }
+
     /// Keeps a result.
     fn keep(&self, value: &Payload) -> Result<Made> {
         let refused = |error: partita_net::payload::PayloadError| {
@@ -160,6 +169,9 @@ impl Executor for FunctionExecutor {
     async fn run(&self, run: TaskRun) -> Result<Made> {
         let spec = Arc::clone(function_of(&run.stage)?);
         let inputs = self.inputs_of(&run).await?;
+        if let Some(made) = self.run_kernels(&run, &inputs)? {
+            return Ok(made);
+        }
         let left = vec![(run, inputs)];
         let mut lease = self.send(&spec, &left).await.map_err(external)?;
         let first = left.first().map(|(run, _)| run);
@@ -189,9 +201,18 @@ impl Executor for FunctionExecutor {
                 }
                 Err(error) => Err(error),
             };
-            match read {
-                Ok(inputs) => left.push((run, inputs)),
-                Err(error) => batch.ended(key(&run), Err(error)).await,
+            let inputs = match read {
+                Ok(inputs) => inputs,
+                Err(error) => {
+                    batch.ended(key(&run), Err(error)).await;
+                    continue;
+                }
+            };
+            // They end in their order: after one that needs a process, the others do not go before it.
+            let made = if left.is_empty() { self.run_kernels(&run, &inputs) } else { Ok(None) };
+            match made.transpose() {
+                Some(made) => batch.ended(key(&run), made).await,
+                None => left.push((run, inputs)),
             }
         }
         if let Some(spec) = spec.filter(|_| !left.is_empty()) {

@@ -10,6 +10,7 @@ mod descriptors;
 mod executor;
 mod find;
 mod frames;
+mod kernels;
 mod log;
 mod pool;
 mod profiler;

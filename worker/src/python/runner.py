@@ -104,6 +104,8 @@ FRAMES_MAX = 100
 CAUSES_MAX = 20
 #: Maximum length of a pickled exception, in bytes.
 EXCEPTION_MAX = 1 << 20
+#: Flag of the number of inputs of a call: after their places come the length and the bytes of a program of kernels.
+HAS_KERNELS = 1 << 31
 #: Bit of the size of an input: its parts are not in the frame, but in memory whose descriptor follows.
 MAPPED_INPUT = 1 << 63
 #: Results of at least this many bytes are answered with memory of their own.
@@ -341,9 +343,9 @@ def write_memory(parts):
 
 
 def contiguous(value):
-    """Return an array of NumPy whose items do not lie together as one whose do: pickles copy others twice."""
+    """Return an array of NumPy whose items do not lie together as one whose do: the pickles of others have no buffers."""
     numpy = sys.modules.get("numpy")
-    if numpy is None or type(value) is not numpy.ndarray or value.nbytes < GATHERED_BYTES or value.dtype.hasobject:
+    if numpy is None or type(value) is not numpy.ndarray or value.dtype.hasobject:
         return value
     flags = value.flags
     return value if flags.c_contiguous or flags.f_contiguous else numpy.ascontiguousarray(value)
@@ -723,9 +725,14 @@ class Runner:
         function = entry.function or entry.load()
         (count,) = U32.unpack_from(arguments)
         if count:
+            has_kernels, count = count & HAS_KERNELS, count & ~HAS_KERNELS
             numbers = struct.unpack_from(f"<{2 * count}I", arguments, U32.size)
             self.inputs.references = tuple(zip(numbers[::2], numbers[1::2]))
-            args, kwargs = pickle.loads(memoryview(arguments)[U32.size + 8 * count :])
+            start = U32.size + 8 * count
+            if has_kernels:
+                # The worker ran them, if it could.
+                start += U32.size + U32.unpack_from(arguments, start)[0]
+            args, kwargs = pickle.loads(memoryview(arguments)[start:])
         else:
             args, kwargs = pickle.loads(memoryview(arguments)[U32.size :])
         self.arguments = args, kwargs
