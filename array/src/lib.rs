@@ -40,5 +40,5 @@ impl Unsupported {
     }
 }
 
-/// A result, or why there is none.
+/// A result, or the reason why a program is left to its function.
 pub type Result<T> = std::result::Result<T, Unsupported>;

@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(two::<f32, f32>(Binary::TrueDivide, Dtype::F32, 1.0, 0.0), f32::INFINITY);
     }
 
-    /// What is not zero is true, NaN too.
+    /// All items but zero are true, NaN too.
     #[test]
     fn casts_are_those_of_c() {
         let mut to = [9_u8; 3];

@@ -1,6 +1,6 @@
 //! Pickles of arrays of NumPy, as pickle protocol 5 writes them with buffers of their own (PEP 574).
 //!
-//! What is read is what `numpy.ndarray` and `numpy.dtype` reduce to: other pickles are refused. Nothing is executed.
+//! They are read if they have what `numpy.ndarray` and `numpy.dtype` reduce to: other pickles are refused. Nothing is executed.
 
 use crate::{Dtype, Result, Unsupported};
 
@@ -145,7 +145,7 @@ impl<'a> Machine<'a> {
         }
         match (self.stack.as_mut_slice(), self.buffers) {
             ([Value::Array(array)], 1) => Ok(array.clone()),
-            _ => Err(refused("it is no single array")),
+            _ => Err(refused("it is not a single array")),
         }
     }
 
@@ -169,7 +169,7 @@ impl<'a> Machine<'a> {
     fn global(&mut self) -> Result<()> {
         match (self.pop()?, self.pop()?) {
             (Value::Text(name), Value::Text(module)) => self.push(Value::Global(module, name)),
-            _ => Err(refused("a name that is no text")),
+            _ => Err(refused("a name that is not a text")),
         }
     }
 
@@ -220,7 +220,7 @@ fn sizes(shape: &[Value]) -> Result<Vec<usize>> {
     }
     let size = |value: &Value| match value {
         Value::Int(size) => usize::try_from(*size).map_err(refused),
-        _ => Err(refused("a size that is no number")),
+        _ => Err(refused("a size that is not a number")),
     };
     shape.iter().map(size).collect()
 }
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(read(&[PICKLED, &[0; 7]].concat()), Ok(array()));
     }
 
-    /// What is written is read again, and a single array is no dict.
+    /// Pickles that are written can be read again, and a dict is not an array.
     #[test]
     fn what_is_written_is_read() {
         let Array { module, dtype, shape, .. } = array();

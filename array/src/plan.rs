@@ -145,7 +145,7 @@ impl<'a> Plan<'a> {
         match step {
             Step::Load { argument: at, dtype } => match argument(*at)? {
                 Argument::Block(place) => Ok(of_view(self.input(*place, *dtype)?, *dtype)),
-                _ => Err(Unsupported::new("an argument that is no block")),
+                _ => Err(Unsupported::new("an argument that is not a block")),
             },
             Step::Join { argument: at, dtype, axes } => match argument(*at)? {
                 Argument::Nested { grid, blocks } => self.join(grid, blocks, *dtype, axes),
@@ -186,7 +186,7 @@ impl<'a> Plan<'a> {
         Ok(View::of(Source::Input(place), &array.shape, array.is_fortran))
     }
 
-    /// A value as a view, for which it is stored if it is none.
+    /// A value as a view, for which others are stored.
     fn view(&mut self, at: usize) -> Result<View> {
         let value = &mut self.values[at];
         match &value.kind {
@@ -199,7 +199,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The number of an operand of an operation on items, which is stored if it is not such a one itself.
+    /// The number of an operand of an operation on items, which is stored if it is a reduction or joined blocks.
     fn operand(&mut self, at: u32) -> Result<usize> {
         let at = self.number(at)?;
         if matches!(self.values[at].kind, Kind::Join(_) | Kind::Reduce { .. }) {

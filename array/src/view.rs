@@ -166,7 +166,7 @@ mod tests {
         View::of(Source::Input(0), &[4, 6], false)
     }
 
-    /// Ranges, single items and whole axes are found; what is empty or outside is refused.
+    /// Ranges, single items and whole axes are found; empty ones and those outside are refused.
     #[test]
     fn parts_are_cut() {
         let cut = view().cut(&[Part::Range(1, 4, 2), Part::Item(5)]).unwrap();

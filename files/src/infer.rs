@@ -14,6 +14,7 @@ use object_store::ObjectStore;
 
 use super::format::{Format, Kind};
 use super::listing::DataFile;
+use super::widen::widest;
 use super::{FileProblem, blocking, cannot_read, plan_error};
 
 /// What an Arrow IPC file begins with; a stream does not.
@@ -44,6 +45,10 @@ impl Inference<'_> {
             Format::Parquet => {
                 let metas: Vec<_> = files.iter().map(|file| file.meta.clone()).collect();
                 let read = self.reader.infer_schema(self.state, &self.store, &metas).await;
+                let read = match read {
+                    Err(error) if files.len() > 1 => self.widest(files).await.ok_or(error),
+                    read => read,
+                };
                 read.map(|read| if self.grows { nullable(&read) } else { read })
             }
         };
@@ -68,6 +73,12 @@ impl Inference<'_> {
 
     async fn one(&self, file: &DataFile) -> Result<SchemaRef> {
         self.reader.infer_schema(self.state, &self.store, slice::from_ref(&file.meta)).await
+    }
+
+    /// The columns of files that cannot be combined as they are; none if their types have nothing in common.
+    async fn widest(&self, files: &[DataFile]) -> Option<SchemaRef> {
+        let schemas = self.in_order(files.iter().map(|file| self.one(file))).await.ok()?;
+        widest(&schemas).map(Arc::new)
     }
 
     /// DataFusion reads the columns of Arrow files by position and all in the format of the

@@ -56,6 +56,7 @@ mod source;
 pub mod statistics;
 mod table;
 mod whole;
+mod widen;
 
 #[cfg(test)]
 mod tests;

@@ -351,7 +351,7 @@ impl FileTable {
     ) -> Result<(Vec<PartitionedFile>, bool)> {
         let count = files.len();
         let has_footers = self.kind.format == Format::Parquet;
-        if !has_footers || !state.config().collect_statistics() {
+        if !has_footers {
             let files = files.into_iter().map(|file| {
                 let statistics = Arc::new(self.guessed_statistics(&file));
                 complete(file, statistics)

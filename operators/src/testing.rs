@@ -3,6 +3,7 @@
 use crate::functions::arithmetic::arithmetic;
 use crate::functions::extreme::extremes;
 use crate::functions::missing::{fill_null, nan_as_null};
+use crate::functions::one_nan::one_nan;
 use crate::functions::product::product;
 use crate::sliding::rolling;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -16,7 +17,7 @@ pub(crate) fn planning_context() -> SessionContext {
     optimizer.enable_join_dynamic_filter_pushdown = false;
     optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     let context = SessionContext::new_with_config(config);
-    let scalars = arithmetic().iter().cloned().chain([nan_as_null(), fill_null()]);
+    let scalars = arithmetic().iter().cloned().chain([nan_as_null(), fill_null(), one_nan()]);
     scalars.for_each(|function| context.register_udf(function.as_ref().clone()));
     let aggregates = rolling().iter().cloned().chain([product()]);
     aggregates.for_each(|function| context.register_udaf(function.as_ref().clone()));

@@ -4,6 +4,7 @@ use crate::conditions::ConditionsRule;
 use crate::depth::PARSER_CALLS_MAX;
 use crate::guards;
 use crate::guards::membership::MembershipRule;
+use crate::guards::one_nan::OneNanRule;
 use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
 use crate::orders::OrdersRule;
@@ -20,6 +21,7 @@ use partita_files::{FileOptions, LISTING_LIFETIME, ScanCheck, Stores};
 use partita_operators::functions::arithmetic::arithmetic;
 use partita_operators::functions::extreme::extremes;
 use partita_operators::functions::missing::{fill_null, nan_as_null};
+use partita_operators::functions::one_nan::one_nan;
 use partita_operators::functions::present::present_values;
 use partita_operators::functions::product::product;
 use partita_operators::functions::single::single_value;
@@ -52,6 +54,9 @@ pub fn planning_config(partitions: usize) -> SessionConfig {
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     options.optimizer.prefer_existing_sort = false;
     options.execution.listing_table_ignore_subdirectory = false;
+    // Those that it collects itself, for external tables, are wrong for NaN and for columns with another type than in the file;
+    // `files` collects others.
+    options.execution.collect_statistics = false;
     // A limit counts on the order of the query that it stands around: `select * from (.. order by x) limit 3`.
     options.sql_parser.enable_subquery_sort_elimination = false;
     // It loses a computed column with the name of its input beside a field of a struct (apache/datafusion#25414).
@@ -103,6 +108,7 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
             Arc::new(guards::aggregates::RULE),
             Arc::new(guards::filters::RULE),
             Arc::new(ZerosRule),
+            Arc::new(OneNanRule),
             Arc::new(SingleValueRule),
             Arc::new(IgnoreNullsRule),
         ]))
@@ -116,7 +122,7 @@ fn with_functions(builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut builder = builder.with_default_features();
     let mut functions = builder.scalar_functions().take().unwrap_or_default();
     functions.extend(arithmetic().iter().cloned());
-    functions.extend([nan_as_null(), fill_null()]);
+    functions.extend([nan_as_null(), fill_null(), one_nan()]);
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.push(product());
     aggregates.extend(rolling().iter().cloned());

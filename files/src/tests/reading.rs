@@ -224,3 +224,26 @@ async fn nearly_empty() {
     f.write("d/1.csv", "a\n1\n");
     assert_eq!(f.rows("select * from 'd'").await, ["1"]);
 }
+
+/// Columns whose types differ from file to file get one that has the values of all: integers and floats, units of times,
+/// widths. Conditions on them choose the right rows of each file.
+#[tokio::test]
+async fn columns_of_several_types() {
+    let f = Fixture::new();
+    let row = |n: &str, t: &str, x: &str| {
+        format!(
+            "select arrow_cast({n}, '{x}') as n, arrow_cast(timestamp '2026-01-0{t}', 'Timestamp({u}, None)') as t",
+            u = if x == "Float64" { "ns" } else { "ms" }
+        )
+    };
+    f.export(&row("3", "1", "Int64"), "w/a.parquet", "parquet", "").await;
+    f.export(&row("1.5", "2", "Float64"), "w/b.parquet", "parquet", "").await;
+    f.export(&row("7", "3", "Int16"), "w/c.parquet", "parquet", "").await;
+    let kinds = "select distinct arrow_typeof(n), arrow_typeof(t) from 'w'";
+    assert_eq!(f.rows(kinds).await, ["Float64,Timestamp(ns)"]);
+    assert_eq!(f.rows("select sum(n), count(*) from 'w'").await, ["11.5,3"]);
+    assert_eq!(f.rows("select n from 'w' where n > 2 order by n").await, ["3.0", "7.0"]);
+    let later = "select n from 'w' where t >= timestamp '2026-01-02' order by t";
+    assert_eq!(f.rows(later).await, ["1.5", "7.0"]);
+    assert_eq!(f.rows("select max(t), min(n) from 'w'").await, ["2026-01-03T00:00:00,1.5"]);
+}

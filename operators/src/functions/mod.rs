@@ -3,6 +3,7 @@
 pub mod arithmetic;
 pub mod extreme;
 pub mod missing;
+pub mod one_nan;
 pub mod present;
 pub mod product;
 pub mod single;

@@ -32,6 +32,7 @@ pub(crate) mod lateral;
 pub(crate) mod lists;
 pub(crate) mod membership;
 pub(crate) mod nan;
+pub(crate) mod one_nan;
 pub(crate) mod repeated;
 pub(crate) mod rule;
 pub(crate) mod sizes;

@@ -25,6 +25,7 @@ use futures::StreamExt;
 use partita_files::{FileTables, sink};
 use partita_operators::chunked::with_chunked_windows;
 use partita_operators::merging::with_levelled_merges;
+use partita_operators::one_nan::with_one_nan;
 use partita_operators::sliding::with_sliding_windows;
 use partita_operators::sorting::with_whole_sorts;
 use partita_operators::width::widest_row_bytes;
@@ -121,7 +122,8 @@ impl QueryExecutor {
         let plan = with_chunked_windows(with_sliding_windows(plan)?)?;
         let plan = with_whole_sorts(plan, self.policy.heap_bytes())?;
         let plan = with_levelled_merges(plan, self.policy.merge_inputs())?;
-        with_gated_reads(plan, &self.runtime, &self.row_groups)
+        let plan = with_gated_reads(plan, &self.runtime, &self.row_groups)?;
+        with_one_nan(plan)
     }
 
     /// A task context in which exchanges find this task's inputs.
@@ -208,6 +210,7 @@ impl QueryExecutor {
             plan_statement(&context, statement).await?.collect().await?;
         }
         let plan = plan_statement(&context, sql).await?.create_physical_plan().await?;
+        let plan = with_one_nan(plan)?;
         let rows = datafusion::physical_plan::execute_stream(plan, context.task_ctx())?;
         keep_rows(&self.store, rows).await
     }
