@@ -7,7 +7,7 @@
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::sync::Arc;
 
-/// The columns of all these files, in the order of the first that has each. None if types of a column have nothing in common.
+/// The columns of all these files, in the order of the first that has each. Nothing if types of a column have nothing in common.
 pub(super) fn widest(schemas: &[SchemaRef]) -> Option<Schema> {
     let mut fields: Vec<Field> = Vec::new();
     for schema in schemas {
@@ -109,7 +109,7 @@ fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
 mod tests {
     use super::*;
 
-    /// The type of both has all values of both, in either order; where there is none, none is made up.
+    /// The type of both has all values of both, in either order; where no such type exists, nothing is made up.
     #[test]
     fn types_become_as_wide_as_they_must() {
         let time = |unit| DataType::Timestamp(unit, None);

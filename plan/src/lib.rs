@@ -22,6 +22,7 @@ pub mod error;
 pub mod exchange;
 mod guards;
 pub mod interrupt;
+mod intervals;
 pub mod logical;
 pub mod nodes;
 mod orders;

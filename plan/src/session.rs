@@ -7,6 +7,7 @@ use crate::guards::membership::MembershipRule;
 use crate::guards::one_nan::OneNanRule;
 use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
+use crate::intervals::IntervalPlanner;
 use crate::orders::OrdersRule;
 use crate::ranged::{JoinsRule, SplitsRule, WindowsRule};
 use crate::single::SingleValueRule;
@@ -20,6 +21,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use partita_files::{FileOptions, LISTING_LIFETIME, ScanCheck, Stores};
 use partita_operators::functions::arithmetic::arithmetic;
 use partita_operators::functions::extreme::extremes;
+use partita_operators::functions::intervals::times_interval;
 use partita_operators::functions::missing::{fill_null, nan_as_null};
 use partita_operators::functions::one_nan::one_nan;
 use partita_operators::functions::present::present_values;
@@ -122,10 +124,12 @@ fn with_functions(builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut builder = builder.with_default_features();
     let mut functions = builder.scalar_functions().take().unwrap_or_default();
     functions.extend(arithmetic().iter().cloned());
-    functions.extend([nan_as_null(), fill_null(), one_nan()]);
+    functions.extend([nan_as_null(), fill_null(), one_nan(), times_interval()]);
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.push(product());
     aggregates.extend(rolling().iter().cloned());
+    let planners = builder.expr_planners().get_or_insert_default();
+    planners.insert(0, Arc::new(IntervalPlanner));
     builder.with_scalar_functions(guards::sizes::bounded(functions))
 }
 
