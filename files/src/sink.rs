@@ -5,7 +5,7 @@
 //! the files of the attempts that counted to their places. Nothing is visible before the output is
 //! complete, and a failure leaves only one folder to remove.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Fields};
 use datafusion::config::MaxRowGroupBytes;
 use datafusion::datasource::file_format::csv::CsvSink;
 use datafusion::datasource::file_format::json::JsonSink;
@@ -29,6 +29,9 @@ pub const STAGING_MARK: &str = ".partita-";
 
 /// Where a row group may have this many bytes, its number of rows bounds it.
 const ROW_GROUP_BYTES_BOUNDED_MAX: usize = 256 << 20;
+/// What a writer of Parquet takes for the dictionary of a column before the first row, in bytes: a hash table of 4,096 entries,
+/// its values and their numbers. It is not counted while it is made.
+const DICTIONARY_BYTES: usize = 80 << 10;
 /// The folder, in that of an attempt, of a file without rows. It counts if no attempt wrote rows, since an
 /// empty result has columns too.
 pub const EMPTY_FOLDER: &str = "empty";
@@ -170,20 +173,34 @@ pub fn partitioned_by(exec: &DataSinkExec) -> Result<Vec<String>> {
 
 /// The same sink, which buffers at most `row_group_bytes` bytes of a file before it writes them: a
 /// row group of Parquet is kept as a whole. A large bound is not needed: such a sink stays as it
-/// is.
+/// is. Where the dictionaries of all columns would take more, there are none.
 ///
 /// # Errors
 /// If there is no room for a row group.
 pub fn bounded(sink: Arc<dyn DataSink>, row_group_bytes: usize) -> Result<Arc<dyn DataSink>> {
     let Some(parquet) = sink.downcast_ref::<ParquetSink>() else { return Ok(sink) };
-    if row_group_bytes >= ROW_GROUP_BYTES_BOUNDED_MAX {
+    let is_wide =
+        columns(parquet.config().output_schema().fields()) * DICTIONARY_BYTES > row_group_bytes;
+    if row_group_bytes >= ROW_GROUP_BYTES_BOUNDED_MAX && !is_wide {
         return Ok(sink);
     }
     let mut options = parquet.parquet_options().clone();
+    if is_wide {
+        options.global.dictionary_enabled = Some(false);
+    }
     // Only the writer that has one thread heeds the bound.
     options.global.allow_single_file_parallelism = false;
     options.global.max_row_group_bytes = Some(MaxRowGroupBytes::try_new(row_group_bytes)?);
     Ok(Arc::new(ParquetSink::new(parquet.config().clone(), options)))
+}
+
+/// Columns of a file of Parquet: each field of a struct is one.
+fn columns(fields: &Fields) -> usize {
+    let count = |field: &FieldRef| match field.data_type() {
+        DataType::Struct(fields) => columns(fields),
+        _ => 1,
+    };
+    fields.iter().map(count).sum()
 }
 
 fn config(sink: &dyn DataSink) -> Result<&FileSinkConfig> {
@@ -204,4 +221,30 @@ fn config(sink: &dyn DataSink) -> Result<&FileSinkConfig> {
 
 fn not_local(url: &str) -> DataFusionError {
     DataFusionError::Plan(format!("`{url}` is not a local path; only local files can be written"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::prelude::SessionContext;
+
+    /// Dictionaries are made unless those of all columns would take more than a row group.
+    #[tokio::test]
+    async fn wide_files_have_no_dictionaries() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = SessionContext::new();
+        for (columns, row_group_bytes, expected) in
+            [(3, 1 << 20, Some(true)), (30, 1 << 20, Some(false)), (30, 1 << 30, Some(true))]
+        {
+            let list = (0..columns).map(|at| format!("1 as c{at}")).collect::<Vec<_>>().join(", ");
+            let sql = format!("copy (select {list}) to '{}/t.parquet'", folder.path().display());
+            let plan = context.sql(&sql).await.unwrap().create_physical_plan().await.unwrap();
+            let exec = plan.downcast_ref::<DataSinkExec>().unwrap();
+            let sink = redirected(exec.sink(), folder.path()).unwrap();
+            let sink = bounded(sink, row_group_bytes).unwrap();
+            let sink = sink.downcast_ref::<ParquetSink>().unwrap();
+            let found = sink.parquet_options().global.dictionary_enabled;
+            assert_eq!(found, expected, "{columns} {row_group_bytes}");
+        }
+    }
 }

@@ -21,6 +21,10 @@ const BATCH_ROWS: usize = 8192;
 const BATCH_ROWS_MIN: usize = 1024;
 /// Rows that are gathered in all buckets together, unless that leaves one less than the least.
 const GATHERED_ROWS: usize = 64 * BATCH_ROWS;
+/// What a batch may take of which rows are gathered, in bytes: its columns have room for all rows before the first one comes.
+const WIDE_BATCH_BYTES: usize = 8 << 20;
+/// What those of all buckets may take together, in bytes.
+const WIDE_BATCHES_BYTES: usize = 64 << 20;
 /// The size of the batches on disk, in bytes. A merge has two of each of its inputs in memory.
 pub(crate) const SPILLED_BATCH_BYTES: usize = 256 << 10;
 /// What is reserved for rows that are being gathered changes by at least so much, in bytes.
@@ -55,6 +59,9 @@ impl Output {
     pub(crate) fn new(store: &Arc<Store>, schema: SchemaRef, buckets: usize) -> Self {
         // Batches of half the rows or more are kept as they are: copying them gains nothing.
         let batch_rows = (GATHERED_ROWS / buckets.max(1)).clamp(BATCH_ROWS_MIN, BATCH_ROWS);
+        let row_bytes = expected_row_bytes(&schema).max(1);
+        let room = WIDE_BATCH_BYTES.min(WIDE_BATCHES_BYTES / buckets.max(1));
+        let batch_rows = batch_rows.min((room / row_bytes).max(1));
         let coalescer = || {
             BatchCoalescer::new(Arc::clone(&schema), batch_rows)
                 .with_biggest_coalesce_batch_size(Some(batch_rows / 2))
