@@ -36,7 +36,7 @@ import pandas as pd
 
 START_SECONDS = 60
 END_SECONDS = 30
-#: The second client asks again after so many seconds.
+#: Seconds between two questions of the second client.
 QUESTION_SECONDS = 1.0
 #: Lines of allocations that `--trace` prints.
 TRACED_LINES = 12
