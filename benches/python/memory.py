@@ -39,6 +39,8 @@ FILES = 4
 ROW_GROUP_BYTES = 16 * MIB
 ROW_GROUP_ROWS_MAX = 1 << 20
 DIGEST_CHARS = 128
+#: Bytes of the two numbers of a row.
+NUMBERS_BYTES = 16
 
 
 @dataclasses.dataclass
@@ -50,23 +52,51 @@ class Query:
     expected: str | None = None
 
 
-def queries(table: str, out: str, rows: int, has_text: bool) -> list[Query]:
-    """Return one query for each operator; `a` is a permutation of `k`, which counts from 0."""
+def queries_of_texts(table: str, rows: int, chars: int) -> list[Query]:
+    """Return one query for each operator that has texts in memory: `s` is another one of this length in each row."""
     total = rows * (rows - 1) // 2
-    s = ", s" if has_text else ""
-    long = ", length(s) > 0 as t" if has_text else ""
-    offset = rows * 3 // 4
-    ordered = f"select a, k{s} from '{table}' order by a"
-    texts = [
+    return [
         Query("count(distinct) of texts", f"select count(distinct s) from '{table}'", f"{rows}"),
         Query(
             "several count(distinct), texts",
             f"select count(distinct s), count(distinct substr(s, 1, 20)), count(*) from '{table}'",
             f"{rows},{rows},{rows}",
         ),
+        Query(
+            "group by texts",
+            f"select count(*), sum(n), sum(t) from (select s, count(*) as n, sum(k) as t from '{table}' group by s)",
+            f"{rows},{rows},{total}",
+        ),
+        Query(
+            "join with texts",
+            f"select count(*), sum(length(x.s) + length(y.s)) from '{table}' x join '{table}' y on x.a = y.k",
+            f"{rows},{2 * rows * chars}",
+        ),
+        Query(
+            "window over partitions with texts",
+            f"select count(*), sum(length(m)), sum(length(s)) from"
+            f" (select max(s) over (partition by a % 100000) as m, s from '{table}')",
+            f"{rows},{rows * chars},{rows * chars}",
+        ),
+        Query(
+            "window of ranks with texts",
+            f"select count(*), sum(r), sum(length(s)) from"
+            f" (select row_number() over (order by a) as r, s from '{table}')",
+            f"{rows},{total + rows},{rows * chars}",
+        ),
     ]
+
+
+def queries(table: str, out: str, rows: int, row_bytes: int) -> list[Query]:
+    """Return one query for each operator; `a` is a permutation of `k`, which counts from 0."""
+    total = rows * (rows - 1) // 2
+    has_text = row_bytes > NUMBERS_BYTES
+    s = ", s" if has_text else ""
+    long = ", length(s) > 0 as t" if has_text else ""
+    offset = rows * 3 // 4
+    ordered = f"select a, k{s} from '{table}' order by a"
     return [
-        *(texts if has_text else []),
+        *(queries_of_texts(table, rows, row_bytes - NUMBERS_BYTES) if has_text else []),
         Query("count(distinct)", f"select count(distinct a) from '{table}'", f"{rows}"),
         Query(
             "several count(distinct)",
@@ -143,7 +173,9 @@ class Cluster:
         self.processes = [self.start("scheduler", "--host=127.0.0.1", "--port=0")]
         self.watches: list[tuple[int, Watch]] = []
         for limit in limits:
-            worker = self.start("worker", "--host=127.0.0.1", f"--nthreads={slots}", f"--memory-limit={limit}")
+            # Workers that are killed leave what they spilled: it goes with the folder.
+            options = [f"--nthreads={slots}", f"--memory-limit={limit}", f"--local-directory={home}"]
+            worker = self.start("worker", "--host=127.0.0.1", *options)
             self.processes.append(worker)
             self.watches.append((limit, Watch(worker.pid)))
         count = str(len(limits))
@@ -206,10 +238,10 @@ def write_table(program: str, home: Path, folder: Path, rows: int, row_bytes: in
     if done.exists():
         return
     folder.mkdir(parents=True)
-    text = row_bytes - 16
+    text = row_bytes - NUMBERS_BYTES
     parts = [f"encode(sha512(concat(value, '-{part}')), 'hex')" for part in range(-(-text // DIGEST_CHARS))]
     s = "" if text <= 0 else f", substr(concat({', '.join(parts)}), 1, {text}) as s"
-    kind = "Int32" if row_bytes < 16 else "Int64"
+    kind = "Int32" if row_bytes < NUMBERS_BYTES else "Int64"
     each = -(-rows // FILES)
     group_rows = min(ROW_GROUP_BYTES // row_bytes, ROW_GROUP_ROWS_MAX)
     for file in range(FILES):
@@ -272,6 +304,48 @@ def measure(arguments: argparse.Namespace) -> bool:
     return is_good
 
 
+@dataclasses.dataclass
+class Measured:
+    """How queries that ran at once ended, and what the workers used."""
+
+    peaks: str
+    limits: str
+    outcome: str
+    seconds: float
+    is_good: bool
+    is_gone: bool
+
+
+def measure_batch(cluster: Cluster, home: Path, batch: list[Query], seconds: float) -> Measured:
+    """Run queries at once, until the last one has ended or ``seconds`` have passed."""
+    begin, ids = time.monotonic(), cluster.ids()
+    for _, watch in cluster.watches:
+        watch.take()
+    outs = [home / f"{at}.csv" for at in range(len(batch))]
+    started = [cluster.sql(query.sql, out) for query, out in zip(batch, outs, strict=True)]
+    ends = [outcome(query, process, out, seconds) for query, process, out in zip(batch, started, outs, strict=True)]
+    took = time.monotonic() - begin
+    peaks = [(limit, watch.take()) for limit, watch in cluster.watches]
+    is_within = all(peak < allowed(limit) for limit, peak in peaks)
+    is_gone = any(process.poll() is not None for process in cluster.processes)
+    end = "; ".join(ends) if is_within else f"OVER; {'; '.join(ends)}"
+    end = f"DIED; {end}" if is_gone else end
+    is_lost = not is_gone and cluster.ids() != ids
+    end = f"LOST; {end}" if is_lost else end
+    is_right = all(one.startswith(("ok", "refused")) for one in ends)
+    for out in outs:
+        out.unlink(missing_ok=True)
+    shutil.rmtree(home / "out", ignore_errors=True)
+    return Measured(
+        peaks=" / ".join(f"{peak // MIB} MiB" for _, peak in peaks),
+        limits=" / ".join(f"{limit // MIB} MiB" for limit, _ in peaks),
+        outcome=end,
+        seconds=took,
+        is_good=is_right and is_within and not is_gone and not is_lost,
+        is_gone=is_gone,
+    )
+
+
 def measure_one(
     arguments: argparse.Namespace,
     home: Path,
@@ -284,37 +358,18 @@ def measure_one(
     """Run all queries on one cluster, one after another, or all at once."""
     is_good = True
     cluster = Cluster(arguments.program, home, limits, slots)
-    chosen = queries(str(table), str(home / "out"), rows, row_bytes > 16)
+    chosen = queries(str(table), str(home / "out"), rows, row_bytes)
     chosen = [query for query in chosen if re.search(arguments.only, query.name)]
     batches = [chosen] if arguments.mixed else [[query] for query in chosen]
     try:
         for batch in batches:
-            begin, ids = time.monotonic(), cluster.ids()
-            for _, watch in cluster.watches:
-                watch.take()
-            outs = [home / f"{at}.csv" for at in range(len(batch))]
-            started = [cluster.sql(query.sql, out) for query, out in zip(batch, outs, strict=True)]
-            ends = [
-                outcome(query, process, out, arguments.seconds)
-                for query, process, out in zip(batch, started, outs, strict=True)
-            ]
-            seconds = time.monotonic() - begin
-            peaks = [(limit, watch.take()) for limit, watch in cluster.watches]
-            is_within = all(peak < allowed(limit) for limit, peak in peaks)
-            gone = [process.pid for process in cluster.processes if process.poll() is not None]
-            end = "; ".join(ends) if is_within else f"OVER; {'; '.join(ends)}"
-            end = f"DIED; {end}" if gone else end
-            is_lost = not gone and cluster.ids() != ids
-            end = f"LOST; {end}" if is_lost else end
-            is_right = all(end.startswith(("ok", "refused")) for end in ends)
-            is_good &= is_right and is_within and not gone and not is_lost
-            shown = " / ".join(f"{peak // MIB} MiB" for _, peak in peaks)
-            of = " / ".join(f"{limit // MIB} MiB" for limit, _ in peaks)
-            query_names = ", ".join(query.name for query in batch)
-            cells = [query_names, of, slots, row_bytes, f"{arguments.times} times", shown, end, f"{seconds:.0f}"]
+            found = measure_batch(cluster, home, batch, arguments.seconds)
+            is_good &= found.is_good
+            names = ", ".join(query.name for query in batch)
+            data = f"{arguments.times} times"
+            cells = [names, found.limits, slots, row_bytes, data, found.peaks, found.outcome, f"{found.seconds:.0f}"]
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
-            shutil.rmtree(home / "out", ignore_errors=True)
-            if gone:
+            if found.is_gone:
                 break
     finally:
         cluster.end()

@@ -52,7 +52,7 @@ CANCELLED_HERE = -2
 #: Functions that have a stage of their own in one session. Further ones travel with each call.
 STAGES_MAX = 1_000
 #: A session without live futures is replaced by a new one after this number of calls, stages, or bytes of arguments.
-CALLS_KEPT = 100_000
+CALLS_KEPT = 10_000
 STAGES_KEPT = 500
 BYTES_KEPT = 64 << 20
 #: Runs of calls that compute one persisted array, at most: the dashboard shows no others.
