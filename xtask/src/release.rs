@@ -118,7 +118,7 @@ fn has_wheels(paths: &Paths) -> Result<()> {
         };
         let Some((name, bytes)) = find(&paths.wheels(), is_wanted) else {
             bail!(
-                "no wheel for {architecture} in {}; `cargo xtask wheel` builds it",
+                "no wheel for {architecture} in {}; `cargo xtask wheel --arch {architecture}` builds it",
                 paths.wheels().display()
             );
         };
