@@ -53,8 +53,9 @@ def test_module(tmp_path):
     (unpacked / "bin/partita").symlink_to(find_program())
     use = install_module(tmp_path, tmp_path / "software")
     done = run_script(
-        use + "module load partita; command -v partita; echo $PARTITA_PROGRAM; partita sql --output csv 'select 6 * 7 as n'"
-        "; module unload partita; command -v partita || echo gone; echo \"[$PARTITA_PROGRAM]\"",
+        use
+        + "module load partita; command -v partita; echo $PARTITA_PROGRAM; partita sql --output csv 'select 6 * 7 as n'"
+        '; module unload partita; command -v partita || echo gone; echo "[$PARTITA_PROGRAM]"',
         tmp_path,
     )
     program = f"{unpacked}/bin/partita"
