@@ -23,16 +23,21 @@ fn commit() -> String {
     println!("cargo:rerun-if-env-changed=PARTITA_COMMIT");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let named = std::env::var("PARTITA_COMMIT").ok();
+    let git = |args: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(&root).args(args).output().ok()?;
+        let told = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+        Some(told.trim().to_string())
+    };
     let asked = || {
-        let log = root.join(".git").join("logs").join("HEAD");
-        if !log.is_file() {
+        // A folder, or in a further worktree a file. Without it, the folder may be part of another repository.
+        if !root.join(".git").exists() {
             return None;
         }
-        println!("cargo:rerun-if-changed={}", log.display());
-        let mut git = Command::new("git");
-        git.arg("-C").arg(&root).args(["log", "-1", "--format=%h of %cs"]);
-        let told = git.output().ok().filter(|output| output.status.success())?;
-        String::from_utf8(told.stdout).ok()
+        let log = root.join(git(&["rev-parse", "--git-path", "logs/HEAD"])?);
+        if log.is_file() {
+            println!("cargo:rerun-if-changed={}", log.display());
+        }
+        git(&["log", "-1", "--format=%h of %cs"])
     };
     let found = named.or_else(asked).map(|text| text.trim().to_string());
     found.filter(|text| !text.is_empty()).map(|text| format!(" ({text})")).unwrap_or_default()

@@ -18,6 +18,7 @@ from ._cluster_client import PAUSE_MAX_S, TIMEOUT_S, ClusterMethods, attempts
 from ._collection_client import CollectionMethods
 from ._connection import Connection
 from ._coordination import Coordinator
+from ._dashboard import page_address
 from ._dataset_client import DatasetMethods
 from ._durations import parse_seconds
 from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
@@ -383,7 +384,7 @@ class Client(
         """Return the link to the dashboard without its token, or the one that a class derived from a cluster has."""
         own = getattr(self.cluster, "dashboard_link", None)
         known = isinstance(own, str) and not isinstance(own, Link)
-        return str(own) if known else f"http://{self._connection.address}/"
+        return str(own) if known else page_address(self._connection.address)
 
     def _repr_html_(self) -> str:
         if self.is_closed:

@@ -14,11 +14,10 @@ from typing import Any
 from ._awaiting import may_await
 from ._binary import find_program
 from ._connection import Connection
-from ._dashboard import Dashboard
+from ._dashboard import Dashboard, page_link
 from ._durations import parse_seconds
 from ._errors import ClusterError
 from ._local import Link, LocalCluster
-from ._tls import page_token
 from ._wire import quote
 
 __all__ = ["JOBS_PAGE_MAX", "PAUSE_MAX_S", "TIMEOUT_S", "ClusterMethods", "attempts"]
@@ -176,9 +175,9 @@ class ClusterMethods:
         """The link to the dashboard, including its token, which opens the dashboard and nothing else.
 
         ``print(client.dashboard_link)`` shows the token. The output of a notebook cell that ends with the link does
-        not.
+        not. On a JupyterHub, and with ``PARTITA_DASHBOARD_LINK``, it goes through the proxy, as :meth:`dashboard` does.
         """
-        return Link(f"http://{self._connection.address}/#token={page_token(self._connection.token)}")
+        return Link(page_link(self._connection.address, self._connection.token))
 
     def dashboard(self, panel: str = "overview", height: int = 480) -> Dashboard:
         """Show a panel of the dashboard in a notebook.
@@ -202,8 +201,7 @@ class ClusterMethods:
         Behind a JupyterHub the address is that of the hub's proxy. Elsewhere ``PARTITA_DASHBOARD_LINK`` names it, such
         as ``/rnode/{host}/{port}/`` for Open OnDemand.
         """
-        host, _, port = self._connection.address.rpartition(":")
-        return Dashboard(panel, host.strip("[]"), int(port), height)
+        return Dashboard(panel, self._connection.address, height)
 
     def cancel_job(self, job: int | str) -> None:
         """Cancel a job, given its id or name, such as ``7`` or ``"job-7"``."""

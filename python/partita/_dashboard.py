@@ -6,6 +6,8 @@ import os
 import socket
 from html import escape
 
+from ._tls import page_token
+
 __all__ = ["PANELS", "Dashboard"]
 
 #: Addresses of panels and pages, by name: `panel/ID/PAGE` shows only the panel.
@@ -54,7 +56,52 @@ def base_address(host: str, port: int) -> str:
     if prefix:
         target = str(port) if _is_here(host) else f"{host}:{port}"
         return f"{prefix.rstrip('/')}/proxy/{target}/"
-    return f"http://{host}:{port}/"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def page_address(scheduler: str) -> str:
+    """Return the address of the dashboard of a scheduler as the browser of this notebook reaches it, without a token.
+
+    Parameters
+    ----------
+    scheduler : str
+        The address of the scheduler, with or without ``tcp://``.
+
+    Raises
+    ------
+    ValueError
+        If ``PARTITA_DASHBOARD_LINK`` is invalid.
+
+    Examples
+    --------
+    >>> page_address("tcp://[fe80::7]:8786")
+    'http://[fe80::7]:8786/'
+    """
+    host, _, port = scheduler.removeprefix("tcp://").rpartition(":")
+    return base_address(host.strip("[]"), int(port))
+
+
+def page_link(scheduler: str, token: str) -> str:
+    """Return the link to the dashboard of a scheduler, with the token that opens the dashboard and nothing else.
+
+    Parameters
+    ----------
+    scheduler : str
+        The address of the scheduler, with or without ``tcp://``.
+    token : str
+        The token of the cluster.
+
+    Raises
+    ------
+    ValueError
+        If ``PARTITA_DASHBOARD_LINK`` is invalid.
+
+    Examples
+    --------
+    >>> page_link("n17:8786", "secret").startswith("http://n17:8786/#token=")
+    True
+    """
+    return f"{page_address(scheduler)}#token={page_token(token)}"
 
 
 def _is_here(host: str) -> bool:
@@ -70,12 +117,12 @@ class Dashboard:
     under the same address, or asks for it.
     """
 
-    def __init__(self, panel: str, host: str, port: int, height: int) -> None:
+    def __init__(self, panel: str, scheduler: str, height: int) -> None:
         if panel not in PANELS:
             raise ValueError(f"unknown panel {panel!r}; supported: {', '.join(sorted(PANELS))}")
         self.panel = panel
         self.height = height
-        self.base = base_address(host, port)
+        self.base = page_address(scheduler)
 
     @property
     def address(self) -> str:

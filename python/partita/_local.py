@@ -18,9 +18,10 @@ from typing import IO, TYPE_CHECKING, Any
 from ._awaiting import Ready, is_awaited
 from ._binary import find_program
 from ._connection import join_connections
+from ._dashboard import page_link
 from ._durations import parse_seconds
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
-from ._tls import Trust, page_token
+from ._tls import Trust
 from .config import inherited_environment
 
 if TYPE_CHECKING:
@@ -343,7 +344,7 @@ class LocalCluster:
     @property
     def dashboard_link(self) -> str:
         """The link to the dashboard, including its token, which opens the dashboard and nothing else."""
-        return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={page_token(self.token)}")
+        return Link(page_link(self.scheduler_address, self.token))
 
     @property
     def name(self) -> str:

@@ -18,11 +18,11 @@ from typing import Any
 
 from ._binary import find_program
 from ._connection import join_connections
+from ._dashboard import page_link
 from ._errors import ClusterError, UnsupportedName
 from ._kept_process import KeptProcess
 from ._local import Link, LocalCluster, _error_message, _slurm_integer, _step_tasks
 from ._slurm_jobs import WorkerJobs, format_duration
-from ._tls import page_token
 
 __all__ = ["SLURMCluster", "SLURMRunner"]
 
@@ -295,7 +295,7 @@ class SLURMCluster:
     @property
     def dashboard_link(self) -> str:
         """The link to the dashboard, including its token, which opens the dashboard and nothing else."""
-        return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={page_token(self.token)}")
+        return Link(page_link(self.scheduler_address, self.token))
 
     @property
     def job_name(self) -> str:
@@ -533,7 +533,7 @@ class SLURMRunner:
     @property
     def dashboard_link(self) -> str:
         """The link to the dashboard, including its token, which opens the dashboard and nothing else."""
-        return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={page_token(self.token)}")
+        return Link(page_link(self.scheduler_address, self.token))
 
     def close(self) -> None:
         """Shut down the scheduler and the workers, which ends the other tasks."""

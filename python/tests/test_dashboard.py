@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from partita._dashboard import PANELS, Dashboard, base_address
+from partita._dashboard import PANELS, Dashboard, base_address, page_address, page_link
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +50,12 @@ def test_invalid_template(monkeypatch: pytest.MonkeyPatch, template: str) -> Non
 
 def test_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a proxy the panel is a frame; directly it is a link, since other origins must not frame it."""
-    direct = Dashboard("timeline", "n17", 8786, 400)
+    direct = Dashboard("timeline", "n17:8786", 400)
     assert direct._repr_html_() == (
         "<p>Dashboard: <a href='http://n17:8786/#/panel/timeline/timeline' target='_blank'>timeline</a></p>"
     )
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/mara/")
-    framed = Dashboard("timeline", "n17", 8786, 400)._repr_html_()
+    framed = Dashboard("timeline", "n17:8786", 400)._repr_html_()
     assert "<iframe src='/user/mara/proxy/n17:8786/#/panel/timeline/timeline'" in framed
     assert "height='400'" in framed
 
@@ -63,11 +63,21 @@ def test_frame(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("panel", sorted(PANELS))
 def test_no_token(panel: str) -> None:
     """No form of a panel contains a token."""
-    shown = Dashboard(panel, "n17", 8786, 400)
+    shown = Dashboard(panel, "n17:8786", 400)
     assert "token" not in repr(shown) + shown._repr_html_()
 
 
 def test_unknown_panel() -> None:
     """An unknown panel is an error that lists the known ones."""
     with pytest.raises(ValueError, match="unknown panel 'gpu'; supported: attention"):
-        Dashboard("gpu", "n17", 8786, 400)
+        Dashboard("gpu", "n17:8786", 400)
+
+
+def test_links_are_those_of_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link to the whole dashboard goes through the same proxy as its panels."""
+    assert page_link("tcp://n17:8786", "secret").startswith("http://n17:8786/#token=")
+    assert page_address("[::1]:8786") == "http://[::1]:8786/"
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/mara/")
+    assert page_address("tcp://n17:8786") == "/user/mara/proxy/n17:8786/"
+    assert page_link("n17:8786", "secret").startswith("/user/mara/proxy/n17:8786/#token=")
+    assert page_link("[::1]:8786", "secret").startswith("/user/mara/proxy/8786/#token=")

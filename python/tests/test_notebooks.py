@@ -263,3 +263,12 @@ def test_no_token_is_shown(client):
     assert client._connection.token not in link
     assert token not in client._repr_html_() and token not in repr(client)
     assert token not in repr(link) and token in str(link) and token in json.dumps(link)
+
+
+def test_links_of_a_hub(client, monkeypatch):
+    """On a JupyterHub, the link that the output of a client shows is one that the browser reaches."""
+    port = client._connection.address.rpartition(":")[2]
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/mara/")
+    prefix = f"/user/mara/proxy/{port}/"
+    assert client.dashboard_link.startswith(f"{prefix}#token=")
+    assert f"<a href='{prefix}'" in client._repr_html_()

@@ -63,11 +63,12 @@ Commands:
   dashboard [--if-possible]
                  build the dashboard
                    --if-possible  go on without it where its tools cannot be had
-  wheel [--dev] [--out FOLDER]
+  wheel [--dev] [--arch NAME] [--out FOLDER]
                  build the dashboard, and the Python package with the program in it
-                   --dev  quickly, from the debug build and the dashboard that is there,
-                          only for this machine
-                   --out  where to (default: partita/wheels in the cache folder)
+                   --dev   quickly, from the debug build and the dashboard that is there,
+                           only for this machine
+                   --arch  x86_64 or aarch64 (default: that of this machine)
+                   --out   where to (default: partita/wheels in the cache folder)
   docs [--out FOLDER]
                  build the site of the documents, and check its links
                    --out  where to (default: partita/site in the cache folder)
@@ -78,7 +79,8 @@ Commands:
   package [--program FILE] [--out FOLDER]
                  make an archive and a Debian package of the program; packaging/ has
                  recipes for others
-                   --program  the program to pack (default: it is built for release)
+                   --program  the program to pack (default: that of the wheel, which is
+                              built)
                    --out      where to (default: partita/packages in the cache folder)
   release-check  say what is missing for a release of the version of the crates
   help           this text

@@ -1,11 +1,13 @@
 //! `cargo xtask package`: an archive and a Debian package of the program, with completions and manual pages.
 //!
-//! `packaging/` has recipes for other package managers, which start from the archive or the wheel.
+//! The program is the one of the wheel, which runs on older systems than the one that builds it. `packaging/` has recipes
+//! for other package managers, which start from the archive or the wheel.
 
 use crate::command::{capture, program, run_quietly, step};
 use crate::options::{Flags, split_value};
 use crate::paths::Paths;
-use crate::{dashboard, licenses, setup};
+use crate::wheel::{self, Kind};
+use crate::{dashboard, licenses, python, setup};
 use anyhow::{Context, Result};
 use std::env::consts::ARCH;
 use std::fs;
@@ -59,14 +61,23 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The program with the dashboard in it, as users get it.
+/// The program with the dashboard in it, as users get it: that of the wheel, which needs only an old C library.
 fn build(paths: &Paths) -> Result<PathBuf> {
     dashboard::build_with(paths, &setup::web(paths)?)?;
-    step("build", || {
-        let mut build = crate::command::cargo(paths);
-        crate::command::run(build.args(["build", "--release", "--locked", "-p", "partita-cli"]))
-    })?;
-    Ok(paths.binary("release", "partita"))
+    let wheel = step("wheel", || wheel::build(paths, Kind::Release, ARCH, &paths.wheels()))?;
+    step("program", || {
+        let unpacked = paths.cache.join("package-wheel");
+        if unpacked.exists() {
+            fs::remove_dir_all(&unpacked)?;
+        }
+        let python = python::ensure_wheel_tools(paths)?.join("python");
+        run_quietly(program(python).args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
+        let partita = unpacked.join(format!("partita-{VERSION}.data/scripts/partita"));
+        // A zip file does not keep that a file is a program, as Python unpacks it.
+        fs::set_permissions(&partita, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("the wheel has no {}", partita.display()))?;
+        Ok(partita)
+    })
 }
 
 /// Puts all files below one folder, which is a prefix such as `/usr`.
@@ -109,25 +120,50 @@ fn debian(staged: &Path, out: &Path) -> Result<PathBuf> {
     }
     fs::create_dir_all(root.join("DEBIAN"))?;
     run_quietly(program("cp").arg("-a").arg(staged).arg(root.join("usr")))?;
-    // Debian's name of the file with all licences.
-    let documents = root.join("usr/share/doc/partita");
+    // Debian's names of the file with all licences and of the changes, and its place of completions of zsh.
+    let share = root.join("usr/share");
+    let documents = share.join("doc/partita");
     fs::rename(documents.join("licenses.txt"), documents.join("copyright"))?;
-    fs::write(root.join("DEBIAN/control"), control(architecture))?;
+    fs::remove_file(documents.join("LICENSE"))?;
+    fs::rename(documents.join("CHANGELOG.md"), documents.join("changelog"))?;
+    fs::rename(share.join("zsh/site-functions"), share.join("zsh/vendor-completions"))?;
+    let manual = fs::read_dir(share.join("man/man1"))?;
+    let mut compressed: Vec<PathBuf> = manual.flatten().map(|entry| entry.path()).collect();
+    compressed.push(documents.join("changelog"));
+    run_quietly(program("gzip").args(["-9", "--no-name"]).args(&compressed))?;
+    let partita = fs::read(root.join("usr/bin/partita")).context("cannot read the program")?;
+    let library = c_library(&partita).context("the program names no version of the C library")?;
+    fs::write(root.join("DEBIAN/control"), control(architecture, library))?;
     let package = out.join(format!("partita_{VERSION}_{architecture}.deb"));
     let mut build = program("dpkg-deb");
-    build.args(["--root-owner-group", "--build"]);
+    // A higher level takes minutes for a tenth of the size.
+    build.args(["--root-owner-group", "-Zxz", "-z1", "--build"]);
     run_quietly(build.arg(&root).arg(&package))?;
     Ok(package)
 }
 
+/// The oldest version of glibc that a program runs with: the latest one that its symbols name, as `(2, 28)`.
+fn c_library(program: &[u8]) -> Option<(u32, u32)> {
+    const MARK: &[u8] = b"GLIBC_";
+    let version = |rest: &[u8]| {
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        let (major, minor) = std::str::from_utf8(&rest[..end]).ok()?.split_once('.')?;
+        // Some have a third part, which no later one has.
+        let minor = minor.split('.').next()?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    let places = program.windows(MARK.len()).enumerate().filter(|(_, bytes)| *bytes == MARK);
+    places.filter_map(|(at, _)| version(&program[at + MARK.len()..])).max()
+}
+
 /// What describes the package.
-fn control(architecture: &str) -> String {
+fn control(architecture: &str, (major, minor): (u32, u32)) -> String {
     format!(
         "Package: partita\n\
          Version: {VERSION}\n\
          Architecture: {architecture}\n\
          Maintainer: {MAINTAINER}\n\
-         Depends: libc6 (>= 2.28), libgcc-s1\n\
+         Depends: libc6 (>= {major}.{minor}), libgcc-s1\n\
          Recommends: bash-completion\n\
          Section: science\n\
          Priority: optional\n\
@@ -145,8 +181,17 @@ mod tests {
     /// Continued lines of a description begin with a space, or dpkg refuses the file.
     #[test]
     fn the_description_is_continued() {
-        let control = control("amd64");
+        let control = control("amd64", (2, 28));
+        assert!(control.contains("\nDepends: libc6 (>= 2.28), "));
         assert!(control.contains("\n SQL, ") && control.contains("\n Slurm. "));
         assert!(control.ends_with('\n') && !control.contains("\n\n"));
+    }
+
+    /// The latest version counts, and text that only looks like one does not.
+    #[test]
+    fn the_c_library_is_found() {
+        let program = b"\x7fELF\0GLIBC_2.2.5\0GLIBC_2.28\0GLIBC_2.9\0GLIBC_PRIVATE\0GLIBC_3";
+        assert_eq!(c_library(program), Some((2, 28)));
+        assert_eq!(c_library(b"\x7fELF\0GLIBCXX_3.4\0"), None);
     }
 }

@@ -8,8 +8,9 @@ use anyhow::{Result, bail, ensure};
 use std::fs;
 use std::path::Path;
 
-/// The files that name the version beside the crates: the recipes of other package managers, and the citation.
-const VERSIONED: [&str; 7] = [
+/// The files that name the version beside the crates: the recipes of other package managers, the citation, and documents
+/// that name files of a release.
+const VERSIONED: [&str; 10] = [
     "packaging/conda/meta.yaml",
     "packaging/apptainer/partita.def",
     "packaging/container/Containerfile",
@@ -17,6 +18,9 @@ const VERSIONED: [&str; 7] = [
     "packaging/spack/package.py",
     "packaging/lmod/partita/partita.lua",
     "CITATION.cff",
+    "docs/start.md",
+    "docs/slurm.md",
+    "docs/slurm.fr.md",
 ];
 /// The largest wheel, in bytes: more than PyPI takes without a question is slow for everybody who installs it.
 const WHEEL_BYTES_MAX: u64 = 60_000_000;
@@ -29,7 +33,7 @@ type Check = (&'static str, fn(&Paths) -> Result<()>);
 const CHECKS: [Check; 9] = [
     ("the checkout has no changes", is_clean),
     ("the changelog has a section of the version", has_changes),
-    ("recipes and citation name the version", |paths| check_version(&paths.root)),
+    ("recipes, citation and documents name the version", |paths| check_version(&paths.root)),
     ("the maintainers can be reached", has_address),
     ("the licences of all crates are allowed", |_| licenses::run_command(&["--check".into()])),
     ("the wheels are built", has_wheels),
@@ -118,7 +122,7 @@ fn has_wheels(paths: &Paths) -> Result<()> {
         };
         let Some((name, bytes)) = find(&paths.wheels(), is_wanted) else {
             bail!(
-                "no wheel for {architecture} in {}; `cargo xtask wheel` builds it",
+                "no wheel for {architecture} in {}; `cargo xtask wheel --arch {architecture}` builds it",
                 paths.wheels().display()
             );
         };

@@ -9,9 +9,9 @@ use crate::{browser, data, python};
 use anyhow::Result;
 use std::path::PathBuf;
 
-/// A Slurm whose daemons the tests start themselves, and what makes hosts for it.
-const SLURM_PACKAGES: [&str; 6] =
-    ["slurmctld", "slurmd", "slurm-client", "munge", "iproute2", "util-linux"];
+/// A Slurm whose daemons the tests start themselves, what makes hosts for it, and the module system of clusters.
+const SLURM_PACKAGES: [&str; 7] =
+    ["slurmctld", "slurmd", "slurm-client", "munge", "iproute2", "util-linux", "lmod"];
 
 /// What tests use besides cargo.
 pub(crate) struct TestTools {

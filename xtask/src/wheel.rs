@@ -13,6 +13,9 @@ use std::process::Command;
 /// The oldest C library that a wheel runs with: that of the systems that clusters still have.
 const COMPATIBILITY: &str = "manylinux_2_28";
 
+/// What adds the licences to a wheel.
+const ADD_LICENSES: &str = include_str!("wheel_licenses.py");
+
 /// What is built.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -28,6 +31,8 @@ pub(crate) enum Kind {
 /// If the page or the wheel cannot be built.
 pub(crate) fn run_command(args: &[String]) -> Result<()> {
     let (out, rest) = options::split_value(args, "--out", "FOLDER")?;
+    let (arch, rest) = options::split_value(&rest, "--arch", "NAME")?;
+    let arch = arch.unwrap_or_else(|| ARCH.into());
     let kind =
         if Flags::parse(&rest, &["--dev"])?.has("--dev") { Kind::Dev } else { Kind::Release };
     let paths = Paths::find()?;
@@ -37,17 +42,29 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
     };
     if kind == Kind::Release {
         dashboard::build_with(&paths, &setup::web(&paths)?)?;
+    } else if arch != ARCH {
+        bail!("--dev builds a wheel only for this machine, which is {ARCH}");
     }
-    let wheel = step("wheel", || build(&paths, kind, &out))?;
+    if arch != ARCH {
+        let mut add = program("rustup");
+        add.current_dir(&paths.root).args(["target", "add"]).arg(target(&arch));
+        step("standard library", || command::run_quietly(&mut add))?;
+    }
+    let wheel = step("wheel", || build(&paths, kind, &arch, &out))?;
     println!("{}", wheel.display());
     Ok(())
 }
 
-/// Builds the wheel into a folder, and gives its file.
+/// Rust's name of a processor's Linux.
+fn target(arch: &str) -> String {
+    format!("{arch}-unknown-linux-gnu")
+}
+
+/// Builds the wheel for a kind of processor into a folder, and gives its file.
 ///
 /// # Errors
 /// If its tools cannot be had or the build fails.
-pub(crate) fn build(paths: &Paths, kind: Kind, out: &Path) -> Result<PathBuf> {
+pub(crate) fn build(paths: &Paths, kind: Kind, arch: &str, out: &Path) -> Result<PathBuf> {
     let tools = python::ensure_wheel_tools(paths)?;
     licenses::write(paths, &paths.licenses())?;
     // Only complete wheels are moved to `out`, so that each new file there is known.
@@ -56,8 +73,11 @@ pub(crate) fn build(paths: &Paths, kind: Kind, out: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(&staged)
             .with_context(|| format!("could not remove {}", staged.display()))?;
     }
-    command::run(maturin(paths, kind, &tools)?.arg("--out").arg(&staged))?;
+    command::run(maturin(paths, kind, arch, &tools)?.arg("--out").arg(&staged))?;
     let built = only_wheel(&staged)?;
+    let mut add = program(tools.join("python"));
+    add.args(["-c", ADD_LICENSES]).arg(&built);
+    command::run_quietly(add.arg(paths.root.join("LICENSE")).arg(paths.licenses()))?;
     fs::create_dir_all(out).with_context(|| format!("could not make {}", out.display()))?;
     let wheel = out.join(built.file_name().context("maturin gave its wheel no name")?);
     fs::copy(&built, &wheel).with_context(|| format!("could not write {}", wheel.display()))?;
@@ -65,7 +85,7 @@ pub(crate) fn build(paths: &Paths, kind: Kind, out: &Path) -> Result<PathBuf> {
     Ok(wheel)
 }
 
-fn maturin(paths: &Paths, kind: Kind, tools: &Path) -> Result<Command> {
+fn maturin(paths: &Paths, kind: Kind, arch: &str, tools: &Path) -> Result<Command> {
     let mut maturin = program(tools.join("maturin"));
     // It finds the linker as a module of the first Python of the path.
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -76,7 +96,7 @@ fn maturin(paths: &Paths, kind: Kind, tools: &Path) -> Result<Command> {
         Kind::Release => {
             maturin.env("CARGO_TARGET_DIR", paths.wheel_target());
             maturin.args(["--release", "--zig", "--target"]);
-            maturin.arg(format!("{ARCH}-unknown-linux-gnu"));
+            maturin.arg(target(arch));
             maturin.args(["--compatibility", COMPATIBILITY]);
         }
         Kind::Dev => {

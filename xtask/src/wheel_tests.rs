@@ -1,9 +1,10 @@
 //! The wheel on every Python of this machine: it is installed without a network, and a user's script runs.
 
-use crate::command::{capture, program};
+use crate::command::{capture, program, shown};
 use crate::paths::Paths;
 use crate::wheel::{self, Kind};
 use anyhow::{Context, Result, bail};
+use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,11 +13,23 @@ use std::process::Command;
 const MINORS: std::ops::RangeInclusive<u32> = 9..=14;
 
 /// What a user has in the folder beside the wheel.
-const BESIDE: [&str; 2] = ["pyarrow", "pandas"];
+const BESIDE: [&str; 3] = ["pyarrow", "pandas", "cloudpickle"];
 
 /// A script of users, below the root of the checkout, and what it answers.
 const SCRIPT: &str = "python/tests/scripts/one_node.py";
 const ANSWER: &str = "The mean is 1199.5";
+
+/// A program of users that starts its own cluster, and runs a function of its own there; and what it answers.
+const FUNCTION: &str = "\
+from partita.distributed import Client
+
+def double(value):
+    return 2 * value
+
+with Client(n_workers=1) as client:
+    print(client.gather(client.map(double, [1, 21])))
+";
+const FUNCTION_ANSWER: &str = "[2, 42]";
 
 /// Tells a script where its cluster is in the variables that it reads, then runs it.
 const IN_CLUSTER: &str = "place=${PARTITA_SCHEDULER#tcp://}; \
@@ -37,7 +50,7 @@ enum Outcome {
 /// If the wheel cannot be built.
 pub(crate) fn run(paths: &Paths) -> Result<(u64, u64)> {
     let folder = paths.cache.join("wheel-dev");
-    wheel::build(paths, Kind::Dev, &folder)?;
+    wheel::build(paths, Kind::Dev, ARCH, &folder)?;
     let pythons = find_pythons();
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
         let tries: Vec<_> = pythons
@@ -113,7 +126,8 @@ fn try_on(paths: &Paths, folder: &Path, version: &str, python: &Path) -> Outcome
 /// An environment, and the wheels of what ours depends on: once for each version of Python.
 fn prepare(place: &Path, python: &Path) -> Result<()> {
     let stamp = place.join(".complete");
-    if stamp.exists() {
+    let wanted = BESIDE.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
         return Ok(());
     }
     if place.exists() {
@@ -125,7 +139,7 @@ fn prepare(place: &Path, python: &Path) -> Result<()> {
     let mut download = pip(place, "download");
     download.args(["--only-binary", ":all:", "--dest"]).arg(place.join("wheels")).args(BESIDE);
     capture(&mut download)?;
-    fs::write(&stamp, "")?;
+    fs::write(&stamp, wanted)?;
     Ok(())
 }
 
@@ -139,6 +153,8 @@ fn pip(place: &Path, action: &str) -> Command {
 fn in_environment(place: &Path, name: &str) -> Command {
     let mut command = program(place.join("venv/bin").join(name));
     command.current_dir(place).env_remove("PYTHONPATH").env_remove("PARTITA_PROGRAM");
+    // As on a new account: what it starts is not among the clusters of whoever runs the tests.
+    command.env("PARTITA_HOME", place.join("home"));
     command
 }
 
@@ -153,11 +169,21 @@ fn install_and_ask(paths: &Paths, folder: &Path, place: &Path) -> Result<()> {
     let mut ask = in_environment(place, "partita");
     ask.args(["run", "--workers", "2", "--threads", "1", "--headless", "--"]);
     ask.args(["sh", "-c", IN_CLUSTER, "sh"]).arg(place.join("venv/bin/python"));
-    let said = capture(ask.arg(paths.root.join(SCRIPT)))?;
-    if said.trim() == ANSWER {
+    expect(ask.arg(paths.root.join(SCRIPT)), ANSWER)?;
+    let program = place.join("function.py");
+    fs::write(&program, FUNCTION)?;
+    expect(in_environment(place, "python").arg(program), FUNCTION_ANSWER)?;
+    // As the program in it, the package names the licences of what it contains.
+    let list = "import importlib.metadata as m; print(*(f.name for f in m.files('partita') if 'licenses' in f.parts))";
+    expect(in_environment(place, "python").args(["-c", list]), "LICENSE licenses.txt")
+}
+
+fn expect(command: &mut Command, answer: &str) -> Result<()> {
+    let said = capture(command)?;
+    if said.trim() == answer {
         Ok(())
     } else {
-        bail!("{SCRIPT} said `{}` instead of `{ANSWER}`", said.trim())
+        bail!("`{}` said `{}` instead of `{answer}`", shown(command), said.trim())
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) struct WorkerArgs {
     /// Number of worker processes; a process that dies is restarted
     #[arg(long, env = "PARTITA_NWORKERS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) nworkers: u32,
-    /// Slots of each worker, i.e. tasks that run at once [default: the available CPUs, divided among the workers]. A small memory limit allows fewer: one for each 64 MiB after 80 MiB
+    /// Slots of each worker, i.e. tasks that run at once [default: the available CPUs, divided among the workers]. A small memory limit allows fewer: one for each 64 MiB after 96 MiB
     #[arg(long, env = "PARTITA_NTHREADS", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) nthreads: Option<u32>,
     /// Memory limit of each worker: bytes, 8GiB, a fraction of the available memory such as 0.4, or auto

@@ -1,6 +1,11 @@
--- The module of one version: copy to MODULEPATH/partita/0.1.0.lua, and set `prefix` to where the archive was unpacked.
+-- The module of one version, after `tar -xzf partita-0.1.0-linux-x86_64.tar.gz -C /opt`: copy it to partita/0.1.0.lua
+-- below a folder of MODULEPATH. If the archive was unpacked elsewhere, set `prefix` to the folder that contains `bin`.
 local version = "0.1.0"
-local prefix = pathJoin("/opt/partita", version)
+local prefix = pathJoin("/opt", "partita-" .. version .. "-linux-x86_64")
+
+if mode() == "load" and not isFile(pathJoin(prefix, "bin/partita")) then
+    LmodError("Partita is not in ", prefix, ": set `prefix` in ", myFileName())
+end
 
 help([[
 Partitioned computations on many cores and many nodes. In a job: srun partita run -- COMMAND
