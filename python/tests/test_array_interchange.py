@@ -40,7 +40,7 @@ def test_missing_values_of_nullable_columns(on_cluster, dtype):
     whole = pd.Series([1, 0, 1], dtype=dtype)
     np.testing.assert_array_equal(dd.from_pandas(whole, npartitions=2).values.compute(), whole.to_numpy())
     column = dd.from_pandas(pd.Series([1, None, 0], dtype=dtype), npartitions=2)
-    with pytest.raises(ValueError, match="has missing values, which an array of .* cannot store; use fillna"):
+    with pytest.raises(ValueError, match=r"has missing values, which an array of .* cannot store; use fillna"):
         column.values.sum().compute()
     np.testing.assert_array_equal(column.astype("float64").values.compute(), [1, np.nan, 0])
     np.testing.assert_array_equal(column.fillna(whole[2]).values.compute(), [1, 1, 0])

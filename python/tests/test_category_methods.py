@@ -71,7 +71,7 @@ def test_categories_of_files(client, tmp_path):
         lambda column: column.cat.set_categories(["x"]),
         lambda column: column.cat.remove_unused_categories(),
     ):
-        with pytest.raises(NotImplementedError, match="unknown categories is not supported; use cat.as_known"):
+        with pytest.raises(NotImplementedError, match=r"unknown categories is not supported; use cat\.as_known"):
             method(read.z)
 
 

@@ -370,10 +370,12 @@ def test_hdf(loaded, tmp_path, path, key):
     same(found, FRAME)
 
 
-@pytest.mark.parametrize(("paths", "error"), [("none.h5", FileNotFoundError), (["none.h5"], FileNotFoundError), ([], ValueError)])
+@pytest.mark.parametrize(
+    ("paths", "error"), [("none.h5", FileNotFoundError), (["none.h5"], FileNotFoundError), ([], ValueError)]
+)
 def test_hdf_without_files(paths, error):
     """Paths without files are an error, whether or not the package that reads them is installed."""
-    with pytest.raises(error, match="no file matches|list of paths is empty"):
+    with pytest.raises(error, match=r"no file matches|list of paths is empty"):
         dd.read_hdf(paths, "/d")
 
 

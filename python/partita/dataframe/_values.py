@@ -378,7 +378,11 @@ def _is_categorized(origin: Any) -> bool:
 def _is_unknown(kind: Any, origin: Any) -> bool:
     """Whether a column is converted to categories by default: one of strings, or with unknown categories."""
     is_read = origin is None and pa.types.is_dictionary(kind)
-    return isinstance(origin, UnknownCategories) or is_read or (is_text(kind) and not isinstance(origin, pd.CategoricalDtype))
+    return (
+        isinstance(origin, UnknownCategories)
+        or is_read
+        or (is_text(kind) and not isinstance(origin, pd.CategoricalDtype))
+    )
 
 
 def _categorized(column: Series) -> Series:
