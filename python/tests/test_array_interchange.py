@@ -34,6 +34,18 @@ def test_frames_become_arrays(on_cluster):
     assert da.asarray(ddf.a).sum().compute() == 15
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "int32[pyarrow]"])
+def test_missing_values_of_nullable_columns(on_cluster, dtype):
+    """pandas gives them another type than the other values have: the array says so instead of a wrong number."""
+    whole = pd.Series([1, 0, 1], dtype=dtype)
+    np.testing.assert_array_equal(dd.from_pandas(whole, npartitions=2).values.compute(), whole.to_numpy())
+    column = dd.from_pandas(pd.Series([1, None, 0], dtype=dtype), npartitions=2)
+    with pytest.raises(ValueError, match=r"has missing values, which an array of .* cannot store; use fillna"):
+        column.values.sum().compute()
+    np.testing.assert_array_equal(column.astype("float64").values.compute(), [1, np.nan, 0])
+    np.testing.assert_array_equal(column.fillna(whole[2]).values.compute(), [1, 1, 0])
+
+
 def test_arrays_become_frames(on_cluster):
     """Rows are numbered as in pandas, also over several blocks."""
     x = da.arange(12, chunks=4).reshape(6, 2)

@@ -53,6 +53,28 @@ def test_unknown_categories(frame):
     same(unknown.y.compute(), FRAME.y)
 
 
+def test_categories_of_files(client, tmp_path):
+    """The categories of files are unknown, as in Dask, until they are computed."""
+    for at, part in enumerate((FRAME[:2], FRAME[2:])):
+        part[["x", "z"]].to_csv(tmp_path / f"{at}.csv", index=False)
+    read = dd.read_csv(str(tmp_path / "*.csv"), dtype={"z": "category"}).sort_values("x").set_index("x")
+    expected = FRAME.z.astype("category").set_axis(FRAME.x)
+    assert not read.z.cat.known and not read.z.cat.as_unknown().cat.known and not read.z.cat.ordered
+    same(read.z.compute(), expected)
+    for found in (read.z.cat.as_known(), read.categorize().z, read.categorize(columns=["z"]).z):
+        assert found.cat.known and list(found.cat.categories) == ["x", "y", "z"]
+        same(found.cat.codes.compute(), expected.cat.codes)
+    for method in (
+        lambda column: column.cat.codes,
+        lambda column: column.cat.as_ordered(),
+        lambda column: column.cat.rename_categories({"x": "a"}),
+        lambda column: column.cat.set_categories(["x"]),
+        lambda column: column.cat.remove_unused_categories(),
+    ):
+        with pytest.raises(NotImplementedError, match=r"unknown categories is not supported; use cat\.as_known"):
+            method(read.z)
+
+
 def test_only_categories_have_methods(frame):
     assert "cat" in dir(frame.y)
     assert "cat" not in dir(frame.x)

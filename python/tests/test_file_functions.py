@@ -276,13 +276,18 @@ def test_csv_header_of_the_index(client, tmp_path, name, is_single):
 
 
 def test_csv_modes(loaded, tmp_path):
-    """A single file is appended to, or must not exist."""
+    """A single file is appended to, replaced, or must not exist."""
     path = tmp_path / "one.csv"
     loaded.to_csv(path, single_file=True, mode="x")
     with pytest.raises(FileExistsError):
         loaded.to_csv(path, single_file=True, mode="x")
     loaded.to_csv(path, single_file=True, mode="a", header=False)
     same(pd.read_csv(path, index_col="i"), pd.concat([FRAME, FRAME]))
+    loaded.to_csv(path, single_file=True, mode="w")
+    same(pd.read_csv(path, index_col="i"), FRAME)
+    with pytest.raises(FileExistsError, match="already exists"):
+        loaded.to_csv(path, single_file=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["one.csv"]
 
 
 ORIENTS = ["split", "records", "index", "columns", "values"]
@@ -363,6 +368,15 @@ def test_hdf(loaded, tmp_path, path, key):
     found = dd.read_hdf(tmp_path / path, key, chunksize=2, sorted_index=True)
     assert found.divisions[0] == 0 and found.divisions[-1] == 90
     same(found, FRAME)
+
+
+@pytest.mark.parametrize(
+    ("paths", "error"), [("none.h5", FileNotFoundError), (["none.h5"], FileNotFoundError), ([], ValueError)]
+)
+def test_hdf_without_files(paths, error):
+    """Paths without files are an error, whether or not the package that reads them is installed."""
+    with pytest.raises(error, match=r"no file matches|list of paths is empty"):
+        dd.read_hdf(paths, "/d")
 
 
 @pytest.fixture

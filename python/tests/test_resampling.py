@@ -50,6 +50,16 @@ def test_midnights_that_do_not_exist(client):
     same((daily + 1).compute(), column.resample("D").sum() + 1)
 
 
+@pytest.mark.parametrize("name", ["plain", "zone"])
+def test_the_index_keeps_its_frequency(client, name):
+    """Also in persisted results and in those of further operations, as in pandas."""
+    column = COLUMNS[name]
+    expected = column.resample("7h").sum()
+    made = dd.from_pandas(column, npartitions=3).resample("7h").sum()
+    for found in (made, made.persist(), made + 1, made.repartition(npartitions=2), made.to_frame("v")):
+        assert found.compute().index.freq == expected.index.freq == "7h"
+
+
 def test_functions_of_intervals(client):
     column = pd.Series(
         [0, 1, 2, 5], index=pd.DatetimeIndex(["2019-01-01", "2019-01-02", "2019-01-05", "2019-01-05 10:00"])

@@ -92,6 +92,16 @@ def test_split_every(value, frame):
         frame.v.sum(split_every=value)
 
 
+@pytest.mark.parametrize("case", ["sum of groups", "agg", "drop_duplicates"])
+def test_split_every_of_several_partitions(case, frame):
+    """Several partitions are shuffled: no task combines results, and Dask takes 1 too."""
+    same(CASES[case](frame, split_out=2, split_every=1).compute(), CASES[case](FRAME))
+    with pytest.raises(ValueError, match="split_every must be an integer >= 1"):
+        CASES[case](frame, split_out=2, split_every=0)
+    with pytest.raises(ValueError, match="split_every must be an integer >= 2"):
+        CASES[case](frame, split_out=1, split_every=1)
+
+
 def test_tables_of_the_source(frame):
     """The table of a function's results exists until the result in other partitions was computed, without a frame of it."""
     made = frame.map_partitions(lambda part: part.assign(v=part.v * 2)).groupby("k").v.sum(split_out=2)

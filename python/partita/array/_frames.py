@@ -128,11 +128,33 @@ def frame_of_block(block: Any, columns: Any, labels: Any) -> Any:
     return pd.DataFrame(block.reshape(len(block), -1 if block.size else len(columns)), columns=columns, index=labels)
 
 
-def values_of_part(part: Any, size: Any = None) -> Any:
-    """Return the values of a partition, which must have a number of rows if it is not None."""
+def values_of_part(part: Any, size: Any = None, dtype: Any = None) -> Any:
+    """Return the values of a partition.
+
+    Parameters
+    ----------
+    part : DataFrame, Series or Index
+        The partition.
+    size : int, optional
+        The number of rows that it must have.
+    dtype : dtype, optional
+        The type of the array of all partitions.
+
+    Raises
+    ------
+    ValueError
+        If the partition has another number of rows, or missing values that the type of the array cannot store.
+    """
     if size is not None and len(part) != size:
         raise ValueError(f"a partition has {len(part)} rows, and lengths= says {size}; use lengths=True")
-    return part.to_numpy()
+    values = part.to_numpy()
+    # The type that pandas gives to the values of a nullable column depends on them.
+    if dtype is not None and dtype.kind in "iub" and values.dtype != dtype and pd.isna(values).any():
+        raise ValueError(
+            f"a column of {part.dtype} has missing values, which an array of {dtype} cannot store; use fillna, or "
+            "astype('float64')"
+        )
+    return values
 
 
 def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None, like: Any = None) -> Any:
@@ -157,8 +179,8 @@ def from_frame(frame: Any, lengths: bool | Sequence[int] | None = None, like: An
     given = frame.to_delayed()
     known = part_lengths(lengths, len(given))
     make = delayed(values_of_part, pure=True)
-    parts = [make(one, None if np.isnan(size) else int(size)) for one, size in zip(given, known)]
     wanted = sample.dtype if like is None else like.dtype
+    parts = [make(one, None if np.isnan(size) else int(size), wanted) for one, size in zip(given, known)]
     blocks = [from_delayed(one, (size, *extra), dtype=sample.dtype).astype(wanted) for one, size in zip(parts, known)]
     found = concatenate(blocks, allow_unknown_chunksizes=True)
     return found.compute_chunk_sizes() if lengths is True else found

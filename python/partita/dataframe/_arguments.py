@@ -47,18 +47,18 @@ def reject_unsupported(name: str, given: dict[str, Any]) -> None:
         raise TypeError(f"{name}() does not support the argument {argument!r}")
 
 
-def check_split_every(value: Any) -> None:
+def check_split_every(value: Any, least: int = SPLIT_EVERY_MIN) -> None:
     """Check how many results one task combines; None and False leave that to the cluster.
 
     Raises
     ------
     ValueError
-        If it is not an integer of at least 2.
+        If it is not an integer of at least `least`.
     """
     if value is None or value is False:
         return
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < SPLIT_EVERY_MIN:
-        raise ValueError(f"split_every must be an integer >= {SPLIT_EVERY_MIN}, or False, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"split_every must be an integer >= {least}, or False, not {value!r}")
 
 
 def without_tuning(given: dict[str, Any]) -> dict[str, Any]:

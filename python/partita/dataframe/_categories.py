@@ -40,14 +40,18 @@ class CategoryMethods:
     """
 
     def __init__(self, column: Series) -> None:
-        if not isinstance(column._origin, pd.CategoricalDtype):
+        # Files that were read with dtype="category" have categories that are only found when they are read.
+        self._is_read = column._origin is None and pa.types.is_dictionary(column._kind)
+        dtype = UnknownCategories([]) if self._is_read else column._origin
+        if not isinstance(dtype, pd.CategoricalDtype):
             raise AttributeError("Can only use .cat accessor with a 'category' dtype")
         self._column = column
-        self._dtype: pd.CategoricalDtype = column._origin
+        self._dtype: pd.CategoricalDtype = dtype
 
     @property
     def known(self) -> bool:
-        """Whether the categories are known. They always are, unless :meth:`as_unknown` was called."""
+        """Whether the categories are known. Those of files that were read with ``dtype="category"`` are not, and those after
+        :meth:`as_unknown`."""
         return not isinstance(self._dtype, UnknownCategories)
 
     def _require_known(self, name: str) -> None:
@@ -79,11 +83,15 @@ class CategoryMethods:
         return found
 
     def as_known(self, **arguments: Any) -> Series:
-        """Return the column with known categories."""
+        """Return the column with known categories. Those of files are computed at once."""
+        if self._is_read:
+            return self._column.astype("category")
         return self._with_type(pd.CategoricalDtype(self._dtype.categories, self._dtype.ordered))
 
     def as_unknown(self) -> Series:
         """Return the column such that its categories count as unknown, as in Dask. The values are the same."""
+        if self._is_read:
+            return self._column
         return self._with_type(UnknownCategories(self._dtype.categories, self._dtype.ordered))
 
     def _with_type(self, dtype: pd.CategoricalDtype) -> Series:
@@ -93,6 +101,8 @@ class CategoryMethods:
 
     def _changed(self, name: str, *args: Any, **kwargs: Any) -> pd.CategoricalDtype:
         """Return the type of the column after a method of pandas."""
+        if self._is_read:
+            self._require_known(name)
         empty = pd.Series(pd.Categorical([], categories=self._dtype.categories, ordered=self._dtype.ordered))
         found: pd.CategoricalDtype = getattr(empty.cat, name)(*args, **kwargs).dtype
         return found
@@ -131,6 +141,8 @@ class CategoryMethods:
 
     def remove_unused_categories(self) -> Series:
         """Return the column without the categories that do not occur. They are computed at once."""
+        if self._is_read:
+            self._require_known("remove_unused_categories")
         used = set(self._column.dropna().unique().compute())
         return self._with_type(
             pd.CategoricalDtype([one for one in self._dtype.categories if one in used], self._dtype.ordered)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..plan.expr import NULL, Expr, case
 from ..plan.relation import Relation
@@ -220,11 +221,23 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         # The concatenated dictionaries of several partitions may contain a value twice.
         plain = _plain(column.cast(column.type.value_type))
-        return plain.dictionary_encode().unify_dictionaries()
+        encoded = plain.dictionary_encode().unify_dictionaries()
+        return _with_sorted_categories(encoded) if is_text(plain.type) else encoded
     # pandas converts only these types to its string type.
     if pa.types.is_string_view(column.type):
         return column.cast(pa.large_string())
     return column.cast(pa.large_binary()) if pa.types.is_binary_view(column.type) else column
+
+
+def _with_sorted_categories(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of one dictionary whose values are sorted, as pandas' readers sort the categories that they find."""
+    if not column.num_chunks:
+        return column
+    found = column.chunk(0).dictionary
+    order = pc.array_sort_indices(found)
+    places = pc.array_sort_indices(order).cast(pa.int32())
+    chunks = [pa.DictionaryArray.from_arrays(places.take(one.indices), found.take(order)) for one in column.chunks]
+    return pa.chunked_array(chunks)
 
 
 def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame:

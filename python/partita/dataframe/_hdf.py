@@ -68,15 +68,16 @@ def read_hdf(
     lock, mode
         Accepted for compatibility with Dask; no effect: files are only read.
     """
-    require_package("tables", "tables", "read_hdf()")
     if not isinstance(chunksize, int) or chunksize <= 0:
         raise ValueError(f"chunksize must be a positive integer, not {chunksize!r}")
     if start < 0 or (stop is not None and stop < start):
         raise ValueError(f"start and stop must be increasing and not negative, not {start!r} and {stop!r}")
+    files = _files(pattern)
+    require_package("tables", "tables", "read_hdf()")
     parts: list[_Part] = []
     labels: list[Any] = []
     sample: Any = None
-    for path in _files(pattern):
+    for path in files:
         with pd.HDFStore(path, mode="r") as store:
             for name in _keys(store, key):
                 found = _parts(store, path, name, start, stop, chunksize)

@@ -16,6 +16,7 @@ from .._deferred import DeferredTable
 from ..plan import wire
 from ..plan.expr import SortKey, aggregate
 from ..plan.relation import Relation
+from ._arguments import check_split_every
 from ._base import Plan
 from ._partitions import check_count, format_split, parse_splits
 from ._rows import new_table_name
@@ -31,6 +32,9 @@ def splits_out(function: M) -> M:
 
     @functools.wraps(function)
     def called(*args: Any, split_out: Any = None, **kwargs: Any) -> Any:
+        if isinstance(split_out, numbers.Integral) and int(split_out) > 1:
+            # As in Dask, several partitions are shuffled; no task then combines results of others.
+            check_split_every(kwargs.pop("split_every", None), least=1)
         return divided(function(*args, **kwargs), split_out, "split_out=")
 
     found: Any = called

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ._alignment import IDENTICAL, UNIQUE
 from ._arguments import reject_unsupported
@@ -376,7 +377,12 @@ def _is_categorized(origin: Any) -> bool:
 
 def _is_unknown(kind: Any, origin: Any) -> bool:
     """Whether a column is converted to categories by default: one of strings, or with unknown categories."""
-    return isinstance(origin, UnknownCategories) or (is_text(kind) and not isinstance(origin, pd.CategoricalDtype))
+    is_read = origin is None and pa.types.is_dictionary(kind)
+    return (
+        isinstance(origin, UnknownCategories)
+        or is_read
+        or (is_text(kind) and not isinstance(origin, pd.CategoricalDtype))
+    )
 
 
 def _categorized(column: Series) -> Series:

@@ -17,7 +17,7 @@ from ..plan.rewrite import with_windows
 from ._arguments import reject_unsupported
 from ._base import Level, UnsupportedName
 from ._calendar_intervals import CalendarRule, calendar_rule
-from ._columns import Column, renumbered
+from ._columns import Column, regularity_of, renumbered
 from ._frame import DataFrame
 from ._partitions import index_bounds
 from ._reductions import HOW, REDUCTIONS, group_reduction
@@ -398,7 +398,8 @@ class _Intervals(DataFrame):
         made = Projection(joined, [Named(f"{INDEX}0", joined.column(shown_name)), *cells])
         index = made.column(f"{INDEX}0")
         rows = Rows(found._client, made, (SortKey(index),), keep=(found._rows, intervals._rows))
-        return DataFrame(rows, renumbered(found._columns, made), (key._replace(expr=index),), found._axis)
+        level = key._replace(expr=index, regularity=regularity_of(shown))
+        return DataFrame(rows, renumbered(found._columns, made), (level,), found._axis)
 
 
 def _nanoseconds(moment: Expr, zone: Any) -> Expr:

@@ -148,7 +148,7 @@ class FrameWriters(ParquetWriters):
         single_file : bool
             Whether to write all rows into one file, in their order.
         encoding, mode, compression
-            As in :meth:`pandas.DataFrame.to_csv`.
+            As in :meth:`pandas.DataFrame.to_csv`. A single file that exists is replaced only with ``mode="w"``.
         name_function : callable, optional
             Returns the string that replaces ``*``, given the number of the partition. The strings must be strictly
             increasing.
@@ -193,7 +193,7 @@ class FrameWriters(ParquetWriters):
             options["format.has_header"] = "true" if header else "false"
             if not single_file and has_pattern:
                 return self._write_named(absolute(path), name_function, options, index)
-            self._write(path, "CSV", index, options, single=single_file)
+            self._write_text(path, index, options, single_file, replaces=single_file and mode == "w")
             return _written(path)
         from ._text_writers import write_csv
 
@@ -208,6 +208,21 @@ class FrameWriters(ParquetWriters):
         return write_csv(
             self, path, single_file, mode, name_function, bool(header_first_partition_only), compute, given
         )
+
+    def _write_text(self, path: Any, index: bool, options: dict[str, str], single: bool, replaces: bool) -> None:
+        """Write CSV with the workers' own writer, which never writes to an existing file."""
+        target = absolute(path).removeprefix("file://")
+        if not (replaces and os.path.isfile(target)):
+            self._write(path, "CSV", index, options, single=single)
+            return
+        # The existing file is replaced only when the new one is complete.
+        fresh = f"{target}.{uuid.uuid4().hex[:8]}.csv"
+        try:
+            self._write(fresh, "CSV", index, options, single=True)
+            os.replace(fresh, target)
+        finally:
+            if os.path.exists(fresh):
+                os.remove(fresh)
 
     def _write_named(self, pattern: str, name_function: Any, options: dict[str, str], index: bool) -> list[str]:
         """Write one CSV file per partition, under the names of a pattern."""
