@@ -114,3 +114,11 @@ def test_reductions_of_strings(name, error, client):
     column = dd.from_pandas(pd.Series(["a", "b"]), npartitions=1)
     with pytest.raises(error, match=f"`{name}` not supported with str series"):
         getattr(column, name)()
+
+
+@pytest.mark.parametrize("columns", [["f", "i", "b"], ["i", "b"], ["b"]])
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_extremes_of_rows_with_booleans(name, columns):
+    rows = pd.DataFrame({"f": [1.5, None, 0.5], "i": [1, 2, 0], "b": [True, False, True]})[columns]
+    found = getattr(dd.from_pandas(rows, npartitions=2), name)(axis=1).compute()
+    assert found.tolist() == getattr(rows, name)(axis=1).tolist()

@@ -57,6 +57,16 @@ def comparison(name: str, left: Expr, right: Expr, masked: bool = False) -> Expr
     return made if masked else fill_condition(made, COMPARISONS[name])
 
 
+def with_numbers(left: Expr, right: Expr) -> tuple[Expr, Expr]:
+    """Return two values to compare: a boolean beside a number is one too, since the cluster does not compare the two."""
+    kinds = [value.dtype for value in (left, right)]
+    are_booleans = [kind is not None and pa.types.is_boolean(kind) for kind in kinds]
+    if sum(are_booleans) != 1 or any(kind is not None and pa.types.is_null(kind) for kind in kinds):
+        return left, right
+    left, right = (px.cast(value, pa.int64()) if found else value for value, found in zip((left, right), are_booleans))
+    return left, right
+
+
 def _number(value: Expr, kind: pa.DataType) -> Expr:
     return px.cast(value, pa.int64()) if pa.types.is_boolean(kind) else value
 

@@ -374,6 +374,9 @@ def _total(values: Iterable[Expr]) -> Expr:
 
 def _across(name: str, values: list[Expr], number: pa.DataType, there: Expr, ddof: int) -> Expr:
     if name in ("min", "max"):
+        sorts = {sort_of(value.dtype) for value in values if value.dtype is not None}
+        if sorts == {"booleans", "numbers"}:
+            values = [cast(value, pa.int8()) if sort_of(value.dtype) == "booleans" else value for value in values]
         return call("least" if name == "min" else "greatest", *values)
     numbers = [cast(value, number) for value in values]
     if name in ("prod", "product"):
