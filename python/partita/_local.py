@@ -49,6 +49,10 @@ STEP_ID_SPECIAL_MIN = 0xFFFF_FFF0
 _LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
 
 
+#: The clusters of this process that were not closed.
+_running: weakref.WeakSet[LocalCluster] = weakref.WeakSet()
+
+
 class Link(str):
     """The link to a dashboard. Its ``repr``, such as the output of a notebook cell, hides the token.
 
@@ -339,6 +343,7 @@ class LocalCluster:
             kind = InvalidArgument if self._process.wait() == USAGE_CODE else ClusterError
             raise kind(f"cannot start a cluster on this machine: {message}")
         self.scheduler_address, self.token = words
+        _running.add(self)
         atexit.register(_close_at_exit, weakref.ref(self))
 
     @property
@@ -481,6 +486,7 @@ class LocalCluster:
     def close(self, timeout: Any = None) -> Any:
         """Shut down the cluster and wait until its processes have ended."""
         self._stop_adapting()
+        _running.discard(self)
         workers, self._workers = self._workers, None
         if self._process.poll() is None:
             assert self._process.stdin is not None
@@ -582,6 +588,11 @@ def find_access(
 
     Returns None if no cluster is selected and none is running.
     """
+    if address and not scheduler_file:
+        # A cluster of this process has no access file: its token is known here only.
+        for cluster in list(_running):
+            if cluster.scheduler_address == f"tcp://{address.strip().removeprefix('tcp://')}":
+                return cluster.scheduler_address, cluster.token, tls_ca_file
     token = os.environ.get("PARTITA_TOKEN")
     if token and not scheduler_file and (address or os.environ.get("PARTITA_SCHEDULER")):
         # An invalid token is an error at once: a retry would read the same one.

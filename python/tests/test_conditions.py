@@ -1,5 +1,6 @@
 """Conditions as values, keys and filters."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from comparison import computed, same
@@ -61,3 +62,34 @@ def test_filters_have_plain_conditions():
     ddf = dd.from_pandas(ROWS, npartitions=2)
     assert "fill_null" not in str(ddf[(ddf.a > 1) & (ddf.f < 8)][lambda d: d.s == "x"]._full_relation())
     assert "fill_null" in str(ddf[~(ddf.f > 1)]._full_relation())
+
+
+BOOLEANS = pd.DataFrame({"b": [True, False, True, False], "i": [1, 0, 2, 1], "f": [1.0, None, 0.5, 0.0]})
+COMPARED = {
+    "true": lambda d: d.b == True,  # noqa: E712
+    "false": lambda d: d.b == False,  # noqa: E712
+    "not true": lambda d: d.b != True,  # noqa: E712
+    "numpy true": lambda d: d.b == np.bool_(True),
+    "one": lambda d: d.b == 1,
+    "two": lambda d: d.b == 2,
+    "a half": lambda d: d.b < 0.5,
+    "method": lambda d: d.b.eq(True),
+    "integers": lambda d: d.b == d.i,
+    "integers before": lambda d: d.i > d.b,
+    "small integers": lambda d: d.b == d.i.astype("int8"),
+    "floats": lambda d: d.b >= d.f,
+    "condition": lambda d: (d.i > 0) == True,  # noqa: E712
+    "condition with numbers": lambda d: (d.i > 0) == d.i,
+    "number": lambda d: d.i == True,  # noqa: E712
+    "nullable": lambda d: d.b.astype("boolean") == True,  # noqa: E712
+    "frame": lambda d: d[["b", "i"]] == True,  # noqa: E712
+    "query": lambda d: d.query("b == True"),
+    "filter": lambda d: d[d.b == True],  # noqa: E712
+    "largest": lambda d: d.b == d.b.max(),
+    "string": lambda d: d.b == "x",
+}
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_booleans_are_compared_with_booleans_and_numbers(name):
+    same(computed(COMPARED[name](dd.from_pandas(BOOLEANS, npartitions=2))), COMPARED[name](BOOLEANS))

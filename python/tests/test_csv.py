@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import math
+import os
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import partita.dataframe as dd
+from partita import QueryError
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -255,7 +258,6 @@ def test_index_and_path_columns(tmp_path):
         ({"chunksize": 10}, "chunksize"),
         ({"quotechar": "''"}, "quotechar"),
         ({"usecols": ["absent"]}, "absent"),
-        ({"dtype": {"absent": "str"}}, "absent"),
         ({"index_col": "absent"}, "absent"),
         ({"no_such": 1}, "no_such"),
         ({"dtype": {"b": "int64"}}, "'b' has 'x'"),
@@ -314,3 +316,60 @@ def test_files_written_by_pandas(tmp_path, table):
     read = {key: written[key] for key in same if key in written}
     read["header"] = 0 if written["header"] else None
     alike(dd.read_csv(path, **read), pd.read_csv(path, **read))
+
+
+def test_dtype_may_name_columns_that_the_files_lack(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    given = {"a": "float32", "absent": "str"}
+    alike(dd.read_csv(path, dtype=given), pd.read_csv(path, dtype=given))
+
+
+def test_parse_dates_names_columns_of_the_files(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="Missing column provided to 'parse_dates': 'absent'"):
+        dd.read_csv(path, parse_dates=["absent"])
+
+
+def test_files_in_another_encoding_are_a_unicode_error(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("a,b\n1,é\n".encode("latin-1"))
+    with pytest.raises(UnicodeDecodeError, match="not valid UTF-8") as caught:
+        dd.read_csv(path).compute()
+    assert isinstance(caught.value, QueryError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    alike(dd.read_csv(path, encoding="latin-1"), pd.read_csv(path, encoding="latin-1"))
+
+
+FRAMES = {
+    "all columns": lambda d: d,
+    "a column": lambda d: d[["a"]],
+    "filtered": lambda d: d[d.a > 2],
+    "sorted": lambda d: d.sort_values("a", ascending=False),
+    "computed": lambda d: d.assign(b=d.a.cumsum()),
+    "of functions": lambda d: d.map_partitions(lambda part: part),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("index", [False, True])
+def test_a_single_file_has_the_rows_in_their_order(tmp_path, name, index):
+    """The task that writes the file gets the partitions of other workers when they arrive."""
+    rows = pd.DataFrame({"a": range(64), "s": [f"s{i % 7}" for i in range(64)]})
+    frame = FRAMES[name](dd.from_pandas(rows, npartitions=16))
+    expected = FRAMES["all columns" if name == "of functions" else name](rows)
+    for attempt in range(3):
+        path = tmp_path / f"{attempt}.csv"
+        frame.to_csv(path, single_file=True, index=index)
+        assert pd.read_csv(path).a.tolist() == expected.a.tolist()
+
+
+@pytest.mark.parametrize("arguments", [{}, {"na_rep": "N"}])
+def test_name_function_names_the_files_of_a_folder(tmp_path, arguments):
+    rows = pd.DataFrame({"a": range(4)})
+    paths = dd.from_pandas(rows, npartitions=2).to_csv(
+        tmp_path / "out", name_function="p{}".format, index=False, **arguments
+    )
+    assert [os.path.relpath(path, tmp_path) for path in paths] == ["out/p0.part", "out/p1.part"]
+    assert pd.concat(map(pd.read_csv, paths)).a.tolist() == [0, 1, 2, 3]

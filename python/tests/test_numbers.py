@@ -114,3 +114,46 @@ def test_reductions_of_strings(name, error, client):
     column = dd.from_pandas(pd.Series(["a", "b"]), npartitions=1)
     with pytest.raises(error, match=f"`{name}` not supported with str series"):
         getattr(column, name)()
+
+
+@pytest.mark.parametrize("columns", [["f", "i", "b"], ["i", "b"], ["b"]])
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_extremes_of_rows_with_booleans(name, columns):
+    rows = pd.DataFrame({"f": [1.5, None, 0.5], "i": [1, 2, 0], "b": [True, False, True]})[columns]
+    found = getattr(dd.from_pandas(rows, npartitions=2), name)(axis=1).compute()
+    assert found.tolist() == getattr(rows, name)(axis=1).tolist()
+
+
+#: An integer that float32 does not have.
+LARGE = 2**24 + 1
+PAIRS = [("int64", "float32"), ("int32", "float32"), ("uint64", "float32"), ("Int64", "float32"), ("int64", "uint64")]
+COMBINED = {
+    "melt": lambda d: d.melt().value,
+    "concat": lambda d: (pd if isinstance(d, pd.DataFrame) else dd).concat([d.a.rename("x"), d.b.rename("x")]),
+    "equal": lambda d: d.a == d.b,
+    "less": lambda d: d.b < d.a,
+    "maximum": lambda d: np.maximum(d.a, d.b),
+    "largest of rows": lambda d: d.max(axis=1),
+    "smallest of rows": lambda d: d.min(axis=1),
+    "merge": lambda d: d[["a"]].merge(d[["b"]], left_on="a", right_on="b").a,
+    "outer merge": lambda d: d[["a"]].merge(d[["b"]].rename(columns={"b": "a"}), on="a", how="outer").a,
+}
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS)
+@pytest.mark.parametrize("name", COMBINED)
+def test_integers_beside_other_numbers_keep_their_digits(name, a, b):
+    """The cluster would convert them to float32, or to decimals."""
+    rows = pd.DataFrame({"a": pd.array([LARGE, 1], dtype=a), "b": pd.array([LARGE - 1, 1], dtype=b)})
+    found = COMBINED[name](dd.from_pandas(rows, npartitions=2)).compute()
+    expected = COMBINED[name](rows)
+    assert sorted(found.astype("float64")) == sorted(expected.astype("float64"))
+    assert "object" not in str(found.dtype)
+
+
+@pytest.mark.parametrize("how", ["inner", "outer", "left"])
+def test_keys_of_booleans_and_numbers_are_merged(how):
+    a, b = pd.DataFrame({"k": [True, False], "x": [1, 2]}), pd.DataFrame({"k": [1, 2], "y": [3, 4]})
+    found = dd.from_pandas(a, npartitions=2).merge(dd.from_pandas(b, npartitions=2), on="k", how=how).compute()
+    expected = a.merge(b, on="k", how=how)
+    assert sorted(found[["x", "y"]].fillna(0).values.tolist()) == sorted(expected[["x", "y"]].fillna(0).values.tolist())

@@ -137,3 +137,12 @@ OF_CHARACTERS = {
 def test_characters(client, name):
     """Signs, digits, letters and white space are those of pandas, also beyond ASCII."""
     same(computed(OF_CHARACTERS[name](dd.from_pandas(CHARACTERS, npartitions=2))), OF_CHARACTERS[name](CHARACTERS))
+
+
+@pytest.mark.parametrize("pattern", [r"(?P<digits>\d+)", r"(\d+)", r"(?P<letters>[a-z]+)\d"])
+def test_a_column_of_extracted_strings_has_the_name_of_its_group(pattern):
+    texts = pd.Series(["a1", "b22", None, "c"], name="s")
+    same(
+        dd.from_pandas(texts, npartitions=2).str.extract(pattern, expand=False).compute(),
+        texts.str.extract(pattern, expand=False),
+    )

@@ -101,3 +101,24 @@ def test_values_of_numpy(client, name):
     """Times and durations of NumPy are operands like those of pandas."""
     got = OF_NUMPY[name](lambda column: dd.from_pandas(column, npartitions=2)).compute()
     same(got, OF_NUMPY[name](lambda column: column))
+
+
+FORMATS = [
+    "%Y-%m-%d %H:%M:%S.%f",
+    "%a %A %b %B %y %G %m %d %I %j %U %W %V %w %u %p %e %T %F %D %%",
+    "%-d.%-m.%-y %-H %-I %-M %-S %-j",
+    "%%f %f%%",
+    "%H:%M %Z",
+    "%H:%M%z",
+    "%c",
+    "%s",
+    "",
+    "none",
+]
+
+
+@pytest.mark.parametrize("tz", [None, "Europe/Paris"])
+@pytest.mark.parametrize("date_format", FORMATS)
+def test_strftime_has_the_directives_of_python(date_format, tz):
+    times = pd.Series(pd.date_range("2024-03-30 09:05:07.000123", periods=4, freq="7h13min", tz=tz), name="t")
+    same(dd.from_pandas(times, npartitions=2).dt.strftime(date_format).compute(), times.dt.strftime(date_format))

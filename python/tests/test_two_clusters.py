@@ -6,7 +6,7 @@ import pytest
 import partita.array as da
 from partita import ClusterError, config, delayed
 from partita import dataframe as dd
-from partita.distributed import Client, Queue, Variable
+from partita.distributed import Client, LocalCluster, Queue, Variable
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,10 @@ def test_frames_use_the_configured_client(client, other):
         np.testing.assert_array_equal(frame.to_dask_array(lengths=True).compute(), numbers)
         assert frame.sum().compute().tolist() == [6, 9]
     assert dd.from_array(numbers, chunksize=2).sum().compute().tolist() == [6, 9]
+
+
+def test_a_cluster_of_this_process_is_found_by_its_address():
+    with LocalCluster(n_workers=1, threads_per_worker=1) as cluster:
+        for address in (cluster.scheduler_address, cluster.scheduler_address.removeprefix("tcp://")):
+            with Client(address, set_as_default=False) as client:
+                assert client.submit(abs, -1).result() == 1

@@ -18,7 +18,9 @@ from ._row_methods import (
     LIST_METHODS,
     STRING_METHODS,
     TIME_METHODS,
+    PandasMethod,
     accessor_method,
+    call_method,
 )
 from ._sql import fill_condition, is_text, literal
 from ._text import positive_rest
@@ -364,6 +366,10 @@ def _length(text: str) -> int:
 
 #: Nanoseconds of a day.
 _DAY = 86_400_000_000_000
+#: A directive of ``strftime``, with its flag.
+_DIRECTIVE = re.compile(r"%[-_0^#]?.", re.DOTALL)
+#: The directives that the workers format as Python does.
+_OF_WORKERS = re.compile(r"%[aAbBYyGmdHIMSjUWVwufpeTFD%]|%-[mdHIMSjy]")
 _PARTS = {
     "year": "year",
     "month": "month",
@@ -560,9 +566,15 @@ class DatetimeMethods(_Rounding):
         return self._column._like(px.case(enumerate(_MONTHS, 1), operand=self._part("month")._expr))
 
     def strftime(self, date_format: str) -> Series:
-        """Format times as strings."""
+        """Format times as strings, with the directives of :meth:`datetime.datetime.strftime`."""
+        directives = _DIRECTIVE.findall(date_format)
+        is_whole = "%" not in _DIRECTIVE.sub("", date_format)
+        if not is_whole or not all(map(_OF_WORKERS.fullmatch, directives)):
+            # Names of zones, and what depends on the platform.
+            return call_method(self._column, PandasMethod("strftime", (date_format,), accessor="dt"), "strftime")
         # %f has six digits, as in Python.
-        return self._column._like(call("to_char", self._local, date_format.replace("%f", "%6f")))
+        wanted = _DIRECTIVE.sub(lambda one: "%6f" if one[0] == "%f" else one[0], date_format)
+        return self._column._like(call("to_char", self._local, wanted))
 
     def to_period(self, freq: Any = None) -> Series:
         """Return the periods in which the times are, such as months; see :meth:`pandas.Series.dt.to_period`.

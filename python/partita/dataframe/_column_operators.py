@@ -195,17 +195,13 @@ class ColumnOperators(Operators):
             if zones == {True, False}:
                 raise TypeError("cannot compare times with a zone and times without a zone; use dt.tz_localize")
             origin = derived_origin(self._origin, other._origin)
-            made = ex.comparison(name, self._expr, other._expr, is_masked(origin))
+            made = ex.comparison(name, *ex.with_numbers(self._expr, other._expr), is_masked(origin))
             return self._like(made, self._with(other), self._name_with(other), origin)
         if is_mixed(self._kind):
             return self._compare_mixed(name, other)
         if self._is_unlike(other):
             return self._compare_unlike(name, type_of(other), self._rows, self.name)
-        own, value = self._expr, literal(other, self._kind)
-        if pa.types.is_boolean(self._kind) and isinstance(other, numbers.Number) and not isinstance(other, bool):
-            own, value = px.cast(own, pa.int64()), literal(other)
-        elif is_number(self._kind) and isinstance(other, bool):
-            value = literal(int(other), self._kind)
+        own, value = ex.with_numbers(self._expr, literal(other, self._kind))
         return self._like(ex.comparison(name, own, value, is_masked(self._origin)))
 
     def _is_unlike(self, value: Any) -> bool:

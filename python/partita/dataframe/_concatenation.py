@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
+from ..plan.dtype import DType, common_type, is_number
 from ..plan.expr import SortKey, aggregate, cast, window
 from ..plan.relation import Named, Union
 from ._alignment import COMMON, FIRST, UNIQUE, known_labels
@@ -212,7 +213,17 @@ def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int, un
         if len({sort_of(kind) for kind in kinds}) > 1 or (len(kinds) > 1 and any(map(is_mixed, kinds))):
             mixed = mixed_kind(kinds)
             parts = [with_mixed_columns(part, [label], mixed) if label in part._columns else part for part in parts]
+        elif len(kinds) > 1:
+            parts = [_with_type(part, label, common_type(kinds)) for part in parts]
     return parts
+
+
+def _with_type(part: DataFrame, label: Any, kind: DType) -> DataFrame:
+    """Return a frame with a column of numbers of a type."""
+    cell = part._columns.get(label)
+    if kind is None or not is_number(kind) or cell is None or part._column(label)._kind in (kind, pa.null()):
+        return part
+    return part._like({**part._columns, label: cell._replace(expr=cast(cell.expr, kind))})
 
 
 def _united_categories(origins: Sequence[Any]) -> pd.CategoricalDtype | None:

@@ -214,11 +214,12 @@ def _listed(index_col: Any) -> list[Any]:
 
 
 def _check_labels(dialect: Dialect, found: dict[Any, int]) -> None:
-    """Raise an error if ``dtype`` or ``parse_dates`` names a column that the files do not have."""
-    typed = dialect.dtype if isinstance(dialect.dtype, dict) else {}
-    for label in [*typed, *dialect.dates]:
+    """Raise an error if ``parse_dates`` names a column that the files do not have. As in pandas, ``dtype`` may name others."""
+    for label in dialect.dates:
         if label not in found and not (isinstance(label, int) and 0 <= label < len(found)):
-            raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, found))}")
+            raise ValueError(
+                f"Missing column provided to 'parse_dates': {str(label)!r}; columns: {', '.join(map(str, found))}"
+            )
 
 
 def _cell(dialect: Dialect, label: Any, at: int, files: Relation) -> Column:

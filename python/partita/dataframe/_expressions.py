@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
-from ..plan.dtype import common_number, is_real
+from ..plan.dtype import common_number, common_type, is_real
 from ..plan.expr import Expr, SortKey, aggregate, call
 from ._columns import ARROW, NULLABLE
 from ._sql import (
@@ -38,11 +38,13 @@ __all__ = [
     "is_real",
     "joined_strings",
     "kind_of",
+    "of_one_type",
     "operand",
     "origin_after",
     "right_operand",
     "rounded",
     "style_of",
+    "with_numbers",
 ]
 
 #: Comparisons, and their results for missing values.
@@ -55,6 +57,31 @@ def comparison(name: str, left: Expr, right: Expr, masked: bool = False) -> Expr
     """Return one of :data:`COMPARISONS`. If `masked`, it is missing where an operand is missing."""
     made = px.comparison(name, left, right)
     return made if masked else fill_condition(made, COMPARISONS[name])
+
+
+def with_numbers(left: Expr, right: Expr) -> tuple[Expr, Expr]:
+    """Return two values to compare, converted to a type that has both if the cluster has none or would lose digits.
+
+    The cluster does not compare booleans with numbers, and would compare integers with ``float32`` in that type.
+    """
+    a, b = left.dtype, right.dtype
+    if a is None or b is None or a == b or not is_number(a) or not is_number(b):
+        return left, right
+    if pa.types.is_boolean(a) or pa.types.is_boolean(b):
+        return _number(left, a), _number(right, b)
+    if is_real(a) == is_real(b) or pa.types.is_decimal(a) or pa.types.is_decimal(b):
+        return left, right
+    kind = common_number(a, b)
+    # A cast that the cluster makes itself would hide the column from the statistics of files.
+    return (left, right) if kind in (a, b) else (px.cast(left, kind), px.cast(right, kind))
+
+
+def of_one_type(*values: Expr) -> list[Expr]:
+    """Return values that may take each other's place in one column, with the type that numbers have there in NumPy."""
+    kind = common_type([value.dtype for value in values])
+    if kind is None or not is_number(kind):
+        return list(values)
+    return [value if value.dtype == kind else px.cast(value, kind) for value in values]
 
 
 def _number(value: Expr, kind: pa.DataType) -> Expr:

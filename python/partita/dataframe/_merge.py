@@ -12,6 +12,7 @@ import pyarrow as pa
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.relation import Join, Named, Projection, Relation
+from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, derived_origin, refuse_equal_labels, renumbered
@@ -142,7 +143,7 @@ def merge(
     restored: list[tuple[Any, Expr]] = []
     if is_filter and indicator:
         raise ValueError(f"merge() does not support indicator= with how={how!r}: all rows come from the left frame")
-    joined = Join(a.relation, b.relation, how, list(zip(by_left, by_right)))
+    joined = Join(a.relation, b.relation, how, [ex.with_numbers(x, y) for x, y in zip(by_left, by_right)])
     _check_kinds(left, right, a, b, list(zip(by_left, by_right)))
     if is_filter:
         cells = [(label, left._columns[label]._replace(expr=expr)) for label, expr in a.cells.items()]
@@ -398,7 +399,7 @@ def _key_of(side: _Side, label: Any) -> Expr:
 
 def _key(left: Expr, right: Expr, how: str) -> Expr:
     if how == "outer":
-        return call("coalesce", left, right)
+        return call("coalesce", *ex.of_one_type(*ex.with_numbers(left, right)))
     return right if how == "right" else left
 
 

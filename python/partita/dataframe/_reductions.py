@@ -32,7 +32,7 @@ from ._columns import (
     to_pandas,
     to_pandas_column,
 )
-from ._expressions import joined_strings
+from ._expressions import joined_strings, of_one_type
 from ._rows import Rows, cells
 from ._scalar import Scalar
 from ._sql import INDEX, ROW, is_number, is_text, is_whole, literal, replace_nan, sort_of, value_type
@@ -374,7 +374,10 @@ def _total(values: Iterable[Expr]) -> Expr:
 
 def _across(name: str, values: list[Expr], number: pa.DataType, there: Expr, ddof: int) -> Expr:
     if name in ("min", "max"):
-        return call("least" if name == "min" else "greatest", *values)
+        sorts = {sort_of(value.dtype) for value in values if value.dtype is not None}
+        if sorts == {"booleans", "numbers"}:
+            values = [cast(value, pa.int8()) if sort_of(value.dtype) == "booleans" else value for value in values]
+        return call("least" if name == "min" else "greatest", *of_one_type(*values))
     numbers = [cast(value, number) for value in values]
     if name in ("prod", "product"):
         return _balanced("multiply", (call("coalesce", value, 1) for value in numbers), 1)

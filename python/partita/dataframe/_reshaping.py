@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
-from ..plan.dtype import united_type
+from ..plan.dtype import common_type
 from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.relation import Join, Named, Projection, Values
 from ._columns import ARROW, Column, UnknownCategories, derived_origin, refuse_equal_labels, renumbered
@@ -164,7 +164,7 @@ def melt(
     frame, column = _united(frame, values)
     rows = frame._rows
     kinds = rows.types([cell.expr for cell in column])
-    kind = kinds[0] if is_mixed(kinds[0]) else united_type([value_type(one) for one in kinds])
+    kind = kinds[0] if is_mixed(kinds[0]) else common_type([value_type(one) for one in kinds])
     if kind is None:
         raise TypeError(f"cannot melt columns of {', '.join(map(str, kinds))}; convert them to one type with astype")
     named = [Named(f"c{at}", frame._columns[label].expr) for at, label in enumerate(ids)]

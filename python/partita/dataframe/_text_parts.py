@@ -34,7 +34,9 @@ class TextParts:
 
         The result is a frame with a column for each group. With ``expand=False`` and one group it is a column.
         """
-        if expand or flags or re.compile(pat).groups != 1:
+        pattern = re.compile(pat)
+        if expand or flags or pattern.groups != 1 or pattern.groupindex:
+            # A column has the name of its group.
             function = PandasMethod("extract", (pat, flags, expand), accessor="str")
             return call_method(self._column, function, "extract")
         return self._column._like(call("element", call("regexp_match", self._value, literal(pat)), 1))

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import Expr, call
-from ._expressions import rounded
+from ._expressions import of_one_type, rounded
 from ._matching import aligned, is_aligned, uploaded
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _extreme(name: str) -> Callable[..., Expr]:
     """Return the larger or smaller of two values, which is missing if one of them is."""
 
     def form(a: Expr, b: Expr) -> Expr:
-        return px.case([(px.conjunction(px.not_null(a), px.not_null(b)), call(name, a, b))])
+        return px.case([(px.conjunction(px.not_null(a), px.not_null(b)), call(name, *of_one_type(a, b)))])
 
     return form
 

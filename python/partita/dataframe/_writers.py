@@ -45,10 +45,14 @@ class FrameWriters(ParquetWriters):
         relation = self._plain_relation(self._named(True))
         client._connection.query(wire.create_table(name, relation, is_temporary=False, replace=override))
 
-    def _plain_relation(self, parts: list[Named]) -> Relation:
-        """Return the relation of columns under their own names, with the rows in their order."""
+    def _plain_relation(self, parts: list[Named], always: bool = False) -> Relation:
+        """Return the relation of columns under their own names, with the rows in their order.
+
+        The order is that of the partitions where these are sorted, unless there is `always` a sort: a task that reads
+        several partitions gets them in any order.
+        """
         rows = self._rows
-        if not rows.order or rows.is_sorted_for(expr for _, expr in parts):
+        if not rows.order or (rows.is_sorted_for(expr for _, expr in parts) and not always):
             return rows.project(parts)
         hidden = [Named(f"{ORDER}{at}", key.expr) for at, key in enumerate(rows.order)]
         every = rows.project([*parts, *hidden])
@@ -89,7 +93,7 @@ class FrameWriters(ParquetWriters):
         if form == "CSV" and index and self._unnamed_levels() == [0] and "" not in map(str, self._columns):
             # As in pandas, the header of an index without a name is empty.
             named[0] = named[0]._replace(name="")
-        relation = self._plain_relation(named)
+        relation = self._plain_relation(named, always=single)
         refuse_mixed((relation.schema or {}).values(), "write")
         self._client._connection.query(wire.write(relation, target, form, options, [str(one) for one in folders]))
 
@@ -150,7 +154,7 @@ class FrameWriters(ParquetWriters):
         encoding, mode, compression
             As in :meth:`pandas.DataFrame.to_csv`. A single file that exists is replaced only with ``mode="w"``.
         name_function : callable, optional
-            Returns the string that replaces ``*``, given the number of the partition. The strings must be strictly
+            Returns the string that replaces ``*``, or that names the files ``*.part`` of a folder, given the number of the partition. The strings must be strictly
             increasing.
         compute : bool
             Whether to write now. Otherwise the rows are persisted, and delayed values are returned that write them.
@@ -182,7 +186,8 @@ class FrameWriters(ParquetWriters):
             raise ValueError("header_first_partition_only cannot be False in the single file mode.")
         has_pattern = "*" in os.path.basename(os.fspath(path))
         if name_function is not None and not has_pattern:
-            raise ValueError("name_function= requires a path with *, such as 'out/export-*.csv'")
+            # The names of Dask in a folder.
+            path, has_pattern = os.path.join(os.fspath(path), "*.part"), True
         is_plain = (encoding, mode, compression) in (("utf-8", "wt", None), ("utf-8", "w", None)) and not arguments
         is_plain = is_plain and not self._needs_pandas()
         # The workers' own writer has one name for each column.
@@ -277,7 +282,7 @@ class FrameWriters(ParquetWriters):
         encoding, errors, compression
             Of the files.
         name_function : callable, optional
-            Returns the string that replaces ``*``, given the number of the partition. The strings must be strictly
+            Returns the string that replaces ``*``, or that names the files ``*.part`` of a folder, given the number of the partition. The strings must be strictly
             increasing.
         index : bool
             Whether records have the index labels, with the workers' own writer.
@@ -301,7 +306,8 @@ class FrameWriters(ParquetWriters):
             raise ValueError("Line-delimited JSON is only available with orient='records'; use lines=False")
         has_pattern = "*" in os.path.basename(os.fspath(path))
         if name_function is not None and not has_pattern:
-            raise ValueError("name_function= requires a path with *, such as 'out/export-*.json'")
+            # The names of Dask in a folder.
+            path, has_pattern = os.path.join(os.fspath(path), "*.part"), True
         is_plain = (encoding, errors, compression) == ("utf-8", "strict", None) and not arguments and not has_pattern
         is_plain = is_plain and not self._needs_pandas()
         if lines and is_plain and compute:

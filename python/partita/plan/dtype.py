@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Optional
 
@@ -15,6 +16,7 @@ __all__ = [
     "DType",
     "arrow_name",
     "common_number",
+    "common_type",
     "is_mixed",
     "is_number",
     "is_plain_text",
@@ -185,6 +187,24 @@ def common_number(a: pa.DataType, b: pa.DataType) -> pa.DataType:
     if signed.bit_width > unsigned.bit_width:
         return signed
     return {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}.get(unsigned.bit_width, pa.float64())
+
+
+def common_type(kinds: Iterable[DType]) -> DType:
+    """Return the type of one column with the values of several: that of NumPy for numbers, otherwise that of the cluster.
+
+    The cluster would convert large integers beside ``float32`` to other values, and ``uint64`` beside ``int64`` to decimals.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> common_type([pa.int64(), pa.float32()])
+    DataType(double)
+    """
+    found = [kind for kind in dict.fromkeys(kinds) if kind is None or not pa.types.is_null(kind)]
+    numbers = [kind for kind in found if kind is not None and (pa.types.is_integer(kind) or is_real(kind))]
+    if found and len(numbers) == len(found):
+        return functools.reduce(common_number, numbers)
+    return united_type(found)
 
 
 def united_type(kinds: Iterable[DType]) -> DType:
