@@ -26,7 +26,7 @@ pub enum Reading {
     Partition,
     /// The partition that is the task's own, whole.
     Own,
-    /// Every partition, whole, one after the other: there is only partition 0.
+    /// Every partition, whole, in any order: there is only partition 0.
     All,
 }
 
