@@ -111,20 +111,6 @@ class QueryValueError(QueryError, ValueError):
     """A value cannot be read or converted."""
 
 
-class QueryUnicodeDecodeError(QueryValueError, UnicodeDecodeError):
-    """A file is not in the encoding in which it is read."""
-
-    def __init__(self, text: str, query: str | None = None) -> None:
-        UnicodeDecodeError.__init__(self, "utf-8", b"", 0, 1, text)
-        self.query = query
-
-    def __str__(self) -> str:
-        return self.reason
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.reason, self.query)
-
-
 class QueryZeroDivisionError(QueryError, ZeroDivisionError):
     """An integer was divided by zero."""
 
@@ -161,8 +147,6 @@ _OF_KIND: dict[bytes, type[QueryError]] = {
 
 #: A failed check of values, which is a conversion of its message to an integer.
 _CHECK = re.compile(r"Cast error: Cannot cast string 'check: (.*?)' to value of Int64 type", re.DOTALL)
-#: What the readers of files say of bytes that are not in the encoding.
-_NOT_UTF_8 = re.compile("is not valid UTF-8|invalid utf-8")
 #: Clearer texts of errors of Arrow.
 _CLEAR = {
     "Cast error: Cannot cast timezone to different timezone": "a local time is ambiguous or does not exist, because "
@@ -175,8 +159,6 @@ def query_error(kind: bytes, text: str, query: str | None) -> QueryError:
     text = _CHECK.sub(r"\1", text)
     for found, clear in _CLEAR.items():
         text = text.replace(found, clear)
-    if _NOT_UTF_8.search(text):
-        return QueryUnicodeDecodeError(text, query)
     return _OF_KIND.get(kind, QueryError)(text, query)
 
 

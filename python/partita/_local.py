@@ -588,12 +588,12 @@ def find_access(
 
     Returns None if no cluster is selected and none is running.
     """
-    if address and not scheduler_file:
+    token = os.environ.get("PARTITA_TOKEN")
+    if address and not scheduler_file and not token:
         # A cluster of this process has no access file: its token is known here only.
         for cluster in list(_running):
             if cluster.scheduler_address == f"tcp://{address.strip().removeprefix('tcp://')}":
                 return cluster.scheduler_address, cluster.token, tls_ca_file
-    token = os.environ.get("PARTITA_TOKEN")
     if token and not scheduler_file and (address or os.environ.get("PARTITA_SCHEDULER")):
         # An invalid token is an error at once: a retry would read the same one.
         Trust(token, tls_ca_file or authorities())

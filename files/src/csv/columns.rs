@@ -1,6 +1,7 @@
 //! Which columns CSV files have.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -12,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::super::format::Kind;
 use super::super::listing::DataFile;
 use super::super::remote::StoredFile;
-use super::super::{blocking, cannot_read, plan_error};
+use super::super::{FileProblem, blocking, cannot_read, plan_error};
 use super::cells::{Classifier, Seen};
 use super::dialect::Dialect;
 use super::error::Problem;
@@ -189,7 +190,13 @@ fn look(file: &StoredFile, dialect: &Arc<Dialect>, extent: Extent) -> Result<Fou
         DataFusionError::External(error) => plan_error(error.to_string()),
         other => other,
     })?;
-    let wrong = |problem: Problem| plan_error(problem.text(file.shown()));
+    let wrong = |problem: Problem| {
+        let reason = match &problem {
+            Problem::Io(error) => error.kind(),
+            _ => io::ErrorKind::InvalidData,
+        };
+        FileProblem::error(reason, problem.text(file.shown()))
+    };
     let mut found = read(&mut records, dialect, extent).map_err(wrong)?;
     if extent == Extent::Sample && dialect.is_plain() && !found.has_breaks {
         look_at_pieces(file, dialect, &mut found)?;
