@@ -35,7 +35,7 @@ pub enum Dtype {
     C128,
 }
 
-/// The codes of NumPy, without the byte order.
+/// The codes of NumPy, without the byte order, in the order of the variants.
 const CODES: [(&str, Dtype, usize); 13] = [
     ("b1", Dtype::Bool, 1),
     ("i1", Dtype::I8, 1),
@@ -56,7 +56,7 @@ impl Dtype {
     /// The dtype with a code, such as `f8`.
     ///
     /// # Errors
-    /// If it is none of these.
+    /// If it is another one.
     pub fn of_code(code: &str) -> Result<Self> {
         let found = CODES.iter().find(|(known, ..)| *known == code).map(|(_, dtype, _)| *dtype);
         found.ok_or_else(|| Unsupported::new(format!("items of the dtype {code}")))
@@ -64,12 +64,12 @@ impl Dtype {
 
     /// The code, such as `f8`.
     pub fn code(self) -> &'static str {
-        CODES.iter().find(|(_, dtype, _)| *dtype == self).map_or("", |(code, ..)| code)
+        CODES[self as usize].0
     }
 
     /// Bytes of an item.
     pub fn item_bytes(self) -> usize {
-        CODES.iter().find(|(_, dtype, _)| *dtype == self).map_or(0, |(.., bytes)| *bytes)
+        CODES[self as usize].2
     }
 
     pub(crate) fn is_float(self) -> bool {
@@ -192,5 +192,6 @@ mod tests {
         assert_eq!(read("\">f8\""), None);
         assert_eq!(read("\"<M8[ns]\""), None);
         assert_eq!((Dtype::C128.code(), Dtype::C128.item_bytes()), ("c16", 16));
+        assert!(CODES.iter().enumerate().all(|(at, (_, dtype, _))| *dtype as usize == at));
     }
 }

@@ -8,6 +8,10 @@ use bytemuck::{Pod, cast_slice, cast_slice_mut};
 /// A number that kernels compute with. Integers wrap around, as NumPy's do.
 pub(crate) trait Number: Pod + PartialOrd {
     const ZERO: Self;
+    /// No number of the type is less.
+    const LEAST: Self;
+    /// No number of the type is larger.
+    const LARGEST: Self;
     fn add(self, other: Self) -> Self;
     fn subtract(self, other: Self) -> Self;
     fn multiply(self, other: Self) -> Self;
@@ -32,6 +36,8 @@ macro_rules! integer {
     ($($name:ty: $absolute:expr),*) => {$(
         impl Number for $name {
             const ZERO: Self = 0;
+            const LEAST: Self = <$name>::MIN;
+            const LARGEST: Self = <$name>::MAX;
             fn add(self, other: Self) -> Self { self.wrapping_add(other) }
             fn subtract(self, other: Self) -> Self { self.wrapping_sub(other) }
             fn multiply(self, other: Self) -> Self { self.wrapping_mul(other) }
@@ -49,6 +55,8 @@ macro_rules! float {
     ($($name:ty),*) => {$(
         impl Number for $name {
             const ZERO: Self = 0.0;
+            const LEAST: Self = <$name>::NEG_INFINITY;
+            const LARGEST: Self = <$name>::INFINITY;
             fn add(self, other: Self) -> Self { self + other }
             fn subtract(self, other: Self) -> Self { self - other }
             fn multiply(self, other: Self) -> Self { self * other }

@@ -3,7 +3,7 @@
 use crate::dtype::with_type;
 use crate::operate::Number;
 use crate::program::Reduction;
-use crate::tile::Tile;
+use crate::tile::{Place, Tile};
 use crate::{Dtype, Result, Unsupported};
 use bytemuck::{cast_slice, cast_slice_mut};
 
@@ -34,7 +34,7 @@ fn pairwise<T: Number>(numbers: &[T]) -> T {
 }
 
 /// Sums that are added pairwise as they come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Cascade<T> {
     /// Sums, and the logarithm of how many tiles each has: falling.
     sums: Vec<(T, u32)>,
@@ -58,45 +58,22 @@ impl<T: Number> Cascade<T> {
     }
 }
 
-/// The least and the largest number of a type.
-trait Bounds: Number {
-    const LEAST: Self;
-    const LARGEST: Self;
-}
-
-macro_rules! bounds {
-    ($($name:ty: $least:expr, $largest:expr);*) => {$(
-        impl Bounds for $name {
-            const LEAST: Self = $least;
-            const LARGEST: Self = $largest;
-        }
-    )*};
-}
-
-bounds!(
-    i8: i8::MIN, i8::MAX; i16: i16::MIN, i16::MAX; i32: i32::MIN, i32::MAX; i64: i64::MIN, i64::MAX;
-    u8: 0, u8::MAX; u16: 0, u16::MAX; u32: 0, u32::MAX; u64: 0, u64::MAX;
-    f32: f32::NEG_INFINITY, f32::INFINITY; f64: f64::NEG_INFINITY, f64::INFINITY
-);
-
-/// What is known of tiles that were taken, beside what is in the result.
+/// A reduction that takes one tile after the other.
 pub(crate) struct Reducer {
     operation: Reduction,
     dtype: Dtype,
-    /// Whether the result is a single item.
-    is_single: bool,
     sums: Sums,
 }
 
+/// Sums of tiles that are not in the result yet: those of floats, where the result is a single item.
 enum Sums {
     F32(Cascade<f32>),
     F64(Cascade<f64>),
-    /// Integers need no care.
-    Plain,
+    None,
 }
 
 impl Reducer {
-    /// Prepares the result.
+    /// Prepares the result, which may be a single item.
     pub(crate) fn new(
         operation: Reduction,
         dtype: Dtype,
@@ -104,24 +81,20 @@ impl Reducer {
         to: &mut [u8],
     ) -> Result<Self> {
         match operation {
-            Reduction::Any => to.fill(0),
+            Reduction::Any | Reduction::Sum | Reduction::Count => to.fill(0),
             Reduction::All => to.fill(1),
-            Reduction::Sum | Reduction::Count => to.fill(0),
-            Reduction::Min => with_type!(dtype, T => {
-                cast_slice_mut::<u8, T>(to).fill(T::LARGEST);
-                Ok::<(), Unsupported>(())
-            })?,
-            Reduction::Max => with_type!(dtype, T => {
-                cast_slice_mut::<u8, T>(to).fill(T::LEAST);
+            Reduction::Min | Reduction::Max => with_type!(dtype, T => {
+                let first = if operation == Reduction::Min { T::LARGEST } else { T::LEAST };
+                cast_slice_mut::<u8, T>(to).fill(first);
                 Ok::<(), Unsupported>(())
             })?,
         }
         let sums = match dtype {
-            Dtype::F32 => Sums::F32(Cascade { sums: Vec::new() }),
-            Dtype::F64 => Sums::F64(Cascade { sums: Vec::new() }),
-            _ => Sums::Plain,
+            Dtype::F32 if is_single && operation == Reduction::Sum => Sums::F32(Cascade::default()),
+            Dtype::F64 if is_single && operation == Reduction::Sum => Sums::F64(Cascade::default()),
+            _ => Sums::None,
         };
-        Ok(Reducer { operation, dtype, is_single, sums })
+        Ok(Reducer { operation, dtype, sums })
     }
 
     /// Takes the items of a tile, which belong to the operand with this number.
@@ -132,108 +105,91 @@ impl Reducer {
         from: &[u8],
         to: &mut [u8],
     ) -> Result<()> {
-        match self.operation {
-            Reduction::Count => return Ok(()),
-            Reduction::Any => fold(tile, operand, from, to, |known, item| known | item),
-            Reduction::All => fold(tile, operand, from, to, |known, item| known & item),
-            Reduction::Sum | Reduction::Min | Reduction::Max => {
-                return self.numbers(tile, operand, from, to);
+        match &mut self.sums {
+            Sums::F32(sums) => sums.push(pairwise(cast_slice(from))),
+            Sums::F64(sums) => sums.push(pairwise(cast_slice(from))),
+            Sums::None => {
+                let target = Target { place: tile.place(operand), columns: tile.columns };
+                return reduce(self.operation, self.dtype, &target, from, to);
             }
         }
         Ok(())
     }
 
-    fn numbers(
-        &mut self,
-        tile: &Tile<'_>,
-        operand: usize,
-        from: &[u8],
-        to: &mut [u8],
-    ) -> Result<()> {
-        if self.is_single && self.operation == Reduction::Sum {
-            match &mut self.sums {
-                Sums::F32(sums) => sums.push(pairwise(cast_slice(from))),
-                Sums::F64(sums) => sums.push(pairwise(cast_slice(from))),
-                Sums::Plain => return self.plain_numbers(tile, operand, from, to),
-            }
-            return Ok(());
-        }
-        self.plain_numbers(tile, operand, from, to)
-    }
-
-    fn plain_numbers(
-        &self,
-        tile: &Tile<'_>,
-        operand: usize,
-        from: &[u8],
-        to: &mut [u8],
-    ) -> Result<()> {
-        with_type!(self.dtype, T => {
-            let (from, to): (&[T], &mut [T]) = (cast_slice(from), cast_slice_mut(to));
-            match self.operation {
-                Reduction::Min => fold::<T>(tile, operand, from, to, Number::minimum),
-                Reduction::Max => fold::<T>(tile, operand, from, to, Number::maximum),
-                _ => sum(tile, operand, from, to),
-            }
-            Ok(())
-        })
-    }
-
-    /// Writes what is known only now.
-    pub(crate) fn finish(self, to: &mut [u8]) -> Result<()> {
-        match (self.operation, &self.sums) {
-            (Reduction::Sum, Sums::F32(sums)) if self.is_single => {
-                cast_slice_mut::<u8, f32>(to)[0] = sums.sum();
-            }
-            (Reduction::Sum, Sums::F64(sums)) if self.is_single => {
-                cast_slice_mut::<u8, f64>(to)[0] = sums.sum();
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// Adds the items of a tile to those of the result that they belong to.
-fn sum<T: Number>(tile: &Tile<'_>, operand: usize, from: &[T], to: &mut [T]) {
-    let place = tile.place(operand);
-    if place.column == 0 && place.row == 0 {
-        to[place.offset] = to[place.offset].add(pairwise(from));
-        return;
-    }
-    for (number, row) in from.chunks_exact(tile.columns).enumerate() {
-        let start = (place.offset as isize + number as isize * place.row) as usize;
-        match place.column {
-            0 => to[start] = to[start].add(pairwise(row)),
-            1 => {
-                for (to, item) in to[start..start + tile.columns].iter_mut().zip(row) {
-                    *to = to.add(*item);
-                }
-            }
-            step => {
-                for (at, item) in row.iter().enumerate() {
-                    let to = &mut to[(start as isize + at as isize * step) as usize];
-                    *to = to.add(*item);
-                }
-            }
+    /// Completes the result.
+    pub(crate) fn finish(self, to: &mut [u8]) {
+        match self.sums {
+            Sums::F32(sums) => cast_slice_mut::<u8, f32>(to)[0] = sums.sum(),
+            Sums::F64(sums) => cast_slice_mut::<u8, f64>(to)[0] = sums.sum(),
+            Sums::None => {}
         }
     }
 }
 
-/// Combines the items of a tile with those of the result that they belong to.
-fn fold<T: Copy>(
-    tile: &Tile<'_>,
-    operand: usize,
-    from: &[T],
-    to: &mut [T],
-    combine: impl Fn(T, T) -> T,
-) {
-    let place = tile.place(operand);
-    for (number, row) in from.chunks_exact(tile.columns).enumerate() {
-        let start = (place.offset as isize + number as isize * place.row) as usize;
-        if place.column == 0 {
+/// Where the items of a tile go.
+struct Target {
+    place: Place,
+    columns: usize,
+}
+
+fn reduce(
+    operation: Reduction,
+    dtype: Dtype,
+    target: &Target,
+    from: &[u8],
+    to: &mut [u8],
+) -> Result<()> {
+    match operation {
+        Reduction::Count => return Ok(()),
+        Reduction::Any => target.fold(from, to, |known, item| known | item),
+        Reduction::All => target.fold(from, to, |known, item| known & item),
+        Reduction::Sum | Reduction::Min | Reduction::Max => {
+            return with_type!(dtype, T => {
+                let (from, to): (&[T], &mut [T]) = (cast_slice(from), cast_slice_mut(to));
+                match operation {
+                    Reduction::Min => target.fold(from, to, Number::minimum),
+                    Reduction::Max => target.fold(from, to, Number::maximum),
+                    _ => target.sum(from, to),
+                }
+                Ok(())
+            });
+        }
+    }
+    Ok(())
+}
+
+impl Target {
+    /// Adds the items of a tile to those of the result.
+    fn sum<T: Number>(&self, from: &[T], to: &mut [T]) {
+        let place = self.place;
+        if place.column == 0 && place.row == 0 {
+            to[place.offset] = to[place.offset].add(pairwise(from));
+            return;
+        }
+        for (number, row) in from.chunks_exact(self.columns).enumerate() {
+            let start = place.at(number, 0);
+            match place.column {
+                0 => to[start] = to[start].add(pairwise(row)),
+                1 => {
+                    for (to, item) in to[start..start + self.columns].iter_mut().zip(row) {
+                        *to = to.add(*item);
+                    }
+                }
+                _ => self.each(number, row, to, Number::add),
+            }
+        }
+    }
+
+    /// Combines the items of a tile with those of the result.
+    fn fold<T: Copy>(&self, from: &[T], to: &mut [T], combine: impl Fn(T, T) -> T) {
+        for (number, row) in from.chunks_exact(self.columns).enumerate() {
+            if self.place.column != 0 {
+                self.each(number, row, to, &combine);
+                continue;
+            }
             // Several at once do not wait for each other.
-            let mut lanes = [to[start]; LANES];
+            let to = &mut to[self.place.at(number, 0)];
+            let mut lanes = [*to; LANES];
             let chunks = row.chunks_exact(LANES);
             let rest = chunks.remainder();
             for chunk in chunks {
@@ -241,12 +197,14 @@ fn fold<T: Copy>(
                     *lane = combine(*lane, *item);
                 }
             }
-            let all = lanes.iter().chain(rest);
-            to[start] = all.fold(to[start], |known, item| combine(known, *item));
-            continue;
+            *to = lanes.iter().chain(rest).fold(*to, |known, item| combine(known, *item));
         }
+    }
+
+    /// Combines each item of a row with an item of the result of its own.
+    fn each<T: Copy>(&self, number: usize, row: &[T], to: &mut [T], combine: impl Fn(T, T) -> T) {
         for (at, item) in row.iter().enumerate() {
-            let to = &mut to[(start as isize + at as isize * place.column) as usize];
+            let to = &mut to[self.place.at(number, at)];
             *to = combine(*to, *item);
         }
     }

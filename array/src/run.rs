@@ -45,10 +45,10 @@ struct Code {
 }
 
 impl Code {
-    /// The operations for a value.
-    fn new(plan: &Plan<'_>, root: usize) -> Self {
+    /// The operations for a value, which is computed for another one or for itself: then it is not stored yet.
+    fn new(plan: &Plan<'_>, root: usize, reader: usize) -> Self {
         let values = &plan.values;
-        let is_leaf = |at: usize| at != root && values[at].is_stored;
+        let is_leaf = |at: usize| at != reader && values[at].is_stored;
         let mut needed = vec![false; root + 1];
         let mut last_use = vec![0; root + 1];
         needed[root] = true;
@@ -265,14 +265,14 @@ impl Plan<'_> {
                 copy(&piece.view, &value.shape, &piece.start, value.dtype, memory, to)
             }),
             Kind::Reduce { operation, of, axes } => {
-                self.compute_reduction(*operation, *of, axes, (memory, value, to))
+                self.compute_reduction((*operation, *of, axes), at, memory, to)
             }
             Kind::Scalar(bytes) => {
                 to.copy_from_slice(&bytes[..to.len()]);
                 Ok(())
             }
             Kind::Unary(..) | Kind::Binary(..) | Kind::Where(_) | Kind::Cast(_) => {
-                let code = Code::new(self, at);
+                let code = Code::new(self, at, at);
                 let (mut strides, mut first) = code.reads();
                 let (read, slot) = (strides.len(), code.operations.last().map_or(0, |last| last.2));
                 strides.push(strides_of(&value.shape));
@@ -290,27 +290,19 @@ impl Plan<'_> {
 
     fn compute_reduction(
         &self,
-        operation: Reduction,
-        of: usize,
-        axes: &[bool],
-        (memory, value, to): (&Memory<'_>, &Value, &mut [u8]),
+        (operation, of, axes): (Reduction, usize, &[bool]),
+        at: usize,
+        memory: &Memory<'_>,
+        to: &mut [u8],
     ) -> Result<()> {
-        let source = &self.values[of];
+        let (source, value) = (&self.values[of], &self.values[at]);
         if operation == Reduction::Count {
             let along = axes.iter().zip(&source.shape).filter(|(reduced, _)| **reduced);
             let count: usize = along.map(|(_, size)| *size).product();
             cast_slice_mut::<u8, i64>(to).fill(count as i64);
             return Ok(());
         }
-        // A value that is stored is read as it lies there.
-        let code = match source.is_stored {
-            true => {
-                let view = View::of(Source::Stored(of), &source.shape, false);
-                let operations = vec![(Operation::Load(view), source.dtype, 0)];
-                Code { shape: source.shape.clone(), operations, slots: 1 }
-            }
-            false => Code::new(self, of),
-        };
+        let code = Code::new(self, of, at);
         let (mut strides, mut first) = code.reads();
         let (read, slot) = (strides.len(), code.operations.last().map_or(0, |last| last.2));
         let own = strides_of(&value.shape);
@@ -334,7 +326,8 @@ impl Plan<'_> {
             slots.compute(&code, tile, memory)?;
             reducer.take(tile, read, slots.tile(slot, tile.items() * bytes), to)
         })?;
-        reducer.finish(to)
+        reducer.finish(to);
+        Ok(())
     }
 }
 

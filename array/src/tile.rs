@@ -42,6 +42,13 @@ pub(crate) struct Place {
     pub(crate) column: isize,
 }
 
+impl Place {
+    /// Where an item of the tile is.
+    pub(crate) fn at(self, row: usize, column: usize) -> usize {
+        (self.offset as isize + row as isize * self.row + column as isize * self.column) as usize
+    }
+}
+
 impl Nest {
     /// The loop over a shape. `read`: how many of the operands are read, before those that are written.
     pub(crate) fn new(shape: &[usize], operands: &[Vec<isize>], read: usize) -> Self {
@@ -170,23 +177,18 @@ impl Tile<'_> {
 }
 
 fn load<T: Pod>(from: &[T], to: &mut [T], place: Place, rows: usize, columns: usize) {
-    let Place { offset, row, column } = place;
-    if column == 1 {
-        for (at, to) in to.chunks_exact_mut(columns).enumerate() {
-            let start = (offset as isize + at as isize * row) as usize;
-            to.copy_from_slice(&from[start..start + columns]);
-        }
-    } else if column == 0 {
-        for (at, to) in to.chunks_exact_mut(columns).enumerate() {
-            to.fill(from[(offset as isize + at as isize * row) as usize]);
-        }
-    } else if row == 1 {
-        turn(from, to, place, rows, columns);
-    } else {
-        for (number, to) in to.chunks_exact_mut(columns).enumerate() {
-            let start = offset as isize + number as isize * row;
-            for (at, to) in to.iter_mut().enumerate() {
-                *to = from[(start + at as isize * column) as usize];
+    if place.row == 1 && !matches!(place.column, 0 | 1) {
+        return turn(from, to, place, rows, columns);
+    }
+    for (row, to) in to.chunks_exact_mut(columns).enumerate() {
+        let start = place.at(row, 0);
+        match place.column {
+            1 => to.copy_from_slice(&from[start..start + columns]),
+            0 => to.fill(from[start]),
+            _ => {
+                for (at, to) in to.iter_mut().enumerate() {
+                    *to = from[place.at(row, at)];
+                }
             }
         }
     }
@@ -197,13 +199,12 @@ const SQUARE: usize = 8;
 
 /// Copies a tile whose rows lie together: square after square, so that each line of the cache is read and written once.
 fn turn<T: Pod>(from: &[T], to: &mut [T], place: Place, rows: usize, columns: usize) {
-    let start = |at: usize| (place.offset as isize + at as isize * place.column) as usize;
     let whole = (rows - rows % SQUARE, columns - columns % SQUARE);
     for first in (0..whole.1).step_by(SQUARE) {
         for row in (0..whole.0).step_by(SQUARE) {
             let mut square = [[T::zeroed(); SQUARE]; SQUARE];
             for (at, line) in square.iter_mut().enumerate() {
-                let start = start(first + at) + row;
+                let start = place.at(row, first + at);
                 line.copy_from_slice(&from[start..start + SQUARE]);
             }
             let lines = to[row * columns..].chunks_mut(columns).take(SQUARE);
@@ -216,7 +217,7 @@ fn turn<T: Pod>(from: &[T], to: &mut [T], place: Place, rows: usize, columns: us
     // What is left at both edges.
     for at in 0..columns {
         let first = if at < whole.1 { whole.0 } else { 0 };
-        let start = start(at);
+        let start = place.at(0, at);
         for (number, item) in from[start..start + rows].iter().enumerate().skip(first) {
             to[number * columns + at] = *item;
         }
@@ -224,15 +225,14 @@ fn turn<T: Pod>(from: &[T], to: &mut [T], place: Place, rows: usize, columns: us
 }
 
 fn store<T: Pod>(from: &[T], to: &mut [T], place: Place, rows: usize, columns: usize) {
-    let Place { offset, row, column } = place;
-    for (number, from) in from.chunks_exact(columns).take(rows).enumerate() {
-        let start = (offset as isize + number as isize * row) as usize;
-        if column == 1 {
+    for (row, from) in from.chunks_exact(columns).take(rows).enumerate() {
+        let start = place.at(row, 0);
+        if place.column == 1 {
             to[start..start + columns].copy_from_slice(from);
             continue;
         }
         for (at, item) in from.iter().enumerate() {
-            to[(start as isize + at as isize * column) as usize] = *item;
+            to[place.at(row, at)] = *item;
         }
     }
 }
