@@ -5,7 +5,7 @@
 //! the files of the attempts that counted to their places. Nothing is visible before the output is
 //! complete, and a failure leaves only one folder to remove.
 
-use datafusion::arrow::datatypes::{DataType, FieldRef, Fields};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::config::MaxRowGroupBytes;
 use datafusion::datasource::file_format::csv::CsvSink;
 use datafusion::datasource::file_format::json::JsonSink;
@@ -179,8 +179,9 @@ pub fn partitioned_by(exec: &DataSinkExec) -> Result<Vec<String>> {
 /// If there is no room for a row group.
 pub fn bounded(sink: Arc<dyn DataSink>, row_group_bytes: usize) -> Result<Arc<dyn DataSink>> {
     let Some(parquet) = sink.downcast_ref::<ParquetSink>() else { return Ok(sink) };
-    let is_wide =
-        columns(parquet.config().output_schema().fields()) * DICTIONARY_BYTES > row_group_bytes;
+    let fields = parquet.config().output_schema().flattened_fields();
+    let columns = fields.iter().filter(|field| !field.data_type().is_nested()).count();
+    let is_wide = columns * DICTIONARY_BYTES > row_group_bytes;
     if row_group_bytes >= ROW_GROUP_BYTES_BOUNDED_MAX && !is_wide {
         return Ok(sink);
     }
@@ -192,15 +193,6 @@ pub fn bounded(sink: Arc<dyn DataSink>, row_group_bytes: usize) -> Result<Arc<dy
     options.global.allow_single_file_parallelism = false;
     options.global.max_row_group_bytes = Some(MaxRowGroupBytes::try_new(row_group_bytes)?);
     Ok(Arc::new(ParquetSink::new(parquet.config().clone(), options)))
-}
-
-/// Columns of a file of Parquet: each field of a struct is one.
-fn columns(fields: &Fields) -> usize {
-    let count = |field: &FieldRef| match field.data_type() {
-        DataType::Struct(fields) => columns(fields),
-        _ => 1,
-    };
-    fields.iter().map(count).sum()
 }
 
 fn config(sink: &dyn DataSink) -> Result<&FileSinkConfig> {

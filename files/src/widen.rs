@@ -4,7 +4,7 @@
 //! and units of times that changed between its versions. Such a column gets the narrowest type that has the values of all; each
 //! file is cast as it is read, and a value that does not fit, such as a time beyond the nanoseconds, is an error there.
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
 /// The columns of all these files, in the order of the first that has each. Nothing if types of a column have nothing in common.
@@ -26,26 +26,17 @@ pub(super) fn widest(schemas: &[SchemaRef]) -> Option<Schema> {
 }
 
 /// Bits of an integer, and whether it has a sign.
-fn integer(kind: &DataType) -> Option<(u32, bool)> {
-    Some(match kind {
-        DataType::Int8 => (8, true),
-        DataType::Int16 => (16, true),
-        DataType::Int32 => (32, true),
-        DataType::Int64 => (64, true),
-        DataType::UInt8 => (8, false),
-        DataType::UInt16 => (16, false),
-        DataType::UInt32 => (32, false),
-        DataType::UInt64 => (64, false),
-        _ => return None,
-    })
+fn integer(kind: &DataType) -> Option<(usize, bool)> {
+    let bytes = kind.primitive_width().filter(|_| kind.is_integer())?;
+    Some((8 * bytes, kind.is_signed_integer()))
 }
 
 fn integers(
-    (one, is_signed): (u32, bool),
-    (other, other_is_signed): (u32, bool),
+    (one, is_signed): (usize, bool),
+    (other, other_is_signed): (usize, bool),
 ) -> Option<DataType> {
     // An unsigned integer needs a bit more where it has a sign.
-    let bits = |bits: u32, has_sign: bool| {
+    let bits = |bits: usize, has_sign: bool| {
         if !has_sign && (is_signed || other_is_signed) { bits * 2 } else { bits }
     };
     let bits = bits(one, is_signed).max(bits(other, other_is_signed));
@@ -62,16 +53,6 @@ fn integers(
     })
 }
 
-fn finest(one: TimeUnit, other: TimeUnit) -> TimeUnit {
-    let order = |unit: &TimeUnit| match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 1,
-        TimeUnit::Microsecond => 2,
-        TimeUnit::Nanosecond => 3,
-    };
-    if order(&one) >= order(&other) { one } else { other }
-}
-
 fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
     if one == other {
         return Some(one.clone());
@@ -84,16 +65,10 @@ fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
         (DataType::Null, kind) | (kind, DataType::Null) => kind.clone(),
         (one, other) if is_number(one) && is_number(other) => DataType::Float64,
         (DataType::Timestamp(one, zone), DataType::Timestamp(other, same)) if zone == same => {
-            DataType::Timestamp(finest(*one, *other), zone.clone())
+            DataType::Timestamp(*one.max(other), zone.clone())
         }
-        (DataType::Duration(one), DataType::Duration(other)) => {
-            DataType::Duration(finest(*one, *other))
-        }
+        (DataType::Duration(one), DataType::Duration(other)) => DataType::Duration(*one.max(other)),
         (DataType::Dictionary(_, values), kind) | (kind, DataType::Dictionary(_, values)) => {
-            let kind = match kind {
-                DataType::Dictionary(_, values) => values.as_ref(),
-                kind => kind,
-            };
             wider(values, kind)?
         }
         (one, other) if one.is_string() && other.is_string() => DataType::LargeUtf8,
@@ -108,6 +83,7 @@ fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::datatypes::TimeUnit;
 
     /// The type of both has all values of both, in either order; where no such type exists, nothing is made up.
     #[test]

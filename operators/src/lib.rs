@@ -66,6 +66,29 @@ macro_rules! plain_operator {
     };
 }
 
+/// What operators over one input whose rows have its properties have in common: further methods of [`ExecutionPlan`], for an
+/// operator with this name and a field `input`. The closure is called with the operator and its new input.
+macro_rules! over_input {
+    ($name:literal, $over:expr) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+
+        fn properties(&self) -> &::std::sync::Arc<::datafusion::physical_plan::PlanProperties> {
+            self.input.properties()
+        }
+
+        fn children(&self) -> Vec<&$crate::Plan> {
+            vec![&self.input]
+        }
+
+        $crate::plain_operator!(|this: &::std::sync::Arc<Self>, children| {
+            let [input] = $crate::ranged::edge::children_of(children)?;
+            Ok(::std::sync::Arc::new($over(this, input)) as $crate::Plan)
+        });
+    };
+}
+
 /// What operators that wrap another one have in common: methods of [`ExecutionPlan`] that ask it. `$inner` is the
 /// field with the wrapped operator; the first closure gives it as a plan, the second wraps it again over other
 /// children.
@@ -114,4 +137,4 @@ macro_rules! forward_to {
     };
 }
 
-pub(crate) use forward_to;
+pub(crate) use {forward_to, over_input};

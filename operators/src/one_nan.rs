@@ -1,18 +1,17 @@
 //! Files are read with one NaN: [`crate::functions::one_nan`] says why.
 //!
-//! The operator is put above scans by the process that runs a plan, and has no wire form: what scans leave out by
-//! statistics, and what is planned of them, stays as it is.
+//! The operator is put above scans by the process that runs a plan, and has no wire form: planning, and what scans leave out
+//! by statistics, do not change.
 
 use crate::functions::one_nan::with_one_nan as array_with_one_nan;
-use crate::ranged::edge::children_of;
-use crate::{Plan, plain_operator};
+use crate::{Plan, over_input};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 use std::fmt;
 use std::sync::Arc;
@@ -45,26 +44,11 @@ impl DisplayAs for OneNanExec {
 }
 
 impl ExecutionPlan for OneNanExec {
-    fn name(&self) -> &'static str {
-        "OneNanExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn children(&self) -> Vec<&Plan> {
-        vec![&self.input]
-    }
+    over_input!("OneNanExec", |_, input| OneNanExec { input });
 
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
     }
-
-    plain_operator!(|_: &Arc<Self>, children| {
-        let [input] = children_of(children)?;
-        Ok(Arc::new(OneNanExec { input }) as Plan)
-    });
 
     fn execute(
         &self,

@@ -5,7 +5,9 @@ use datafusion::arrow::compute::kernels::arity::try_binary;
 use datafusion::arrow::datatypes::{
     DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
 };
-use datafusion::common::{Result, ScalarValue};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::Result;
+use datafusion::functions::utils::make_scalar_function;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -46,23 +48,19 @@ impl ScalarUDFImpl for TimesInterval {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_single = arguments.args.iter().all(|one| matches!(one, ColumnarValue::Scalar(_)));
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let numbers = arrays[0].as_primitive::<Int64Type>();
-        let intervals = arrays[1].as_primitive::<IntervalMonthDayNanoType>();
-        let made =
-            try_binary::<_, _, _, IntervalMonthDayNanoType>(numbers, intervals, |n, one| {
-                times(n, one).ok_or_else(|| {
-                    let text = format!("an interval times {n} is too long");
-                    datafusion::arrow::error::ArrowError::ArithmeticOverflow(text)
-                })
-            })?;
-        let made: ArrayRef = Arc::new(made);
-        match is_single {
-            true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?)),
-            false => Ok(ColumnarValue::Array(made)),
-        }
+        make_scalar_function(products, Vec::new())(&arguments.args)
     }
+}
+
+fn products(arguments: &[ArrayRef]) -> Result<ArrayRef> {
+    let numbers = arguments[0].as_primitive::<Int64Type>();
+    let intervals = arguments[1].as_primitive::<IntervalMonthDayNanoType>();
+    let made = try_binary::<_, _, _, IntervalMonthDayNanoType>(numbers, intervals, |n, one| {
+        times(n, one).ok_or_else(|| {
+            ArrowError::ArithmeticOverflow(format!("an interval times {n} is too long"))
+        })
+    })?;
+    Ok(Arc::new(made))
 }
 
 fn times(number: i64, one: IntervalMonthDayNano) -> Option<IntervalMonthDayNano> {

@@ -7,104 +7,51 @@
 //! `fill_null(a, b)` is `coalesce(a, b)` that stays one call: DataFusion 55 plans the latter as
 //! `CASE WHEN a IS NOT NULL THEN a ELSE b END`, which has `a` twice, and n of them one within the other 2ⁿ times.
 
+use crate::functions::floats::{any, of_floats};
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::compute::is_not_null;
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Float16Type, Float32Type, Float64Type};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::common::{Result, exec_err};
 use datafusion::functions::core::coalesce;
-use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 use std::sync::{Arc, LazyLock};
 
 /// The name of the function.
 pub const NAN_AS_NULL: &str = "nan_as_null";
-/// Values that are searched for NaN before the search may end: within them it has no branch.
-const SEARCHED_AT_ONCE: usize = 1024;
 
-static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    let types = vec![DataType::Float64, DataType::Float32, DataType::Float16];
-    let signature = Signature::uniform(1, types, Volatility::Immutable);
-    Arc::new(ScalarUDF::new_from_impl(NanAsNull { signature }))
-});
+static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| of_floats(NAN_AS_NULL, without_nan));
 
 /// The function `nan_as_null`: a floating-point number, or NULL for NaN. Workers must know it by its name.
 pub fn nan_as_null() -> Arc<ScalarUDF> {
     Arc::clone(&FUNCTION)
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct NanAsNull {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for NanAsNull {
-    fn name(&self) -> &str {
-        NAN_AS_NULL
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [one] => Ok(one.clone()),
-            _ => exec_err!("{NAN_AS_NULL} takes one argument"),
-        }
-    }
-
-    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        // What has no NaN needs no second search.
-        let is_done = matches!(
-            args.as_slice(),
-            [Expr::ScalarFunction(call)] if call.name() == NAN_AS_NULL
-        );
-        Ok(match args.into_iter().next() {
-            Some(inner) if is_done => ExprSimplifyResult::Simplified(inner),
-            other => ExprSimplifyResult::Original(other.into_iter().collect()),
-        })
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match arguments.args.as_slice() {
-            [ColumnarValue::Array(values)] => Ok(ColumnarValue::Array(of_array(values)?)),
-            [ColumnarValue::Scalar(value)] => {
-                let values = of_array(&value.to_array()?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?))
-            }
-            _ => exec_err!("{NAN_AS_NULL} takes one argument"),
-        }
-    }
-}
-
-fn of_array(values: &ArrayRef) -> Result<ArrayRef> {
+/// The array with NULL in the place of NaN, if it has such.
+fn without_nan(values: &ArrayRef) -> Option<ArrayRef> {
     match values.data_type() {
-        DataType::Float64 => Ok(without::<Float64Type>(values, |value| value.is_nan())),
-        DataType::Float32 => Ok(without::<Float32Type>(values, |value| value.is_nan())),
-        DataType::Float16 => Ok(without::<Float16Type>(values, |value| value.is_nan())),
-        other => exec_err!("{NAN_AS_NULL} takes floating-point numbers, not {other}"),
+        DataType::Float64 => without::<Float64Type>(values, |value| value.is_nan()),
+        DataType::Float32 => without::<Float32Type>(values, |value| value.is_nan()),
+        DataType::Float16 => without::<Float16Type>(values, |value| value.is_nan()),
+        _ => None,
     }
 }
 
-/// The array without NaN; unchanged if it has none.
 fn without<T: ArrowPrimitiveType>(
     array: &ArrayRef,
     is_nan: impl Fn(T::Native) -> bool + Copy,
-) -> ArrayRef {
+) -> Option<ArrayRef> {
     let numbers = array.as_primitive::<T>();
     let values = numbers.values();
-    let has_nan = |some: &[T::Native]| some.iter().fold(false, |found, one| found | is_nan(*one));
-    if !values.chunks(SEARCHED_AT_ONCE).any(has_nan) {
-        return Arc::clone(array);
-    }
-    let there = BooleanBuffer::collect_bool(values.len(), |at| !is_nan(values[at]));
-    let nulls = NullBuffer::union(numbers.nulls(), Some(&NullBuffer::new(there)));
-    Arc::new(PrimitiveArray::<T>::new(values.clone(), nulls))
+    any(values, is_nan).then(|| {
+        let there = BooleanBuffer::collect_bool(values.len(), |at| !is_nan(values[at]));
+        let nulls = NullBuffer::union(numbers.nulls(), Some(&NullBuffer::new(there)));
+        Arc::new(PrimitiveArray::<T>::new(values.clone(), nulls)) as ArrayRef
+    })
 }
 
 static FILL_NULL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
@@ -170,22 +117,27 @@ impl ScalarUDFImpl for FillNull {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::floats::{SEARCHED_AT_ONCE, changed};
     use crate::testing::planning_context;
     use datafusion::arrow::array::{Float32Array, Float64Array};
     use datafusion::arrow::util::pretty::pretty_format_batches;
+
+    fn of_array(values: &ArrayRef) -> ArrayRef {
+        changed(without_nan, values)
+    }
 
     /// Every NaN, of either sign, is null; all other values stay what they are, with what was null.
     #[test]
     fn nan_becomes_null() {
         let values =
             [Some(1.5), Some(f64::NAN), None, Some(f64::INFINITY), Some(-0.0), Some(-f64::NAN)];
-        let made = of_array(&(Arc::new(Float64Array::from(values.to_vec())) as ArrayRef)).unwrap();
+        let made = of_array(&(Arc::new(Float64Array::from(values.to_vec())) as ArrayRef));
         let expected = [Some(1.5), None, None, Some(f64::INFINITY), Some(-0.0), None];
         let made = made.as_primitive::<Float64Type>();
         assert_eq!(made, &Float64Array::from(expected.to_vec()));
         assert!(made.value(4).is_sign_negative());
         let single: ArrayRef = Arc::new(Float32Array::from(vec![f32::NAN, 2.0]));
-        let made = of_array(&single).unwrap();
+        let made = of_array(&single);
         assert_eq!(made.as_primitive::<Float32Type>(), &Float32Array::from(vec![None, Some(2.0)]));
     }
 
@@ -196,11 +148,11 @@ mod tests {
         values[0] = f64::NAN;
         values[3 * SEARCHED_AT_ONCE - 1] = f64::NAN;
         let all: ArrayRef = Arc::new(Float64Array::from(values));
-        assert_eq!(of_array(&all).unwrap().null_count(), 2);
+        assert_eq!(of_array(&all).null_count(), 2);
         let slice = all.slice(1, 3 * SEARCHED_AT_ONCE - 2);
-        let made = of_array(&slice).unwrap();
+        let made = of_array(&slice);
         assert!(Arc::ptr_eq(&made, &slice));
-        assert_eq!(of_array(&all.slice(5, 3 * SEARCHED_AT_ONCE - 5)).unwrap().null_count(), 1);
+        assert_eq!(of_array(&all.slice(5, 3 * SEARCHED_AT_ONCE - 5)).null_count(), 1);
     }
 
     /// Single values too, and a second search is not planned.
@@ -218,6 +170,7 @@ mod tests {
         let plan = plan.display_indent().to_string();
         assert_eq!(plan.matches("nan_as_null(").count(), 1, "{plan}");
     }
+
     /// It gives what `coalesce` gives, of columns and of single values, and stays one call for each of many.
     #[tokio::test]
     async fn missing_values_are_filled() {

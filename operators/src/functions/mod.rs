@@ -2,6 +2,7 @@
 
 pub mod arithmetic;
 pub mod extreme;
+mod floats;
 pub mod intervals;
 pub mod missing;
 pub mod one_nan;

@@ -5,65 +5,20 @@
 //! changes the sign. In SQL, NaN equals itself and is greater than all other numbers, as in PostgreSQL and DuckDB. So files
 //! are read with one NaN ([`crate::one_nan`]), and `one_nan(x)` is put around expressions that may make another.
 
+use crate::functions::floats::{any, of_floats};
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
-use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
 use std::sync::{Arc, LazyLock};
 
 /// The name of the function.
 pub const ONE_NAN: &str = "one_nan";
-/// Values that are searched before the search may end: within them it has no branch.
-const SEARCHED_AT_ONCE: usize = 1024;
 
-static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    let types = vec![DataType::Float64, DataType::Float32, DataType::Float16];
-    let signature = Signature::uniform(1, types, Volatility::Immutable);
-    Arc::new(ScalarUDF::new_from_impl(OneNan { signature }))
-});
+static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| of_floats(ONE_NAN, with_one_nan));
 
 /// The function `one_nan`: a floating-point number, and for every NaN the same one. Workers must know it by its name.
 pub fn one_nan() -> Arc<ScalarUDF> {
     Arc::clone(&FUNCTION)
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct OneNan {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for OneNan {
-    fn name(&self) -> &str {
-        ONE_NAN
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [one] => Ok(one.clone()),
-            _ => exec_err!("{ONE_NAN} takes one argument"),
-        }
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match arguments.args.as_slice() {
-            [ColumnarValue::Array(values)] => {
-                let changed = with_one_nan(values);
-                Ok(ColumnarValue::Array(changed.unwrap_or_else(|| Arc::clone(values))))
-            }
-            [ColumnarValue::Scalar(value)] => {
-                let values = value.to_array()?;
-                let values = with_one_nan(&values).unwrap_or(values);
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?))
-            }
-            _ => exec_err!("{ONE_NAN} takes one argument"),
-        }
-    }
 }
 
 /// The array with one NaN, if it is one of floating-point numbers and has another.
@@ -92,9 +47,7 @@ fn changed<T: ArrowPrimitiveType>(
     is_other: impl Fn(T::Native) -> bool + Copy,
 ) -> Option<ArrayRef> {
     let numbers = array.as_primitive::<T>();
-    let has_other =
-        |some: &[T::Native]| some.iter().fold(false, |found, one| found | is_other(*one));
-    numbers.values().chunks(SEARCHED_AT_ONCE).any(has_other).then(|| {
+    any(numbers.values(), is_other).then(|| {
         let values = numbers.values().iter().map(|one| if is_other(*one) { nan } else { *one });
         Arc::new(PrimitiveArray::<T>::new(values.collect(), numbers.nulls().cloned())) as ArrayRef
     })

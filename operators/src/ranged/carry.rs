@@ -8,7 +8,7 @@
 use super::edge::{Kept, children_of, partitions, sorted};
 use crate::sliding::aggregate_of;
 use crate::windows::{is_growing, plain_function};
-use crate::{Plan, plain_operator};
+use crate::{Plan, over_input, plain_operator};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::compute::kernels::cmp::{gt, lt};
 use datafusion::arrow::compute::kernels::numeric::{add_wrapping, mul_wrapping};
@@ -120,21 +120,9 @@ impl DisplayAs for PrefixExec {
 }
 
 impl ExecutionPlan for PrefixExec {
-    fn name(&self) -> &'static str {
-        "PrefixExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn children(&self) -> Vec<&Plan> {
-        vec![&self.input]
-    }
-
-    plain_operator!(|this: &Arc<Self>, children| {
-        let [input] = children_of(children)?;
-        Ok(Arc::new(PrefixExec { input, carries: this.carries.clone() }) as Plan)
+    over_input!("PrefixExec", |this: &Arc<Self>, input| PrefixExec {
+        input,
+        carries: this.carries.clone()
     });
 
     fn execute(

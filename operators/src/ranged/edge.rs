@@ -6,7 +6,7 @@
 //! learns how many they are through the context in which it has its input run.
 
 use super::Reach;
-use crate::{Plan, plain_operator};
+use crate::{Plan, over_input, plain_operator};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
@@ -433,26 +433,11 @@ impl DisplayAs for TrimExec {
 }
 
 impl ExecutionPlan for TrimExec {
-    fn name(&self) -> &'static str {
-        "TrimExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn children(&self) -> Vec<&Plan> {
-        vec![&self.input]
-    }
+    over_input!("TrimExec", |_, input| TrimExec { input });
 
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
     }
-
-    plain_operator!(|_: &Arc<Self>, children| {
-        let [input] = children_of(children)?;
-        Ok(Arc::new(TrimExec { input }) as Plan)
-    });
 
     fn execute(
         &self,

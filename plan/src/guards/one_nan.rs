@@ -5,10 +5,12 @@
 //! expression computes is put into `one_nan(..)`, unless it is an operand of arithmetic, to which all NaN are alike. Scans are
 //! read with one NaN; what sums and moments make of infinities is not changed.
 
+use crate::guards::zeros::is_float;
 use crate::walk;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::{Cast, TryCast};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
@@ -102,18 +104,13 @@ fn wrapped(expr: Expr, schema: &DFSchema, is_operand: bool) -> Result<Transforme
 }
 
 fn may_be_nan(expr: &Expr, schema: &DFSchema) -> bool {
-    let is_float = |expr: &Expr| expr.get_type(schema).is_ok_and(|kind| kind.is_floating());
     match expr {
         // Only texts have a sign that numbers of their type do not keep.
-        Expr::Cast(cast) => {
-            cast.field.data_type().is_floating()
-                && cast.expr.get_type(schema).is_ok_and(|kind| kind.is_string())
+        Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+            field.data_type().is_floating()
+                && expr.get_type(schema).is_ok_and(|kind| kind.is_string())
         }
-        Expr::TryCast(cast) => {
-            cast.field.data_type().is_floating()
-                && cast.expr.get_type(schema).is_ok_and(|kind| kind.is_string())
-        }
-        other => is_float(other),
+        other => is_float(other, schema),
     }
 }
 

@@ -96,7 +96,7 @@ fn nullif(call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> 
     }
 }
 
-fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
+pub(super) fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
     expr.get_type(schema).is_ok_and(|kind| kind.is_floating())
 }
 
