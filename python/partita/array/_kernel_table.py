@@ -114,10 +114,13 @@ def _filled(recorder: Recorder, function: Any, kwargs: Mapping[str, Any], of: li
     rest = iter(of)
     operands: list[Operand] = []
     for known in function.template:
-        step = next(rest, None) if known is None else None
-        if known is None and step is None:
+        if known is not None:
+            operands.append((None, known[0]))
+            continue
+        step = next(rest, None)
+        if step is None:
             raise NoKernel
-        operands.append((step, None if known is None else known[0]))
+        operands.append((step, None))
     return _operation(recorder, function.function, operands + [(step, None) for step in rest])
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from .._tasks import identity
 from ._blocks import cut, cut_nested, join
 
-__all__ = ["TABLE", "Block", "Box", "Kernels", "Nested", "NoKernel", "Recorder", "code_of"]
+__all__ = ["TABLE", "Block", "Box", "Kernels", "Nested", "NoKernel", "Recorder", "block_of", "code_of", "kernels_of"]
 
 #: For functions of blocks, or the types of such functions: what records their kernels. It is called with the recorder, the
 #: function, its keyword arguments and its operands, and returns a step, or a dict of steps by name; so are operands.
@@ -235,6 +235,20 @@ class Kernels:
         except (NoKernel, KeyError):
             return None
         return f'{{"arguments":[{",".join(arguments)}],{self.steps}'.encode()
+
+
+def block_of(node: Any) -> Block | None:
+    """Return what a block of a node is as an argument, or None if its blocks are not NumPy's."""
+    return Block(node.dtype) if type(node.meta) is np.ndarray else None
+
+
+def kernels_of(function: Callable[..., Any], kinds: Sequence[Any]) -> Kernels | None:
+    """Return the program of tasks that call one function with arguments of some kinds, or None if it has none."""
+    recorder = Recorder()
+    for kind in kinds:
+        recorder.argument(kind)
+    recorder.step(function, {}, range(len(kinds)))
+    return recorder.finish(-1)
 
 
 def _argument(kind: Any, value: Any, places: Mapping[int, int]) -> str:

@@ -16,7 +16,7 @@ from ._axis_maps import All, At, Axis, Read
 from ._blocks import Program, cut, cut_nested, join
 from ._expression import Constant, Node, Parts
 from ._fusion import Group, Position, compose, group_nodes
-from ._kernels import Block, Box, Nested, Recorder
+from ._kernels import Box, Nested, Recorder, block_of, kernels_of
 from ._pieces import Pieces
 
 __all__ = ["lower"]
@@ -229,7 +229,7 @@ class _Tasks:
         if len(steps) == 1 and steps[0][2] == tuple(range(count)) and not steps[0][1]:
             function = steps[0][0]
         kernels = self.recorder.finish(-len(self.steps))
-        mirrored = _mirrored(root)
+        mirrored = kernels_of(np.transpose, [block_of(root)]) if root.symmetric else None
         found: list[Task] = []
         for at, index in enumerate(itertools.product(*map(range, root.grid))):
             key = f"{root.name}-{at}"
@@ -324,21 +324,12 @@ class _Tasks:
 
 def _kind_of(column: _Column, source: Node) -> Any:
     """Return what an argument is for kernels, or None."""
-    if column.listed is not None or type(source.meta) is not np.ndarray:
+    if column.listed is not None:
         return None
-    if column.is_single:
-        return Block(source.dtype)
+    block = block_of(source)
+    if block is None or column.is_single:
+        return block
     return Nested(source.dtype, len(column.levels), column.pieces is not None)
-
-
-def _mirrored(node: Node) -> Any:
-    """Return the kernels of the blocks of a symmetric matrix that are made from others."""
-    if not node.symmetric or type(node.meta) is not np.ndarray:
-        return None
-    recorder = Recorder()
-    recorder.argument(Block(node.dtype))
-    recorder.step(np.transpose, {}, [0])
-    return recorder.finish(-1)
 
 
 def _flat(index: Sequence[int], grid: Sequence[int]) -> int:

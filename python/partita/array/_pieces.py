@@ -10,7 +10,7 @@ import numpy as np
 from .._tasks import Task
 from .._tokens import tokenize
 from ._blocks import cut
-from ._kernels import Block, Box, Recorder
+from ._kernels import Box, block_of, kernels_of
 
 __all__ = ["Pieces"]
 
@@ -40,7 +40,7 @@ class Pieces:
         self._name, self._chunks, self._options = source.name, source.chunks, options
         self._itemsize = np.dtype(source.meta.dtype).itemsize
         self._blocks = blocks
-        self._kernels = _cut_kernels(source)
+        self._kernels = kernels_of(cut, [block_of(source), Box()])
         self._made: dict[tuple[int, str], Task] = {}
 
     def find(self, place: int, box: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -88,17 +88,6 @@ class Pieces:
             else:
                 wanted.append(int(np.size(one)))
         return full, wanted
-
-
-def _cut_kernels(source: Any) -> Any:
-    """Return the kernels of a task that cuts a part out of a block, or None."""
-    if type(source.meta) is not np.ndarray:
-        return None
-    recorder = Recorder()
-    recorder.argument(Block(source.dtype))
-    recorder.argument(Box())
-    recorder.step(cut, {}, [0, 1])
-    return recorder.finish(-1)
 
 
 def _product(sizes: Sequence[int]) -> int:

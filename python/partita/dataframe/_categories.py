@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import call, case, cast
-from ._columns import UnknownCategories, sort_value
+from ._columns import UnknownCategories, is_read_as_categories, sort_value
 from ._sql import literal, type_of
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class CategoryMethods:
     """
 
     def __init__(self, column: Series) -> None:
-        # Files that were read with dtype="category" have categories that are only found when they are read.
-        self._is_read = column._origin is None and pa.types.is_dictionary(column._kind)
+        self._is_read = is_read_as_categories(column._kind, column._origin)
         dtype = UnknownCategories([]) if self._is_read else column._origin
         if not isinstance(dtype, pd.CategoricalDtype):
             raise AttributeError("Can only use .cat accessor with a 'category' dtype")

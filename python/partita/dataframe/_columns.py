@@ -229,6 +229,11 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.large_binary()) if pa.types.is_binary_view(column.type) else column
 
 
+def is_read_as_categories(kind: Any, origin: Any) -> bool:
+    """Whether a column is of files that were read with ``dtype="category"``: categories are found when they are read."""
+    return origin is None and pa.types.is_dictionary(kind)
+
+
 def _with_sorted_categories(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column of one dictionary whose values are sorted, as pandas' readers sort the categories that they find."""
     if not column.num_chunks:

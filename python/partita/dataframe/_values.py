@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from ._alignment import IDENTICAL, UNIQUE
 from ._arguments import reject_unsupported
 from ._array_columns import column_of_array, frame_operand, is_array
 from ._base import Plan
-from ._columns import Column, UnknownCategories, refuse_equal_labels
+from ._columns import Column, UnknownCategories, is_read_as_categories, refuse_equal_labels
 from ._matching import aligned, uploaded
 from ._reductions import Reductions
 from ._replacement import MISSING, is_missing
@@ -377,12 +376,8 @@ def _is_categorized(origin: Any) -> bool:
 
 def _is_unknown(kind: Any, origin: Any) -> bool:
     """Whether a column is converted to categories by default: one of strings, or with unknown categories."""
-    is_read = origin is None and pa.types.is_dictionary(kind)
-    return (
-        isinstance(origin, UnknownCategories)
-        or is_read
-        or (is_text(kind) and not isinstance(origin, pd.CategoricalDtype))
-    )
+    is_plain_text = is_text(kind) and not isinstance(origin, pd.CategoricalDtype)
+    return isinstance(origin, UnknownCategories) or is_read_as_categories(kind, origin) or is_plain_text
 
 
 def _categorized(column: Series) -> Series:

@@ -154,8 +154,8 @@ class FrameWriters(ParquetWriters):
         encoding, mode, compression
             As in :meth:`pandas.DataFrame.to_csv`. A single file that exists is replaced only with ``mode="w"``.
         name_function : callable, optional
-            Returns the string that replaces ``*``, or that names the files ``*.part`` of a folder, given the number of the partition. The strings must be strictly
-            increasing.
+            Returns the string that replaces ``*``, or that names the files ``*.part`` of a folder, given the number of the
+            partition. The strings must be strictly increasing.
         compute : bool
             Whether to write now. Otherwise the rows are persisted, and delayed values are returned that write them.
         header_first_partition_only : bool, optional
@@ -184,10 +184,7 @@ class FrameWriters(ParquetWriters):
             raise ValueError("name_function is not supported under the single file mode")
         if single_file and header_first_partition_only is False:
             raise ValueError("header_first_partition_only cannot be False in the single file mode.")
-        has_pattern = "*" in os.path.basename(os.fspath(path))
-        if name_function is not None and not has_pattern:
-            # The names of Dask in a folder.
-            path, has_pattern = os.path.join(os.fspath(path), "*.part"), True
+        path, has_pattern = _pattern_of(path, name_function)
         is_plain = (encoding, mode, compression) in (("utf-8", "wt", None), ("utf-8", "w", None)) and not arguments
         is_plain = is_plain and not self._needs_pandas()
         # The workers' own writer has one name for each column.
@@ -282,8 +279,8 @@ class FrameWriters(ParquetWriters):
         encoding, errors, compression
             Of the files.
         name_function : callable, optional
-            Returns the string that replaces ``*``, or that names the files ``*.part`` of a folder, given the number of the partition. The strings must be strictly
-            increasing.
+            Returns the string that replaces ``*``, or that names the files ``*.part`` of a folder, given the number of the
+            partition. The strings must be strictly increasing.
         index : bool
             Whether records have the index labels, with the workers' own writer.
         **arguments
@@ -304,10 +301,7 @@ class FrameWriters(ParquetWriters):
             lines = orient == "records"
         if orient != "records" and lines:
             raise ValueError("Line-delimited JSON is only available with orient='records'; use lines=False")
-        has_pattern = "*" in os.path.basename(os.fspath(path))
-        if name_function is not None and not has_pattern:
-            # The names of Dask in a folder.
-            path, has_pattern = os.path.join(os.fspath(path), "*.part"), True
+        path, has_pattern = _pattern_of(path, name_function)
         is_plain = (encoding, errors, compression) == ("utf-8", "strict", None) and not arguments and not has_pattern
         is_plain = is_plain and not self._needs_pandas()
         if lines and is_plain and compute:
@@ -319,6 +313,13 @@ class FrameWriters(ParquetWriters):
 
         given = {"orient": orient, "lines": lines, **arguments}
         return write_json(self, path, name_function, encoding, errors, compression, compute, given)
+
+
+def _pattern_of(path: Any, name_function: Any) -> tuple[Any, bool]:
+    """Return the path of files, and whether it has a ``*``. Files that a function names are ``*.part`` of a folder, as in Dask."""
+    if "*" in os.path.basename(os.fspath(path)):
+        return path, True
+    return (path, False) if name_function is None else (os.path.join(os.fspath(path), "*.part"), True)
 
 
 def _written(path: Any) -> list[str] | None:
