@@ -5,6 +5,7 @@ use crate::functions::extreme::extremes;
 use crate::functions::missing::{fill_null, nan_as_null};
 use crate::functions::one_nan::one_nan;
 use crate::functions::product::product;
+use crate::functions::sums::checked_sum;
 use crate::sliding::rolling;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -19,7 +20,7 @@ pub(crate) fn planning_context() -> SessionContext {
     let context = SessionContext::new_with_config(config);
     let scalars = arithmetic().iter().cloned().chain([nan_as_null(), fill_null(), one_nan()]);
     scalars.for_each(|function| context.register_udf(function.as_ref().clone()));
-    let aggregates = rolling().iter().cloned().chain([product()]);
+    let aggregates = rolling().iter().cloned().chain([checked_sum(), product()]);
     aggregates.for_each(|function| context.register_udaf(function.as_ref().clone()));
     extremes().into_iter().for_each(|function| context.register_udaf(function));
     context

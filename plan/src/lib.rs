@@ -26,6 +26,7 @@ mod intervals;
 pub mod logical;
 pub mod nodes;
 mod orders;
+mod overflow;
 pub mod persisted;
 mod properties;
 pub mod python;

@@ -9,6 +9,7 @@ use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
 use crate::intervals::IntervalPlanner;
 use crate::orders::OrdersRule;
+use crate::overflow::OverflowPlanner;
 use crate::ranged::{JoinsRule, SplitsRule, WindowsRule};
 use crate::single::SingleValueRule;
 use crate::windows::IgnoreNullsRule;
@@ -20,6 +21,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use partita_files::{FileOptions, LISTING_LIFETIME, ScanCheck, Stores};
 use partita_operators::functions::arithmetic::arithmetic;
+use partita_operators::functions::checked::checked;
 use partita_operators::functions::extreme::extremes;
 use partita_operators::functions::intervals::times_interval;
 use partita_operators::functions::missing::{fill_null, nan_as_null};
@@ -27,6 +29,7 @@ use partita_operators::functions::one_nan::one_nan;
 use partita_operators::functions::present::present_values;
 use partita_operators::functions::product::product;
 use partita_operators::functions::single::single_value;
+use partita_operators::functions::sums::checked_sum;
 use partita_operators::sliding::rolling;
 use std::sync::Arc;
 
@@ -124,12 +127,15 @@ fn with_functions(builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut builder = builder.with_default_features();
     let mut functions = builder.scalar_functions().take().unwrap_or_default();
     functions.extend(arithmetic().iter().cloned());
+    functions.extend(checked().iter().cloned());
     functions.extend([nan_as_null(), fill_null(), one_nan(), times_interval()]);
     let aggregates = builder.aggregate_functions().get_or_insert_default();
-    aggregates.push(product());
+    // The latter of two of one name counts.
+    aggregates.extend([checked_sum(), product()]);
     aggregates.extend(rolling().iter().cloned());
     let planners = builder.expr_planners().get_or_insert_default();
     planners.insert(0, Arc::new(IntervalPlanner));
+    planners.insert(1, Arc::new(OverflowPlanner));
     builder.with_scalar_functions(guards::sizes::bounded(functions))
 }
 

@@ -1,6 +1,7 @@
 //! Functions that queries may call beside those of DataFusion. Workers know them by their names.
 
 pub mod arithmetic;
+pub mod checked;
 pub mod extreme;
 mod floats;
 pub mod intervals;
@@ -9,3 +10,4 @@ pub mod one_nan;
 pub mod present;
 pub mod product;
 pub mod single;
+pub mod sums;

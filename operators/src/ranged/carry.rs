@@ -6,12 +6,13 @@
 //! the parallel prefix sum of Hillis and Steele, "Data parallel algorithms" (1986), of two levels.
 
 use super::edge::{Kept, children_of, partitions, sorted};
+use crate::functions::sums::overflow;
 use crate::sliding::aggregate_of;
 use crate::windows::{is_growing, plain_function};
 use crate::{Plan, over_input, plain_operator};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::compute::kernels::cmp::{gt, lt};
-use datafusion::arrow::compute::kernels::numeric::{add_wrapping, mul_wrapping};
+use datafusion::arrow::compute::kernels::numeric::{add, mul_wrapping};
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::compute::{concat_batches, is_null};
 use datafusion::arrow::datatypes::DataType;
@@ -84,7 +85,7 @@ impl Carry {
         }
         let earlier = before.to_scalar()?;
         let both = match self {
-            Carry::Add => add_wrapping(own, &earlier)?,
+            Carry::Add => add(own, &earlier).map_err(|_| overflow(own.data_type()))?,
             Carry::Multiply => mul_wrapping(own, &earlier)?,
             Carry::Least => zip(&lt(own, &earlier)?, own, &earlier)?,
             Carry::Greatest => zip(&gt(own, &earlier)?, own, &earlier)?,

@@ -1,8 +1,9 @@
 //! The columns that windows give.
 
 use super::bounds::Bounds;
-use super::fold::{Fold, Greatest, Least, Mean, Spread, Sum};
+use super::fold::{Fold, Greatest, Least, Mean, Spread, Sum, WholeSum};
 use super::rolling;
+use crate::functions::sums::overflow;
 use crate::windows::{offset_of, plain_function};
 use datafusion::arrow::array::NullBufferBuilder;
 use datafusion::arrow::array::{
@@ -94,8 +95,8 @@ fn folded(
     match aggregate.fun().name() {
         "count" => Some(Box::new(Counted::new(of))),
         "sum" if taken == of.given => match taken {
-            DataType::Int64 => Some(of.folded::<Sum<Int64Type>>()),
-            DataType::UInt64 => Some(of.folded::<Sum<UInt64Type>>()),
+            DataType::Int64 => Some(of.folded::<WholeSum<Int64Type>>()),
+            DataType::UInt64 => Some(of.folded::<WholeSum<UInt64Type>>()),
             DataType::Float64 => Some(of.folded::<Sum<Float64Type>>()),
             _ => None,
         },
@@ -182,12 +183,18 @@ impl<F: Fold> Column for Folded<F> {
         let Folded { of, queue } = self;
         let mut values = Vec::with_capacity(rows.len());
         let mut nulls = NullBufferBuilder::new(rows.len());
+        let mut is_too_large = false;
         of.bounds.each(rows, taken, |window| {
-            let value = F::value(queue.over(window));
+            let state = queue.over(window);
+            is_too_large |= F::is_too_large(state);
+            let value = F::value(state);
             nulls.append(value.is_some());
             values.push(value.unwrap_or_default());
         });
         queue.forget();
+        if is_too_large {
+            return Err(overflow(&of.given));
+        }
         let values = PrimitiveArray::<F::Out>::new(values.into(), nulls.finish());
         Ok(Arc::new(values.with_data_type(of.given.clone())))
     }

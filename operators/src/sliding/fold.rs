@@ -1,5 +1,6 @@
 //! The state of some rows, and its combination with the state of the rows after them.
 
+use crate::functions::sums::Summed;
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
 use datafusion::arrow::datatypes::{ArrowNativeTypeOp, Float64Type, Int64Type};
 use datafusion::error::{DataFusionError, Result};
@@ -22,6 +23,11 @@ pub(super) trait Fold: 'static {
 
     /// The value for rows with this state; none for a missing value.
     fn value(state: Self::State) -> Option<<Self::Out as ArrowPrimitiveType>::Native>;
+
+    /// Whether the type of the values cannot hold the one for rows with this state.
+    fn is_too_large(_state: Self::State) -> bool {
+        false
+    }
 }
 
 /// The values, each that is missing as `nothing`, any other as `of` it.
@@ -76,13 +82,41 @@ macro_rules! extremes {
     };
 }
 
-extremes!(Sum, "The sum; integers wrap around on overflow.", |a, b| a.add_wrapping(b));
+extremes!(Sum, "The sum of floating-point numbers.", |a, b| a.add_wrapping(b));
 extremes!(Least, "The minimum; NaN is the greatest value.", |a, b| if b.is_lt(a) { b } else { a });
 extremes!(Greatest, "The maximum; NaN is the greatest value.", |a, b| if b.is_gt(a) {
     b
 } else {
     a
 });
+
+/// The sum of integers.
+pub(super) struct WholeSum<T>(PhantomData<T>);
+
+impl<T: Summed> Fold for WholeSum<T>
+where
+    T::Native: Into<i128>,
+{
+    type State = Option<i128>;
+    type Out = T;
+    const NOTHING: Self::State = None;
+
+    fn lift(values: &ArrayRef, into: &mut Vec<Self::State>) -> Result<()> {
+        lifted::<T, _>(values, into, None, |value| Some(value.into()))
+    }
+
+    fn join(earlier: Self::State, later: Self::State) -> Self::State {
+        joined(earlier, later, |a, b| a + b)
+    }
+
+    fn value(state: Self::State) -> Option<T::Native> {
+        state.and_then(T::narrowed)
+    }
+
+    fn is_too_large(state: Self::State) -> bool {
+        state.is_some_and(|sum| T::narrowed(sum).is_none())
+    }
+}
 
 /// How many values are not missing.
 pub(super) struct Present;
