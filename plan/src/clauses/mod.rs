@@ -4,12 +4,13 @@
 //! the syntax tree: `TABLESAMPLE`, `GROUP BY .. WITH ROLLUP` or the missing condition of a join give an answer
 //! without an error, to another question. Such a clause is refused here with what to write instead. A few are
 //! written in another way, where that has the same meaning: `FROM t` without `SELECT`, `FETCH FIRST`,
-//! `ORDER BY ALL`, `SEMI JOIN`, named windows outside the select list, and outer joins with `USING`.
+//! `ORDER BY ALL`, `SEMI JOIN`, named windows outside the select list, several columns of one name, and outer joins with `USING`.
 //!
 //! Structures are taken apart field by field, so that a field of a later version of the parser is not missed.
 
 mod distinct_from;
 mod expressions;
+mod names;
 mod outer_using;
 mod queries;
 mod relations;
@@ -104,6 +105,7 @@ impl VisitorMut for Visitor<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
+        names::number_equal(select);
         queries::check_select(select)
     }
 

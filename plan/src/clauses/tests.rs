@@ -212,3 +212,36 @@ async fn other_words_are_rewritten() {
         rows(&context, sql).await;
     }
 }
+
+/// Columns of one name stand beside each other, the later ones with a number.
+#[tokio::test]
+async fn columns_of_one_name_are_numbered() {
+    let context = context().await;
+    for (sql, names, row) in [
+        ("select id, id from t where id = 2", "id|id_1", "2|2"),
+        (
+            "select id, t.id, id as id, id as id_1 from t where id = 2",
+            "id|id_2|id_3|id_1",
+            "2|2|2|2",
+        ),
+        ("select *, id from t where id = 2", "id|g|id_1", "2|b|2"),
+        ("select g, t.* from t where id = 2", "g_1|id|g", "b|2|b"),
+        ("select t.*, t.g from t where id = 2", "id|g|g_1", "2|b|b"),
+        ("select count(*), count(*) from t", "count(*)|count(*)_1", "3|3"),
+        ("select 1, 1, 1", "Int64(1)|1_1|1_2", "1|1|1"),
+        ("select 1 as a, 2 as a", "a|a_1", "1|2"),
+        ("select id + 1 as id, id from t where id = 2", "id|id_1", "3|2"),
+        ("select t.id, u.id from t join u on t.id = u.id where t.id = 2", "id|id", "2|2"),
+        ("select a, a_1 from (select id as a, id as a from t where id = 2) s", "a|a_1", "2|2"),
+        ("select g, g, count(*) from t group by g order by g limit 1", "g|g_1|count(*)", "a|a|1"),
+        ("select id, \"ID\" from (select 1 as id, 2 as \"ID\") s", "id|ID", "1|2"),
+        ("select id, 'id', 'Id' from t where id = 2", "id|Utf8(\"id\")|Utf8(\"Id\")", "2|id|Id"),
+        ("select * exclude (g), g from t where id = 2", "id|g", "2|b"),
+    ] {
+        let shown = rows(&context, sql).await;
+        let header = shown.lines().nth(1).unwrap_or_default();
+        let header: Vec<_> = header.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(header.join("|"), names, "{sql}");
+        assert_eq!(values(&context, sql).await, [format!("|{row}|")], "{sql}");
+    }
+}
