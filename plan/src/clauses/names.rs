@@ -1,21 +1,23 @@
 //! Columns of a select list with one name.
 //!
-//! DataFusion 55 has no plan for `select x, x`, `select *, x` and `select count(*), count(*)`. The later of two such columns gets a
-//! number, as DuckDB gives it to columns of tables: `x_1`.
+//! DataFusion 55 has no plan for `select x, x`, `select *, x`, `select count(*), count(*)` and, as its names have no casts,
+//! `select x, cast(x as int)`. The later of two such columns gets a number, as DuckDB gives it to columns of tables: `x_1`.
+//! A cast is called by its text.
 
 use super::normalized;
+use crate::walk;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+    Expr, Ident, Select, SelectItem, SelectItemQualifiedWildcardKind, VisitorMut,
+    WildcardAdditionalOptions,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 
 /// What a column of a select list is called.
-#[derive(PartialEq)]
 enum Name {
-    /// A column of a table, which may be named.
-    Column { name: String, table: Option<String> },
-    /// A name that the statement gives.
-    Alias(String),
+    /// A column of this table, or one that has any table, or a name that the statement gives.
+    Column { name: String, table: Option<String>, is_alias: bool },
     /// An expression, by its text.
     Text(String),
 }
@@ -23,15 +25,20 @@ enum Name {
 impl Name {
     fn of(item: &SelectItem) -> Option<Self> {
         Some(match item {
-            SelectItem::ExprWithAlias { alias, .. } => Name::Alias(normalized(alias)),
-            SelectItem::UnnamedExpr(Expr::Identifier(name)) => {
-                Name::Column { name: normalized(name), table: None }
+            SelectItem::ExprWithAlias { alias, .. } => {
+                Name::Column { name: normalized(alias), table: None, is_alias: true }
             }
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                let (name, tables) = parts.split_last()?;
-                Name::Column { name: normalized(name), table: Some(joined(tables)) }
-            }
-            SelectItem::UnnamedExpr(other) => Name::Text(other.to_string()),
+            SelectItem::UnnamedExpr(expr) => match without_casts(expr) {
+                Expr::Identifier(name) => {
+                    Name::Column { name: normalized(&name), table: None, is_alias: false }
+                }
+                Expr::CompoundIdentifier(parts) => {
+                    let (name, tables) = parts.split_last()?;
+                    let table = Some(joined(tables));
+                    Name::Column { name: normalized(name), table, is_alias: false }
+                }
+                other => Name::Text(other.to_string()),
+            },
             SelectItem::ExprWithAliases { .. }
             | SelectItem::QualifiedWildcard(..)
             | SelectItem::Wildcard(_) => return None,
@@ -40,23 +47,59 @@ impl Name {
 
     fn text(&self) -> &str {
         match self {
-            Name::Column { name, .. } | Name::Alias(name) | Name::Text(name) => name,
+            Name::Column { name, .. } | Name::Text(name) => name,
+        }
+    }
+}
+
+/// The names of the columns before one.
+#[derive(Default)]
+struct Earlier {
+    texts: BTreeSet<String>,
+    /// Columns, with their tables: those of two tables may have one name.
+    columns: BTreeMap<String, BTreeSet<Option<String>>>,
+}
+
+impl Earlier {
+    fn excludes(&self, name: &Name) -> bool {
+        match name {
+            Name::Text(text) => self.texts.contains(text),
+            Name::Column { name, table, .. } => self.columns.get(name).is_some_and(|tables| {
+                table.is_none() || tables.contains(table) || tables.contains(&None)
+            }),
         }
     }
 
-    /// Whether two columns may not stand in one list. Columns of two tables may have one name.
-    fn excludes(&self, other: &Name) -> bool {
-        match (self, other) {
-            (Name::Column { table: Some(one), .. }, Name::Column { table: Some(other), .. })
-                if one != other =>
-            {
-                false
+    fn add(&mut self, name: Name) {
+        match name {
+            Name::Text(text) => {
+                self.texts.insert(text);
             }
-            (Name::Text(one), Name::Text(other)) => one == other,
-            (Name::Text(_), _) | (_, Name::Text(_)) => false,
-            _ => self.text() == other.text(),
+            Name::Column { name, table, .. } => {
+                self.columns.entry(name).or_default().insert(table);
+            }
         }
     }
+}
+
+/// An expression without what DataFusion leaves out of its name.
+fn without_casts(expr: &Expr) -> Expr {
+    struct Casts;
+
+    impl VisitorMut for Casts {
+        type Break = Infallible;
+
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
+            while let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = expr {
+                *expr = inner.as_ref().clone();
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    let mut expr = expr.clone();
+    let ControlFlow::Continue(()) = walk::visit_syntax_mut(&mut expr, &mut Casts);
+    expr
 }
 
 fn joined(names: &[Ident]) -> String {
@@ -94,7 +137,7 @@ impl Wildcard {
 
     fn has(&self, column: &Name) -> bool {
         match (self, column) {
-            (Wildcard::All, Name::Column { .. }) => true,
+            (Wildcard::All, Name::Column { is_alias, .. }) => !is_alias,
             (Wildcard::Of(own), Name::Column { table: Some(table), .. }) => own == table,
             _ => false,
         }
@@ -108,27 +151,38 @@ pub(super) fn number_equal(select: &mut Select) {
     let wildcards: Vec<Wildcard> = wildcards.collect();
     let mut taken: BTreeSet<String> =
         select.projection.iter().filter_map(Name::of).map(|name| name.text().to_string()).collect();
-    let mut earlier: Vec<Name> = Vec::new();
+    let mut earlier = Earlier::default();
     for item in &mut select.projection {
         let Some(name) = Name::of(item) else { continue };
-        let is_there = wildcards.iter().any(|wildcard| wildcard.has(&name))
-            || earlier.iter().any(|other| other.excludes(&name));
-        if is_there {
-            let numbered = (1_usize..).map(|number| format!("{}_{number}", name.text()));
-            let Some(free) = numbered.into_iter().find(|free| !taken.contains(free)) else {
-                continue;
-            };
-            let alias = Ident::with_quote('"', free.clone());
-            match item {
-                SelectItem::UnnamedExpr(expr) => {
-                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-                }
-                SelectItem::ExprWithAlias { alias: old, .. } => *old = alias,
-                _ => {}
-            }
-            taken.insert(free);
-        } else {
-            earlier.push(name);
+        if !earlier.excludes(&name) && !wildcards.iter().any(|wildcard| wildcard.has(&name)) {
+            earlier.add(name);
+            continue;
         }
+        let free = free_name(item, name.text(), &taken);
+        let alias = Ident::with_quote('"', free.clone());
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            }
+            SelectItem::ExprWithAlias { alias: old, .. } => *old = alias,
+            _ => {}
+        }
+        taken.insert(free);
     }
+}
+
+/// A name that no other column has: the text of an expression that is more than its name, or one with a number.
+fn free_name(item: &SelectItem, name: &str, taken: &BTreeSet<String>) -> String {
+    if let SelectItem::UnnamedExpr(expr) = item
+        && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        && expr.to_string() != name
+        && !taken.contains(&expr.to_string())
+    {
+        return expr.to_string();
+    }
+    let mut number = 1_usize;
+    while taken.contains(&format!("{name}_{number}")) {
+        number += 1;
+    }
+    format!("{name}_{number}")
 }

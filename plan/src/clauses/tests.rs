@@ -237,6 +237,16 @@ async fn columns_of_one_name_are_numbered() {
         ("select id, \"ID\" from (select 1 as id, 2 as \"ID\") s", "id|ID", "1|2"),
         ("select id, 'id', 'Id' from t where id = 2", "id|Utf8(\"id\")|Utf8(\"Id\")", "2|id|Id"),
         ("select * exclude (g), g from t where id = 2", "id|g", "2|b"),
+        (
+            "select id, cast(id as int), id::double from t where id = 2",
+            "id|CAST(id AS INT)|id::DOUBLE",
+            "2|2|2.0",
+        ),
+        (
+            "select id + 1, (id::int) + 1, ID from t where id = 2",
+            "t.id + Int64(1)|(id::INT) + 1|id",
+            "3|3|2",
+        ),
     ] {
         let shown = rows(&context, sql).await;
         let header = shown.lines().nth(1).unwrap_or_default();

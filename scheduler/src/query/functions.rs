@@ -1,7 +1,7 @@
 //! Functions of other systems, and what to use instead.
 
 /// The names, and the expression with the same value.
-const TRANSLATIONS: [(&[&str], &str); 30] = [
+const TRANSLATIONS: [(&[&str], &str); 36] = [
     (&["first", "any"], "first_value(x ORDER BY y)"),
     (&["last"], "last_value(x ORDER BY y)"),
     (&["arg_min", "argmin", "min_by"], "first_value(x ORDER BY y)"),
@@ -32,6 +32,12 @@ const TRANSLATIONS: [(&[&str], &str); 30] = [
     (&["string_split", "str_split", "split"], "string_to_array(x, ',')"),
     (&["regexp_matches", "regexp_full_match", "rlike"], "regexp_like(x, pattern)"),
     (&["regexp_extract", "regexp_substr"], "regexp_match(x, pattern)[1]"),
+    (&["typeof", "pg_typeof"], "arrow_typeof(x)"),
+    (&["xor"], "(a | b) - (a & b)"),
+    (&["time_bucket"], "date_bin(interval '15 minutes', x)"),
+    (&["hex"], "to_hex(x) for integers, or encode(x, 'hex')"),
+    (&["format", "printf"], "concat(x, y)"),
+    (&["struct_pack"], "named_struct('a', x)"),
 ];
 
 /// What to say of a function that does not exist, if it is one of another system.
