@@ -45,7 +45,10 @@ impl AnalyzerRule for IgnoreNullsRule {
                 walk::expr_down(expr, &mut |expr| Ok(as_aggregate(expr)))
             })
         })?;
-        rewritten.data.recompute_schema()
+        match rewritten.transformed {
+            true => rewritten.data.recompute_schema(),
+            false => Ok(rewritten.data),
+        }
     }
 
     fn name(&self) -> &str {

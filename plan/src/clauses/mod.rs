@@ -14,6 +14,7 @@ mod names;
 mod outer_using;
 mod queries;
 mod relations;
+mod rows;
 
 use crate::depth;
 use crate::walk;
@@ -106,6 +107,7 @@ impl VisitorMut for Visitor<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
         names::number_equal(select);
+        rows::as_exists(select)?;
         queries::check_select(select)
     }
 
@@ -114,6 +116,7 @@ impl VisitorMut for Visitor<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
+        rows::check_membership(expr)?;
         expressions::check_expression(expr, self.state)
     }
 

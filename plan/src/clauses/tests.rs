@@ -213,6 +213,36 @@ async fn other_words_are_rewritten() {
     }
 }
 
+/// A row of several values is compared with the rows of a query, where NULL and false are alike.
+#[tokio::test]
+async fn rows_are_compared_with_queries() {
+    let context = context().await;
+    for (condition, ids) in [
+        (
+            "(id, g) in (select 2, 'b' union all select 3, 'x' union all select null, 'b')",
+            vec!["2"],
+        ),
+        ("id > 1 and ((id, g) in (select id, 'b' from u))", vec!["2", "3"]),
+        ("(id, g) in (select max(id), g from t group by g)", vec!["1", "3"]),
+        ("(id + 1, upper(g)) in (select id, 'B' from u)", vec!["2"]),
+        ("(id, g) in (select id, g from t order by id desc limit 1)", vec!["3"]),
+        ("(t.id, g) in (select id, (select min(g) from t) from u where u.id in (2, 7))", vec![]),
+    ] {
+        let sql = format!("select id from t where {condition} order by id");
+        let expected: Vec<_> = ids.iter().map(|id| format!("|{id}|")).collect();
+        assert_eq!(values(&context, &sql).await, expected, "{sql}");
+    }
+    for sql in [
+        "select (id, g) in (select 2, 'b') from t",
+        "select id from t where (id, g) not in (select 2, 'b')",
+        "select id from t where not (id, g) in (select 2, 'b')",
+        "select id from t where id = 1 or (id, g) in (select 2, 'b')",
+    ] {
+        let error = logical_plan(&context.state(), sql).await.expect_err(sql);
+        assert!(plain(&error).contains("use EXISTS"), "{sql}: {error}");
+    }
+}
+
 /// Columns of one name stand beside each other, the later ones with a number.
 #[tokio::test]
 async fn columns_of_one_name_are_numbered() {

@@ -214,6 +214,20 @@ impl Plans {
     }
 }
 
+/// From this many columns of an operator on a plan is optimised once. DataFusion repeats its rules until nothing changes, and each
+/// of them looks for each column by its name in all columns.
+const WIDE_COLUMNS: usize = 500;
+
+/// Whether an operator of a plan has many columns.
+fn is_wide(plan: &LogicalPlan) -> Result<bool> {
+    let mut is_wide = false;
+    walk::visit_plan(plan, &mut |node| {
+        is_wide |= node.schema().fields().len() >= WIDE_COLUMNS;
+        Ok(if is_wide { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(is_wide)
+}
+
 /// The physical plan of a logical one, with those of the shared relations that it reads. `change` is applied to
 /// each logical plan before it is optimised.
 ///
@@ -224,8 +238,10 @@ pub async fn physical_plan(
     logical: &LogicalPlan,
     change: &(dyn Fn(&LogicalPlan) -> Result<LogicalPlan> + Sync),
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut once = state.clone();
+    once.config_mut().options_mut().optimizer.max_passes = 1;
     let optimized = |plan: &LogicalPlan| -> Result<LogicalPlan> {
-        let plan = state.optimize(plan)?;
+        let plan = if is_wide(plan)? { once.optimize(plan) } else { state.optimize(plan) }?;
         correlated::check(&plan)?;
         Ok(plan)
     };
