@@ -178,3 +178,13 @@ def test_get_client_does_not_start_a_cluster(monkeypatch):
     monkeypatch.setattr("partita._client._current", None)
     with pytest.raises(ValueError, match="create a Client first"):
         get_client()
+
+
+def test_clients_of_functions_read_results_from_the_workers(client):
+    assert client.direct_to_workers is False
+    assert client.submit(lambda: get_client().direct_to_workers).result() is True
+
+
+def test_a_class_of_clusters_is_not_an_address():
+    with pytest.raises(TypeError, match=r"must be a string or a Cluster instance, not the class LocalCluster: use"):
+        Client(LocalCluster)
