@@ -92,10 +92,9 @@ def _chain_causes(exception: BaseException, causes: Iterable[tuple[Any, ...]]) -
             found = RemoteError(text)
         _set_frames_of_members(found)
         _with_frames(found, frames)
-        if is_cause:
-            exception.__cause__ = found
-        else:
-            exception.__context__ = found
+        # Not as an attribute: some classes refuse to set these.
+        link = BaseException.__cause__ if is_cause else BaseException.__context__
+        link.__set__(exception, found)  # type: ignore[union-attr]
         exception = found
 
 

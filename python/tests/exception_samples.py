@@ -198,3 +198,7 @@ def raise_with_large_attribute():
     error = OtherArguments(7, "large")
     error.blob = bytes(3 << 20)
     raise error
+
+
+def raise_frozen_from(cause):
+    raise Frozen(7) from cause

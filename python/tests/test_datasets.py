@@ -71,7 +71,7 @@ def test_a_dataset_without_a_name_is_refused(client, name):
     for wrong in ((1,), (1, name), ({name: 1}, {"y": 2})):
         with pytest.raises(ValueError, match="If name is omitted, positional argument must be a single dict"):
             client.publish_dataset(*wrong)
-    with pytest.raises(ValueError, match="If name is provided, expecting call signature.*the dataset is missing"):
+    with pytest.raises(ValueError, match=r"If name is provided, expecting call signature.*the dataset is missing"):
         client.publish_dataset(name=name)
 
 

@@ -348,7 +348,7 @@ def test_the_annotations_of_a_graph_of_dask_are_options():
         annotations = None
 
     class Graph(dict):
-        layers = {}
+        layers = None
 
     plain, marked = Layer(a=(add, 1, 2)), Layer(b=(add, "a", 2))
     marked.annotations = {"retries": 2, "priority": lambda key: len(key), "note": "x"}

@@ -126,8 +126,9 @@ def test_a_class_whose_way_to_be_pickled_fails_arrives(client):
 
 
 def test_an_exception_that_refuses_attributes_arrives(client):
-    error = raised(client, samples.raise_it, samples.Frozen, 7)
+    error = raised(client, samples.raise_frozen_from, KeyError("first"))
     assert type(error) is samples.Frozen and error.args == (7,)
+    assert type(error.__cause__) is KeyError
 
 
 # Causes, notes, groups.

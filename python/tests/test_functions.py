@@ -44,11 +44,11 @@ from polling import BOUND_S, until
 
 import partita
 from partita import Cancelled, ClusterError, _functions, _packing, bag, delayed
-from partita.base import normalize_token
 from partita import dataframe as dd
 from partita._errors import KilledWorker, RemoteError
 from partita._local import LocalCluster
 from partita._packing import NotPicklable
+from partita.base import normalize_token
 from partita.distributed import Client, as_completed, wait
 
 pytest.importorskip("cloudpickle")

@@ -1036,8 +1036,8 @@ class Runner:
                 flags |= IS_INTERRUPT
             described = describe_arguments(*self.arguments)
             self.answer(encode_frame(RAISED, encode_raised(ticket, failure, flags, described)))
-            # The frames of the traceback hold the variables of the function.
-            failure.__traceback__ = None
+            # The frames of the traceback hold the variables of the function. Some classes refuse to set attributes.
+            failure.with_traceback(None)
         self.arguments = (), {}
         self.inputs.clear()
 
