@@ -8,6 +8,7 @@ import contextvars
 import os
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable, Generator
 from html import escape
@@ -307,6 +308,11 @@ class Client(
     def id(self) -> str:
         """The name of the client's session, which no other client has."""
         return self._connection.session
+
+    @property
+    def scheduler(self) -> types.SimpleNamespace:
+        """What a client knows of its scheduler: the ``address``."""
+        return types.SimpleNamespace(address=f"tcp://{self._connection.address}")
 
     @property
     def direct_to_workers(self) -> bool:

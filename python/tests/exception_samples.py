@@ -60,11 +60,15 @@ class OfJson(json.JSONDecodeError):
 
 
 class Slotted(Exception):
-    __slots__ = ("code",)
+    __slots__ = ("code", "text")
 
     def __init__(self, code):
         super().__init__("slots")
         self.code = code
+        self.text = None
+
+    def __str__(self):
+        return f"{self.code}: {self.text}"
 
 
 class WithReduce(Exception):

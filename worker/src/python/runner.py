@@ -466,8 +466,11 @@ def list_attributes(error):
         for name, member in vars(base).items():
             if isinstance(member, MEMBERS) and not name.startswith("__") and name not in left_out:
                 with contextlib.suppress(AttributeError):
-                    found[name] = member.__get__(error, kind)
-    return {**{name: value for name, value in found.items() if value is not None}, **vars(error)}
+                    value = member.__get__(error, kind)
+                    # A slot that has None is set, unlike most members in C.
+                    if value is not None or base.__flags__ & HEAP_TYPE:
+                        found[name] = value
+    return {**found, **vars(error)}
 
 
 def is_group(error):
