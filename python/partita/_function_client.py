@@ -26,6 +26,7 @@ from ._session import RETRY, Session, State, wait_states
 from ._task_futures import TaskFuture, flat_futures
 from ._tasks import identity
 from ._tokens import has_own_token, tokenize
+from ._worker_view import is_in_runner
 
 __all__ = ["FunctionMethods"]
 
@@ -48,8 +49,11 @@ class FunctionMethods:
 
     @property
     def asynchronous(self) -> bool:
-        """Whether results are awaited: of a client that was created so, and within coroutines of :meth:`sync`."""
-        return self._is_asynchronous or _in_sync.get()
+        """Whether results are awaited: of a client that was created so, and within coroutines of :meth:`sync`.
+
+        That of a function on a worker is asynchronous if the function is.
+        """
+        return (self._is_asynchronous and (in_event_loop() or not is_in_runner())) or _in_sync.get()
 
     def sync(
         self,
