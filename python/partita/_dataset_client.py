@@ -70,8 +70,8 @@ class DatasetMethods:
         elif args:
             if len(args) != 1 or not isinstance(args[0], Mapping):
                 raise ValueError(
-                    "If name is omitted, positional argument must be a single dict of datasets by name; or give datasets as "
-                    "keyword arguments"
+                    "If name is omitted, positional argument must be a single dict of datasets by name; for another dataset "
+                    "use publish_dataset(dataset, name=...)"
                 )
             named = {**args[0], **named}
         for public, value in named.items():

@@ -81,13 +81,6 @@ def test_a_dataset_is_unpublished_twice(client, name):
     client.unpublish_dataset(name)
 
 
-def test_a_dataset_needs_a_name(client, name):
-    with pytest.raises(ValueError, match="with name="):
-        client.publish_dataset(1)
-    with pytest.raises(ValueError, match="with name="):
-        client.publish_dataset(name=name)
-
-
 def test_datasets_are_iterated_in_an_event_loop(client, name):
     async def run():
         address, token = client._connection.address, client._connection.token
