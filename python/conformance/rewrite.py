@@ -107,6 +107,13 @@ class _Imports(ast.NodeTransformer):
                 node.args[0] = ast.copy_location(ast.Constant(value=f"{_STANDS}.dataframe"), module)
         return node
 
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, str):
+            # Texts of errors that tell how to import the peer.
+            text = node.value.replace("from distributed import", "from partita.distributed import")
+            return ast.copy_location(ast.Constant(value=text, kind=node.kind), node)
+        return node
+
     def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.stmt]:
         made: list[ast.stmt] = []
         for one in node.names:

@@ -240,12 +240,12 @@ class Server:
 
     def _answer_error(self, number: int, caller: str, name: str, error: BaseException) -> None:
         runner: Any = sys.modules.get("_partita_runner")
-        error.__traceback__ = _user_traceback(error)
+        error.with_traceback(_user_traceback(error))
         pickled = runner.pickle_exception(error) if runner is not None else b""
         text = f"{type(error).__name__}: {error}"
         where = f"{text} (task {type(self.instance).__name__}.{name} on {self._worker})"
         body, places = pack_value(("error", (where, pickled or None)))
-        error.__traceback__ = None
+        error.with_traceback(None)
         self._send(number, caller, body, places, None)
 
     def _send(self, number: int, caller: str, pickled: bytes, places: Any, value: Any) -> None:

@@ -8,6 +8,7 @@ import contextvars
 import os
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable, Generator
 from html import escape
@@ -57,6 +58,13 @@ _in_block: contextvars.ContextVar[Client | None] = contextvars.ContextVar("clien
 _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 #: Arguments of Dask's client that are accepted without effect.
 _IGNORED = ("loop", "heartbeat_interval", "connection_limit")
+_WRONG_ADDRESS = "Scheduler address must be a string or a Cluster instance"
+#: The words of Dask, which scripts and answers on the web know, and that a client may start a cluster.
+_NO_CLIENT = """No clients found
+Start a client and point it to the scheduler address
+  from partita.distributed import Client
+  client = Client('ip-addr-of-scheduler:8786')
+or start a cluster on this machine with Client()"""
 #: Arguments of Dask's client that choose how values are sent.
 _SERIALIZERS = ("serializers", "deserializers")
 
@@ -149,8 +157,7 @@ class Client(
             arguments.pop(argument, None)
         for name in _SERIALIZERS:
             _check_serializers(name, arguments.pop(name, None))
-        #: Accepted for compatibility with Dask: frames come from the workers, other results through the scheduler.
-        self.direct_to_workers = bool(arguments.pop("direct_to_workers", None))
+        self._is_direct = bool(arguments.pop("direct_to_workers", None))
         check_arguments("Client", arguments)
         self._own: LocalCluster | None = None
         #: Whether the client was closed.
@@ -167,12 +174,15 @@ class Client(
         local = {**size, **arguments}
         #: The cluster that this client was created with or for; None if it was found by its address.
         self.cluster: Any = None
+        if isinstance(address, type):
+            # A class of clusters has the attributes of its objects, too.
+            raise TypeError(f"{_WRONG_ADDRESS}, not the class {address.__name__}: use {address.__name__}()")
         if hasattr(address, "scheduler_address") and hasattr(address, "token"):
             self.cluster = address
             tls_ca_file = tls_ca_file or getattr(address, "tls_ca_file", None)
             self._connect(address.scheduler_address, address.token, wait, tls_ca_file)
         elif address is not None and not isinstance(address, str):
-            raise TypeError(f"address must be a string such as 'tcp://host:8786' or a cluster, not {address!r}")
+            raise TypeError(f"{_WRONG_ADDRESS}, such as 'tcp://host:8786' or LocalCluster(), not {address!r}")
         elif address is not None and token is not None:
             self._connect(address, token, wait, tls_ca_file)
         elif address is not None or scheduler_file is not None:
@@ -298,6 +308,19 @@ class Client(
     def id(self) -> str:
         """The name of the client's session, which no other client has."""
         return self._connection.session
+
+    @property
+    def scheduler(self) -> types.SimpleNamespace:
+        """What a client knows of its scheduler: the ``address``."""
+        return types.SimpleNamespace(address=f"tcp://{self._connection.address}")
+
+    @property
+    def direct_to_workers(self) -> bool:
+        """Whether the client was created with ``direct_to_workers=True``, or is one of a function on a worker.
+
+        It has no effect: large results come straight from the workers in any case, if these can be reached.
+        """
+        return self._is_direct or is_in_runner()
 
     @property
     def status(self) -> str:
@@ -477,5 +500,5 @@ def default_client(c: Client | None = None) -> Client:
     """
     found = c or _in_block.get() or _current
     if found is None:
-        raise ValueError("no client exists; create one with partita.distributed.Client()")
+        raise ValueError(_NO_CLIENT)
     return found

@@ -57,6 +57,20 @@ def attempts(wait: float) -> Iterator[None]:
         pause = min(pause * 2, PAUSE_MAX_S)
 
 
+def _with_names_of_dask(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a worker also under the names that Dask has for them."""
+    metrics = row["metrics"]
+    return {
+        **row,
+        "type": "Worker",
+        "nthreads": row["slots"],
+        "memory_limit": row["memory_limit_bytes"],
+        "last_seen": row["last_seen_ms"] / 1000,
+        "status": "running" if row["state"] == "up" else row["state"],
+        "metrics": {**metrics, "cpu": metrics["cpu_milli"] / 10, "memory": metrics["resident_bytes"]},
+    }
+
+
 class ClusterMethods:
     """The cluster: its workers, its dashboard, and its end."""
 
@@ -93,6 +107,9 @@ class ClusterMethods:
     def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
         """Return a summary of the cluster, with its workers by address.
 
+        It has the figures of the REST API, and besides them the names of Dask: ``nthreads``, ``memory_limit``, ``status``
+        and ``last_seen`` of a worker, ``total_threads`` and ``total_memory`` of all.
+
         Parameters
         ----------
         n_workers : int
@@ -100,9 +117,19 @@ class ClusterMethods:
         """
         info = self._rest("cluster")
         rows = self._workers()
-        info["started"] = info["started_ms"] / 1000
-        info["workers"] = {f"tcp://{row['address']}": row for row in (rows if n_workers < 0 else rows[:n_workers])}
-        return dict(info)
+        port = int(info["address"].rpartition(":")[2])
+        of_dask = {
+            "type": "Scheduler",
+            "id": info["name"],
+            "address": f"tcp://{info['address']}",
+            "services": {"dashboard": port},
+            "started": info["started_ms"] / 1000,
+            "n_workers": len(rows),
+            "total_threads": sum(row["slots"] for row in rows),
+            "total_memory": sum(row["memory_limit_bytes"] for row in rows),
+        }
+        shown = rows if n_workers < 0 else rows[:n_workers]
+        return {**info, **of_dask, "workers": {f"tcp://{row['address']}": _with_names_of_dask(row) for row in shown}}
 
     @may_await
     def nthreads(self, workers: Any = None) -> Any:

@@ -63,12 +63,15 @@ class DatasetMethods:
         named: dict[Any, Any] = dict(kwargs)
         if name is not None:
             if not args:
-                raise ValueError("publish_dataset() with name= takes the dataset as its first argument")
+                raise ValueError(
+                    "If name is provided, expecting call signature publish_dataset(dataset, name=...): the dataset is missing"
+                )
             named[name] = args[0] if len(args) == 1 else args
         elif args:
             if len(args) != 1 or not isinstance(args[0], Mapping):
                 raise ValueError(
-                    "publish_dataset() takes a dataset with name=, a dict of datasets, or datasets as keyword arguments"
+                    "If name is omitted, positional argument must be a single dict of datasets by name; for another dataset "
+                    "use publish_dataset(dataset, name=...)"
                 )
             named = {**args[0], **named}
         for public, value in named.items():

@@ -54,9 +54,10 @@ class ClientExecutor(futures.Executor):
         for name in options:
             if name in _UNSUPPORTED:
                 raise TypeError(f"get_executor() does not support the argument {name!r}: {_UNSUPPORTED[name]}")
-            if name not in OPTIONS:
-                known = ", ".join(sorted(OPTIONS))
-                raise TypeError(f"get_executor() does not support the argument {name!r}; supported: {known}")
+        unknown = sorted(set(options) - OPTIONS)
+        if unknown:
+            known = ", ".join(sorted(OPTIONS))
+            raise TypeError(f"unsupported arguments to ClientExecutor: {unknown}; supported: {known}")
         self._client = client
         self._options = {"pure": False, **options}
         self._reserved = frozenset(inspect.signature(client.submit).parameters)

@@ -25,6 +25,8 @@ from ._remote_errors import make_exception
 from ._session import RETRY, Session, State, wait_states
 from ._task_futures import TaskFuture, flat_futures
 from ._tasks import identity
+from ._tokens import has_own_token, tokenize
+from ._worker_view import is_in_runner
 
 __all__ = ["FunctionMethods"]
 
@@ -47,8 +49,11 @@ class FunctionMethods:
 
     @property
     def asynchronous(self) -> bool:
-        """Whether results are awaited: of a client that was created so, and within coroutines of :meth:`sync`."""
-        return self._is_asynchronous or _in_sync.get()
+        """Whether results are awaited: of a client that was created so, and within coroutines of :meth:`sync`.
+
+        That of a function on a worker is asynchronous if the function is.
+        """
+        return (self._is_asynchronous and (in_event_loop() or not is_in_runner())) or _in_sync.get()
 
     def sync(
         self,
@@ -263,13 +268,15 @@ class FunctionMethods:
         def send(values: Iterable[Any]) -> list[TaskFuture]:
             given = list(values)
             large = {at for at, value in enumerate(given) if is_large(value)}
-            calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-            calls += [((value,), {}) for at, value in enumerate(given) if at not in large]
+            named = {at for at, value in enumerate(given) if hash and at not in large and has_own_token(value)}
+            calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
+            calls = [((value,), {}) for at, value in enumerate(given) if at not in large and at not in named]
             small = iter(self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name))
             sent = iter(self._submitter.send_values([given[at] for at in sorted(large)], options, hash))
+            keyed = iter(self._send_named([given[at] for at in sorted(named)], options))
             made = []
             for at, value in enumerate(given):
-                future = next(sent if at in large else small)
+                future = next(sent if at in large else keyed if at in named else small)
                 future._type = type(value)
                 future._state.session.settle_value(future._state)
                 made.append(future)
@@ -285,6 +292,13 @@ class FunctionMethods:
         else:
             found = send([data])[0]
         return self._awaitable(found) if asynchronous is not False else found
+
+    def _send_named(self, values: Sequence[Any], options: dict[str, Any] | None) -> list[TaskFuture]:
+        """Send values whose equality is that of the tokens that a user registered for their type."""
+        if not values:
+            return []
+        keys = [f"{type(value).__name__}-{tokenize(value)}" for value in values]
+        return self._submitter.submit(identity, [((value,), {}) for value in values], options, keys, name="scatter")
 
     @trim_traceback
     def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: Any = None) -> Any:

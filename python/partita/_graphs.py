@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ._options import task_options
 from ._tasks import Place, Task, execute, identity, is_future, replace_inputs, sort_tasks
 from ._tokens import tokenize
 from .utils import key_split
@@ -88,6 +89,20 @@ def _import_value(value: Any, tasks: Mapping[Any, Task], graph: Mapping[Any, Any
         return value
 
 
+def _annotated(graph: Any) -> dict[Any, dict[str, Any] | None]:
+    """Return the options of the tasks in a graph of layers that were made with ``dask.annotate``, by key."""
+    found: dict[Any, dict[str, Any] | None] = {}
+    layers = getattr(graph, "layers", None)
+    for layer in layers.values() if isinstance(layers, Mapping) else ():
+        annotations = getattr(layer, "annotations", None)
+        if annotations:
+            for key in layer:
+                # A value may be a function of the key.
+                given = {name: value(key) if callable(value) else value for name, value in annotations.items()}
+                found[key] = task_options(given)
+    return found
+
+
 def import_graph(graph: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Task]:
     """Return the tasks of keys of a graph, and of all that they need, by key.
 
@@ -100,6 +115,7 @@ def import_graph(graph: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Tas
     if not isinstance(graph, Mapping) and hasattr(graph, "__dask_graph__"):
         # An expression of Dask.
         graph = graph.__dask_graph__()
+    options = _annotated(graph)
     graph = graph if type(graph) is dict else dict(graph)
     tasks: dict[Any, Task] = {}
     stack = list(keys)
@@ -120,7 +136,7 @@ def import_graph(graph: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Tas
         made = _import_value(value, tasks, graph)
         name, text = key_split(key), text_key(key)
         if type(made) is Task and (_is_call(value) or _is_node(value)):
-            tasks[key] = Task(made.function, made.args, made.kwargs, name, text)
+            tasks[key] = Task(made.function, made.args, made.kwargs, name, text, options.get(key))
         else:
             tasks[key] = Task(identity, (made,), None, name, text)
         stack.pop()

@@ -228,7 +228,7 @@ class Semaphore(Named):
             If this object has no lease.
         """
         if not self._leases:
-            raise RuntimeError(f"{self!r} is not acquired by this object")
+            raise RuntimeError(f"Released too often: {self!r} is not acquired by this object")
         return self._run(self._release(*self._leases.popleft()))
 
     def _release(self, lease: str, coordinator: Any) -> Steps:

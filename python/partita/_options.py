@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,7 +58,10 @@ def annotate(**annotations: Any) -> Iterator[None]:
             raise TypeError(f"annotate: {name} must be {' or '.join(one.__name__ for one in kinds)}, not {value!r}")
     token = _annotations.set({**_annotations.get(), **annotations})
     try:
-        yield
+        # Collections of Dask note its own annotations.
+        dask = sys.modules.get("dask")
+        with contextlib.nullcontext() if dask is None else dask.annotate(**annotations):
+            yield
     finally:
         _annotations.reset(token)
 

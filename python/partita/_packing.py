@@ -225,6 +225,24 @@ def _is_by_value(pickled: bytes) -> bool:
     return any(name.encode() in pickled for name in registry())
 
 
+#: Number of arguments that are looked at.
+_LOOKED_AT_MAX = 20
+
+
+def _is_of_script(value: Any) -> bool:
+    """Whether a value, or one of the arguments of a call, is of a class that is sent with its code.
+
+    Then it is not pickled without the code first: pickling may take long.
+    """
+    cloudpickle = sys.modules.get("cloudpickle")
+    modules = {"__main__", *getattr(cloudpickle, "list_registry_pickle_by_value", set)()}
+    found = [value]
+    if type(value) is tuple:
+        for one in value[:_LOOKED_AT_MAX]:
+            found += one[:_LOOKED_AT_MAX] if type(one) is tuple else one.values() if type(one) is dict else [one]
+    return any(type(one).__module__ in modules for one in found[:_LOOKED_AT_MAX])
+
+
 def _has_module(value: Any) -> bool:
     """Whether the module of a function is imported here.
 
@@ -243,7 +261,7 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     """
     callback = None if buffers is None else buffers.append
     try:
-        if _has_module(value):
+        if _has_module(value) and not _is_of_script(value):
             pickled = pickle.dumps(value, protocol=5, buffer_callback=callback)
             if _MAIN not in pickled and not _is_by_value(pickled):
                 return pickled

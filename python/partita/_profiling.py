@@ -126,7 +126,7 @@ class ProfilingMethods:
         -------
         dict
             A tree, as Dask's: each node has ``count`` (samples), ``description`` and ``children``. With ``plot``, the
-            tree, and the drawing as an object that notebooks display.
+            tree, and the drawing as an object that notebooks display: a model of Bokeh if that is installed, as with Dask.
 
         Examples
         --------
@@ -161,7 +161,7 @@ class ProfilingMethods:
         if filename is not None:
             with open(os.fspath(filename), "w", encoding="utf-8") as file:
                 file.write(drawing.page())
-        return root, drawing
+        return root, drawing.for_bokeh() if plot else drawing
 
     @may_await
     @trim_traceback
@@ -318,6 +318,17 @@ class _Drawing:
                 f'<text x="{x + 3:.1f}" y="{y + 13}" fill="#222">{escape(shown)}</text></g>'
             )
         return "".join([*parts, "</svg>"])
+
+    def for_bokeh(self) -> Any:
+        """Return the drawing as a model of Bokeh, for its layouts and ``show``; as it is if Bokeh is not installed."""
+        try:
+            from bokeh.models import Div  # type: ignore[import-not-found]
+        except ImportError:
+            return self
+        model = Div(text=self._repr_svg_())
+        # Notebooks show a model only after `output_notebook`, but this without more.
+        model._repr_html_ = model._repr_svg_ = self._repr_svg_
+        return model
 
     def page(self) -> str:
         """Return an HTML page with the drawing."""

@@ -21,7 +21,9 @@ _WIDTH = 40
 _INTERVAL_S = 0.1
 
 
-def progress(*work: Any) -> None:
+def progress(
+    *work: Any, notebook: bool | None = None, multi: Any = None, complete: Any = None, group_by: Any = None
+) -> None:
     """Show a progress bar until background computations have ended.
 
     A notebook shows the bar below the cell, a terminal in one line. If standard output is neither, only one line is
@@ -32,6 +34,10 @@ def progress(*work: Any) -> None:
     work : Future, persisted collection, or list of these
         Futures of :meth:`Client.submit`, :meth:`Client.map` and :meth:`Client.compute`. Persisted frames are already
         complete and are ignored.
+    notebook : bool, optional
+        Whether to show the bar below the cell of a notebook. By default, if this is one.
+    multi, complete, group_by
+        Accepted for compatibility with Dask; no effect.
 
     Examples
     --------
@@ -48,7 +54,7 @@ def progress(*work: Any) -> None:
     # The tasks of queries, beside which calls are tasks of their own.
     has_queries = any(not isinstance(one, TaskFuture) for one in futures)
     client = current_client() if has_queries else None
-    show = _in_notebook() or _on_terminal()
+    show = (None if notebook is False else _in_notebook()) or _on_terminal()
     while True:
         ended = sum(future.done() for future in futures)
         is_done = ended == len(futures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import types
 from collections.abc import Iterable
@@ -12,6 +13,9 @@ from ._errors import REMOTE_MARK, REMOTE_NOTE, Cancelled, ClusterError, KilledWo
 from ._session import Error, State
 
 __all__ = ["make_exception", "remote_exception"]
+
+#: The attribute that has the frames of an exception in a group while it travels.
+_FRAMES_ATTRIBUTE = "_partita_frames"
 
 
 def make_exception(error: Error, state: State) -> BaseException:
@@ -47,10 +51,32 @@ def _remote_exception(error: Error) -> BaseException | None:
     if not isinstance(exception, BaseException):
         return None
     note = f"{REMOTE_NOTE}: {error.text.rpartition(' (task ')[2].rstrip(')')}"
-    if hasattr(exception, "add_note"):
-        exception.add_note(note)
+    with contextlib.suppress(Exception):
+        # Some classes refuse attributes, and Python 3.10 has no notes.
+        exception.add_note(note)  # type: ignore[attr-defined]
+    _set_frames_of_members(exception)
     _chain_causes(exception, causes)
     return _with_frames(exception, frames)
+
+
+def _set_frames_of_members(exception: BaseException) -> None:
+    """Set the tracebacks of the exceptions in a group, which came with their frames as an attribute."""
+    waiting, seen = [exception], {id(exception)}
+    while waiting:
+        one = waiting.pop()
+        frames = vars(one).pop(_FRAMES_ATTRIBUTE, None)
+        if frames is not None:
+            _with_frames(one, frames)
+        members = one.exceptions if _is_group(one) else ()  # type: ignore[attr-defined]
+        for other in (*members, one.__cause__, one.__context__):
+            if other is not None and id(other) not in seen:
+                seen.add(id(other))
+                waiting.append(other)
+
+
+def _is_group(exception: BaseException) -> bool:
+    # Python has groups since 3.11.
+    return isinstance(exception, getattr(builtins, "BaseExceptionGroup", ()))
 
 
 def _chain_causes(exception: BaseException, causes: Iterable[tuple[Any, ...]]) -> None:
@@ -64,11 +90,11 @@ def _chain_causes(exception: BaseException, causes: Iterable[tuple[Any, ...]]) -
                 found = pickle.loads(pickled)
         if not isinstance(found, BaseException):
             found = RemoteError(text)
+        _set_frames_of_members(found)
         _with_frames(found, frames)
-        if is_cause:
-            exception.__cause__ = found
-        else:
-            exception.__context__ = found
+        # Not as an attribute: some classes refuse to set these.
+        link = BaseException.__cause__ if is_cause else BaseException.__context__
+        link.__set__(exception, found)  # type: ignore[union-attr]
         exception = found
 
 

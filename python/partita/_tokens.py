@@ -21,7 +21,7 @@ from typing import Any
 from . import config
 from .utils import Dispatch
 
-__all__ = ["TokenizationError", "normalize_token", "tokenize"]
+__all__ = ["TokenizationError", "has_own_token", "normalize_token", "tokenize"]
 
 
 class TokenizationError(RuntimeError):
@@ -112,6 +112,15 @@ def _normal_form(value: Any, kind: type) -> Any:
     made = function(value)
     # A registered function of the user may return any values.
     return made if getattr(function, "__module__", None) == __name__ else normalize(made)
+
+
+def has_own_token(value: Any) -> bool:
+    """Whether a user registered a function for the tokens of values of this type."""
+    try:
+        function = normalize_token.dispatch(type(value))
+    except TypeError:
+        return False
+    return not str(getattr(function, "__module__", "")).startswith(f"{__package__}.")
 
 
 def _name_of(kind: type) -> str:

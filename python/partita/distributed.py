@@ -17,6 +17,7 @@ from ._report import performance_report
 from ._shared_values import Event, Queue, Variable
 from ._stubs import module_getattr
 from ._task_futures import as_completed, fire_and_forget, futures_of, wait
+from ._task_stream import get_task_stream
 from ._worker_view import get_client, get_worker, local_client, print, rejoin, secede, warn, worker_client
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "fire_and_forget",
     "futures_of",
     "get_client",
+    "get_task_stream",
     "get_worker",
     "local_client",
     "performance_report",
@@ -83,7 +85,6 @@ __getattr__ = module_getattr(
         "SubprocessCluster": "use LocalCluster",
         "Adaptive": "on Slurm use `partita slurm adapt`",
         "Security": "every connection is authenticated by the cluster's token, which the access file contains",
-        "get_task_stream": "the dashboard's timeline shows every task; performance_report summarizes them in a file",
         "get_task_metadata": "the dashboard's page of a job shows every task",
         "span": "the dashboard lists each job by its query",
         "config": "options are arguments or environment variables such as PARTITA_MEMORY_LIMIT",

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 #: Bound for functions that wait for a file, in seconds.
@@ -14,13 +15,6 @@ class Refused(Exception):
     def __init__(self, what, code):
         super().__init__(what, code)
         self.code = code
-
-
-class Unpicklable(Exception):
-    """An exception that cannot be pickled."""
-
-    def __reduce__(self):
-        raise RuntimeError("not this one")
 
 
 class NoPickle:
@@ -46,8 +40,13 @@ def refuse(code):
     raise Refused("refused", code)
 
 
+def unpicklable():
+    """Return an exception of a class that can be pickled neither by its name nor by value."""
+    return type("Unpicklable", (Exception,), {"lock": threading.Lock()})("words of the exception")
+
+
 def raise_unpicklable():
-    raise Unpicklable("words of the exception")
+    raise unpicklable()
 
 
 def raise_from(cause):
@@ -58,7 +57,7 @@ def raise_from(cause):
 
 
 def raise_from_unpicklable():
-    raise ValueError("second") from Unpicklable("words of the exception")
+    raise ValueError("second") from unpicklable()
 
 
 def raise_while_handling():

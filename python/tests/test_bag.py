@@ -198,6 +198,25 @@ def test_groupby(size, parts, branch, result):
     }
 
 
+def test_a_key_function_that_takes_any_arguments_gets_the_item():
+    """Such as one that a decorator has wrapped: only a function that needs several arguments gets the parts of an item."""
+
+    def wrapped(*args, **kwargs):
+        (item,) = args
+        return len(item)
+
+    words = db.from_sequence(["a", "bc", "de"], npartitions=2)
+    groups = dict(words.groupby(wrapped).compute())
+    assert {key: sorted(found) for key, found in groups.items()} == {1: ["a"], 2: ["bc", "de"]}
+    assert dict(words.foldby(wrapped, lambda total, word: total + word, "").compute()) == {1: "a", 2: "bcde"}
+    assert len(words.distinct(wrapped).compute()) == 2
+    assert len(words.join(["xy"], wrapped).compute()) == 2
+    pairs = db.from_sequence([(1,), (2, 5)], npartitions=2)
+    assert sorted(key for key, _ in pairs.groupby(max).compute()) == [1, 5]
+    assert sorted(key for key, _ in db.from_sequence([(1, 2), (2, 1)]).groupby(lambda a, b: a + b).compute()) == [3]
+    assert pairs.topk(1, lambda *parts: len(parts)).compute() == [(2, 5)]
+
+
 def test_keys_of_groups():
     """Equal keys of different types are one group, in whatever partition they were."""
     values = [1, 1.0, True, None, "a", (1, "b"), (1.0, "b"), np.int64(1), float("inf")]

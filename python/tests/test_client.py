@@ -72,6 +72,11 @@ def test_cluster_info(client):
     info = client.scheduler_info()
     assert len(info["workers"]) == 2 and set(client.nthreads().values()) == {1}
     assert client.dashboard_link.startswith(f"http://{client._connection.address}/#token=")
+    assert info["address"] == client.scheduler.address == f"tcp://{client._connection.address}"
+    assert info["total_threads"] == sum(row["nthreads"] for row in info["workers"].values()) == 2
+    assert info["total_memory"] == sum(row["memory_limit"] for row in info["workers"].values())
+    assert {(row["type"], row["status"]) for row in info["workers"].values()} == {("Worker", "running")}
+    assert all(row["metrics"]["memory"] > 0 for row in info["workers"].values())
     assert "workers=2 threads=2" in repr(client)
     page = client._repr_html_()
     assert "Dashboard" in page and client._connection.address in page

@@ -178,3 +178,21 @@ def test_get_client_does_not_start_a_cluster(monkeypatch):
     monkeypatch.setattr("partita._client._current", None)
     with pytest.raises(ValueError, match="create a Client first"):
         get_client()
+
+
+def test_clients_of_functions_read_results_from_the_workers(client):
+    assert client.direct_to_workers is False
+    assert client.submit(lambda: get_client().direct_to_workers).result() is True
+
+
+def test_the_client_of_a_function_is_asynchronous_if_the_function_is(client):
+    async def awaits():
+        return get_client().asynchronous, await get_client().submit(inc, 1)
+
+    assert client.submit(lambda: get_client().asynchronous).result() is False
+    assert client.submit(awaits).result() == (True, 2)
+
+
+def test_a_class_of_clusters_is_not_an_address():
+    with pytest.raises(TypeError, match=r"must be a string or a Cluster instance, not the class LocalCluster: use"):
+        Client(LocalCluster)

@@ -32,6 +32,13 @@ def test_other_imports_stay():
     assert rewritten(text) == text
 
 
+def test_imports_in_the_texts_of_errors_are_those_of_partita():
+    assert (
+        rewritten("match='\\n  from distributed import Client'")
+        == r"match = '\n  from partita.distributed import Client'"
+    )
+
+
 def test_a_test_that_uses_a_worker_does_not_count():
     text = """
 @gen_cluster(client=True)

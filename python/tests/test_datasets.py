@@ -67,17 +67,18 @@ def test_names_of_datasets_need_not_be_strings(client, other, name):
         client.publish_dataset(dd.from_pandas(pd.DataFrame({"a": [1]})), name=(name, 1))
 
 
+def test_a_dataset_without_a_name_is_refused(client, name):
+    for wrong in ((1,), (1, name), ({name: 1}, {"y": 2})):
+        with pytest.raises(ValueError, match="If name is omitted, positional argument must be a single dict"):
+            client.publish_dataset(*wrong)
+    with pytest.raises(ValueError, match=r"If name is provided, expecting call signature.*the dataset is missing"):
+        client.publish_dataset(name=name)
+
+
 def test_a_dataset_is_unpublished_twice(client, name):
     client.publish_dataset(1, name=name)
     client.unpublish_dataset(name)
     client.unpublish_dataset(name)
-
-
-def test_a_dataset_needs_a_name(client, name):
-    with pytest.raises(ValueError, match="with name="):
-        client.publish_dataset(1)
-    with pytest.raises(ValueError, match="with name="):
-        client.publish_dataset(name=name)
 
 
 def test_datasets_are_iterated_in_an_event_loop(client, name):

@@ -11,6 +11,7 @@ import pytest
 
 import partita
 from partita import config, delayed
+from partita._graphs import import_graph
 from partita.delayed import Delayed
 
 pytestmark = pytest.mark.usefixtures("scheduler")
@@ -338,6 +339,36 @@ def test_graphs_of_dask():
     assert partita.get(graph, [list(graph)])[0][-1] == 4
     with pytest.raises(ValueError, match="cycle"):
         Delayed("a", {"a": (add, "b", 1), "b": (add, "a", 1)})
+
+
+def test_the_annotations_of_a_graph_of_dask_are_options():
+    """Layers of a graph may have annotations, whose values may be functions of the key."""
+
+    class Layer(dict):
+        annotations = None
+
+    class Graph(dict):
+        layers = None
+
+    plain, marked = Layer(a=(add, 1, 2)), Layer(b=(add, "a", 2))
+    marked.annotations = {"retries": 2, "priority": lambda key: len(key), "note": "x"}
+    graph = Graph({**plain, **marked})
+    graph.layers = {"plain": plain, "marked": marked}
+    tasks = import_graph(graph, ["b"])
+    assert tasks["a"].options is None
+    assert tasks["b"].options == {"retries": 2, "priority": 1}
+
+
+def test_annotations_hold_for_collections_of_dask():
+    """`partita.annotate` annotates what is made with Dask itself, and its annotations count."""
+    dask = pytest.importorskip("dask")
+    array = pytest.importorskip("dask.array")
+    with partita.annotate(retries=2):
+        assert dask.get_annotations() == {"retries": 2}
+        made = array.ones(4, chunks=2).map_blocks(lambda block: block + 1)
+    graph = made.__dask_graph__()
+    keys = made.__dask_keys__()
+    assert [task.options for task in import_graph(graph, keys).values() if "lambda" in task.key] == [{"retries": 2}] * 2
 
 
 def test_dask_itself():

@@ -106,6 +106,11 @@ def test_an_option_that_is_not_supported_is_an_error_with_a_remedy(client, optio
         ClientExecutor(client, **{option: 1})
 
 
+def test_all_unknown_options_are_named(client):
+    with pytest.raises(TypeError, match=r"unsupported arguments to ClientExecutor: \['bar', 'foo'\]"):
+        ClientExecutor(client, foo=1, bar=2, retries=1)
+
+
 def test_something_that_cannot_be_called_is_refused(executor):
     with pytest.raises(TypeError, match="expected a function"):
         executor.submit(3)

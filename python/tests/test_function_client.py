@@ -225,7 +225,7 @@ def test_there_may_be_no_default_client(client):
     with _client._lock:
         _client._current = None
     try:
-        with pytest.raises(ValueError, match="no client exists"):
+        with pytest.raises(ValueError, match="No clients found"):
             default_client()
     finally:
         client.as_current()

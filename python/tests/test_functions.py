@@ -48,6 +48,7 @@ from partita import dataframe as dd
 from partita._errors import KilledWorker, RemoteError
 from partita._local import LocalCluster
 from partita._packing import NotPicklable
+from partita.base import normalize_token
 from partita.distributed import Client, as_completed, wait
 
 pytest.importorskip("cloudpickle")
@@ -951,6 +952,35 @@ def test_a_large_scattered_value_is_dropped_with_its_future(client):
     until(lambda: stored() >= 32 << 20, "the value to be stored")
     del future
     until(lambda: stored() < 32 << 20, "the value to be dropped")
+
+
+def test_scatter_shares_values_of_equal_tokens(client):
+    class Thing:
+        def __init__(self, name, note):
+            self.name, self.note = name, note
+
+    @normalize_token.register(Thing)
+    def token(thing):
+        return thing.name
+
+    first = client.scatter([Thing("a", 1), 7, Thing("b", 1)])
+    second = client.scatter([7, Thing("a", 2)])
+    assert [one.key for one in second] == [first[1].key, first[0].key]
+    assert [one.result().name for one in (first[0], first[2])] == ["a", "b"]
+    assert first[1].result() == 7
+
+
+def test_arguments_of_a_class_of_the_script_are_pickled_once(client, monkeypatch):
+    class Counted:
+        pickled = 0
+
+        def __reduce__(self):
+            Counted.pickled += 1
+            return int, ()
+
+    monkeypatch.setattr(Counted, "__module__", "__main__")
+    assert client.submit(add, Counted(), 1, pure=False).result(LONG_S) == 1
+    assert Counted.pickled == 1
 
 
 def test_scatter_shares_equal_values(client):

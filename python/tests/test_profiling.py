@@ -1,14 +1,18 @@
 """Where calls are, and where they spend their time."""
 
+import asyncio
 import os
 import subprocess
+import sys
 import time
+import types
 
 import pytest
 from function_samples import inc
 from polling import until
 
 from partita._binary import find_program
+from partita.distributed import Client, get_task_stream
 
 
 def inner(seconds):
@@ -86,6 +90,44 @@ def test_get_task_stream_tells_when_calls_ran(client):
         assert before - 1 < span["start"] < span["stop"] < time.time() + 1
     assert len(client.get_task_stream(count=1)) == 1
     assert client.get_task_stream(stop=1) == []
+
+
+def test_a_task_stream_has_the_calls_of_its_block(client):
+    before = client.submit(outer, 0.01, pure=False)
+    before.result(60)
+    with get_task_stream(client) as stream:
+        futures = client.map(outer, [0.01, 0.02], pure=False)
+        client.gather(futures)
+    assert {one["key"] for one in stream.data} - {before.key} == {future.key for future in futures}
+    with pytest.raises(NotImplementedError, match="does not draw"):
+        get_task_stream(client, plot="save")
+
+
+def test_an_asynchronous_task_stream_has_the_calls_of_its_block(client):
+    connection = client._connection
+
+    async def run():
+        async with Client(connection.address, token=connection.token, asynchronous=True, set_as_default=False) as own:
+            async with get_task_stream(own) as stream:
+                future = own.submit(outer, 0.01, pure=False)
+                await future
+            return future.key, stream.data
+
+    key, data = asyncio.run(run())
+    assert [one["key"] for one in data] == [key]
+
+
+def test_a_drawing_is_a_model_of_bokeh_if_that_is_installed(client, monkeypatch):
+    class Div:
+        def __init__(self, text):
+            self.text = text
+
+    call_until_sampled(client)
+    monkeypatch.setitem(sys.modules, "bokeh", types.ModuleType("bokeh"))
+    monkeypatch.setitem(sys.modules, "bokeh.models", types.SimpleNamespace(Div=Div))
+    _, drawing = client.profile("outer", plot=True)
+    assert type(drawing) is Div and "inner" in drawing.text
+    assert drawing._repr_html_() == drawing.text
 
 
 def test_story_tells_what_became_of_a_call(client):

@@ -164,7 +164,7 @@ class Reductions(BagCore):
         split_every : int, optional
             Number of results that one task combines.
         """
-        key = None if key is None else _steps.key_function(key)
+        key = None if key is None else _steps.key_function(key, spread=True)
         first, last = _steps.Streaming(_steps.topk, k, key), _steps.Streaming(_steps.merge_topk, k, key)
         return self._reduced("topk", first, last, split_every, type(self))
 

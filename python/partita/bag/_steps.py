@@ -186,11 +186,15 @@ def random_sample(probability: float, part: Any, seed: int) -> Any:
     return (item for item in part if draw() < probability)
 
 
-def key_function(key: Any) -> Any:
-    """Return a function of an item: the given one, or one that returns the item's item."""
+def key_function(key: Any, spread: bool = False) -> Any:
+    """Return a function of an item: the given one, or one that returns the item's item.
+
+    A function that needs several arguments gets the parts of an item; with `spread`, also one that can take several.
+    """
     if not callable(key):
         return operator.itemgetter(key) if not isinstance(key, list) else functools.partial(_items, key)
-    return functools.partial(_spread, key) if takes_multiple_arguments(key) else key
+    needs_one = not spread and any(key is one for one in (map, zip, min, max))
+    return functools.partial(_spread, key) if takes_multiple_arguments(key, spread) and not needs_one else key
 
 
 def _spread(function: Any, item: Any) -> Any:

@@ -12,12 +12,17 @@ import time
 from concurrent import futures
 
 
-class Unpicklable(Exception):
-    """An exception that pickle refuses."""
+class Locked(Exception):
+    """An exception that pickle refuses for one of its attributes."""
 
     def __init__(self):
         super().__init__("it holds a lock")
         self.lock = threading.Lock()
+
+
+def make_unpicklable():
+    """Return an exception of a class that can be pickled neither by its name nor by value."""
+    return type("Unpicklable", (Exception,), {"lock": threading.Lock()})("it holds a lock")
 
 
 class Unprintable(Exception):
@@ -48,7 +53,11 @@ def fail_while_handling(first, kind, is_shown):
 
 
 def fail_with_unpicklable_cause():
-    raise ValueError("the second") from Unpicklable()
+    raise ValueError("the second") from make_unpicklable()
+
+
+def fail_unpicklable():
+    raise make_unpicklable()
 
 
 def fail_with_many_causes(count):
