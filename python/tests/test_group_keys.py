@@ -44,3 +44,19 @@ EXPRESSIONS = {
 def test_expressions_of_groups(name):
     """A group is without its keys, and the reductions of all columns have one type."""
     same(computed(EXPRESSIONS[name](dd.from_pandas(FRAME, npartitions=2))), EXPRESSIONS[name](FRAME))
+
+
+def test_groups_name_their_keys():
+    """`by` has the labels of the keys, unless a column has this name."""
+    ddf = dd.from_pandas(FRAME, npartitions=2)
+    assert ddf.groupby("a").by == ddf.groupby(ddf.a).by == ["a"]
+    assert ddf.groupby([ddf.a, "c"]).by == ["a", "c"]
+    named = ddf.rename(columns={"b": "by"}).groupby("a").by
+    same(named.sum().compute(), FRAME.rename(columns={"b": "by"}).groupby("a").by.sum())
+
+
+@pytest.mark.parametrize("method", ["compute", "persist"])
+def test_groups_are_not_computed(method):
+    groups = dd.from_pandas(FRAME, npartitions=2).groupby("a")
+    with pytest.raises(NotImplementedError, match=f"does not allow {method} method.*aggregation method"):
+        getattr(groups, method)()

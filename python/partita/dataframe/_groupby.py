@@ -131,6 +131,15 @@ class GroupBy(GroupWindows):
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self._frame._columns:
             return self[name]
+        if name == "by":
+            # As in Dask; a column of this name comes first, as in pandas.
+            return [label for label, _ in self._keys]
+        if name in ("compute", "persist"):
+            raise NotImplementedError(
+                f"DataFrameGroupBy does not allow {name} method."
+                "Please chain it with an aggregation method (like ``.mean()``) or get a "
+                f"specific group using ``.get_group()`` before calling ``{name}()``"
+            )
         known = f"supported: {', '.join(GROUP_REDUCTIONS)}, agg, apply, transform"
         if hasattr(pd.core.groupby.DataFrameGroupBy, name):
             raise UnsupportedName(f"groupby.{name} is not supported; {known}")
