@@ -99,7 +99,8 @@ FRAMES = {
 
 def parts_of(frame, count):
     """Return the partitions of `from_pandas`."""
-    bounds = [len(frame) * at // count for at in range(count + 1)]
+    size, larger = divmod(len(frame), count)
+    bounds = [at * size + min(at, larger) for at in range(count + 1)]
     return [frame.iloc[low:high] for low, high in zip(bounds, bounds[1:])]
 
 

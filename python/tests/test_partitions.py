@@ -54,6 +54,13 @@ def test_freq(freq):
     assert_series_equal(ddf.a.rolling(3).sum().compute(), TIMES.a.rolling(3).sum(), check_freq=False)
 
 
+def test_rows_that_do_not_divide_evenly():
+    """As in Dask, the first partitions of `from_pandas` have a row more than the last ones."""
+    ddf = dd.from_pandas(pd.DataFrame({"a": range(11)}), npartitions=4)
+    assert ddf.divisions == (0, 3, 6, 9, 10)
+    assert rows_of_partitions(ddf) == [3, 3, 3, 2]
+
+
 def test_rows_of_files(tmp_path):
     """Rows of files can be repartitioned."""
     pd.DataFrame({"a": np.arange(50_000)}).to_parquet(tmp_path / "one.parquet")

@@ -13,7 +13,7 @@ from ._partitions import kept_divisions
 if TYPE_CHECKING:
     from ._frame import DataFrame
 
-__all__ = ["html", "info", "structure", "text"]
+__all__ = ["column_text", "html", "info", "structure", "text"]
 
 #: Maximum number of partitions that are shown individually.
 PARTITIONS_SHOWN_MAX = 100
@@ -54,8 +54,12 @@ def text(frame: DataFrame, kind: str, as_series: bool = False) -> str:
         body = made.to_string() if len(made.columns) < 2 else repr(made).rsplit("\n\n[", 1)[0]
         return f"{kind}, not computed:\n{body}"
     column = made.iloc[:, 0]
-    lines = column.to_string(header=False)
-    return f"{kind}, not computed:\n{column.index.name}\n{lines}\nName: {column.name}"
+    return f"{kind}, not computed:\n{column_text(column)}\nName: {column.name}"
+
+
+def column_text(column: pd.Series, max_rows: int | None = None) -> str:
+    """Return the text of the structure of a column: without its name, as pandas shows columns."""
+    return f"{column.index.name}\n{column.to_string(header=False, max_rows=max_rows)}"
 
 
 def html(frame: DataFrame, kind: str) -> str:

@@ -194,9 +194,12 @@ class PartitionMethods:
 
     def to_string(self, max_rows: int = 5) -> str:
         """Return the columns, types and partitions as a string, without computing the rows, as in Dask."""
-        from ._display import structure
+        from ._display import column_text, structure
 
-        made = structure(self._as_frame())
+        frame = self._as_frame()
+        made = structure(frame)
+        if frame is not self:
+            return column_text(made.iloc[:, 0], max_rows)
         return str(made.to_string(max_rows=max_rows, show_dimensions=False))
 
     def _as_frame(self) -> Any:

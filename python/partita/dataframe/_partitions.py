@@ -166,9 +166,10 @@ def check_count(parts: int, what: str) -> int:
 
 
 def even_bounds(rows: int, parts: int) -> list[int]:
-    """Return the bounds of partitions of equal size, with at least one row each."""
+    """Return the bounds of partitions of equal size, with at least one row each; as in Dask, the first ones are larger."""
     parts = max(min(parts, rows), 1)
-    return [rows * at // parts for at in range(parts + 1)]
+    size, larger = divmod(rows, parts)
+    return [at * size + min(at, larger) for at in range(parts + 1)]
 
 
 def index_bounds(frame: Any) -> tuple[Any, Any]:
