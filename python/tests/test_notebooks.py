@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -133,10 +134,19 @@ def test_csv_files_by_name(client, tmp_path):
     (ddf + 1).to_csv(str(tmp_path / "out" / "export-*.csv"), index=False)
     assert pd.concat(map(pd.read_csv, paths)).x.tolist() == list(range(1, 31))
     named = ddf.to_csv(str(tmp_path / "*.txt"), name_function=lambda at: f"of-{chr(97 + at)}", sep=";")
-    assert named[-1] == str(tmp_path / "of-l.txt") and pd.read_csv(named[0], sep=";").x.tolist() == [0, 1]
-    with pytest.raises(ValueError, match="strictly increasing"):
-        ddf.to_csv(str(tmp_path / "wrong" / "*.csv"), name_function=lambda at: f"{-at}")
+    assert named[-1] == str(tmp_path / "of-l.txt") and pd.read_csv(named[0], sep=";").x.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="a different string for each partition"):
+        ddf.to_csv(str(tmp_path / "wrong" / "*.csv"), name_function=lambda at: "x")
     assert list((tmp_path / "wrong").iterdir()) == []
+
+
+def test_names_of_files_in_another_order(client, tmp_path):
+    """A warning tells if the files that name_function names sort in another order than the partitions."""
+    ddf = dd.from_pandas(pd.DataFrame({"x": range(24)}), npartitions=12)
+    with pytest.warns(UserWarning, match="To preserve order between partitions name_function.*'10' comes too late"):
+        paths = ddf.to_csv(str(tmp_path / "*.csv"), name_function=str, index=False)
+    assert [os.path.basename(path) for path in paths] == [f"{at}.csv" for at in range(12)]
+    assert pd.concat(map(pd.read_csv, paths)).x.tolist() == list(range(24))
 
 
 def test_info(ddf, frame):

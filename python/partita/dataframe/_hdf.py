@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -161,19 +160,20 @@ def to_hdf(
 ) -> Any:
     """Write a frame or column to HDF5 files; see :meth:`DataFrame.to_hdf`."""
     require_package("tables", "tables", "to_hdf()")
-    if isinstance(path, pd.HDFStore):
-        raise NotImplementedError("to_hdf() takes the path of a file, not an open HDFStore: the workers write the file")
-    name = os.fspath(path)
+    is_open = isinstance(path, pd.HDFStore)
+    name = "" if is_open else os.fspath(path)
     if name.count("*") + key.count("*") > 1:
         raise ValueError(f"only one * is supported in the path and the key, not in {name!r} and {key!r}")
     if arguments.pop("format", "t") not in ("t", "table"):
         raise ValueError("to_hdf() supports only format='table', of which parts can be written and read")
+    if is_open:
+        return _write_to_store(df, path, key, append, name_function, compute, arguments)
     target = absolute(name).removeprefix("file://")
     has_files, has_keys = "*" in name, "*" in key
     shown: list[str] = []
 
     def make(count: int) -> Callable[[Any, int], str]:
-        names = _part_names(count, name_function) if has_files or has_keys else [""] * count
+        names = part_names(count, name_function) if has_files or has_keys else [""] * count
         shown.extend([name.replace("*", one) for one in names] if has_files else [name])
         return _Writer(target, key, mode, append, names, arguments)
 
@@ -185,17 +185,23 @@ def to_hdf(
     return shown
 
 
-def _part_names(count: int, name_function: Callable[[int], str] | None) -> list[str]:
-    if name_function is None:
-        return part_names(count)
-    names = [name_function(at) for at in range(count)]
-    if len(set(names)) < count:
-        raise ValueError(f"name_function= must return different names, not {names[:5]!r}")
-    if sorted(names) != names:
-        warnings.warn(
-            "To preserve order between partitions name_function must preserve the order of its input", stacklevel=4
-        )
-    return names
+def _write_to_store(
+    df: Any,
+    store: pd.HDFStore,
+    key: str,
+    append: bool,
+    name_function: Callable[[int], str] | None,
+    compute: bool,
+    arguments: dict[str, Any],
+) -> list[str]:
+    """Write partitions to a file that this process has opened, so that no worker can write to it."""
+    if not compute:
+        raise NotImplementedError("to_hdf(compute=False) takes the path of a file, not an open HDFStore")
+    parts = df.to_delayed()
+    for at, (part, one) in enumerate(zip(parts, part_names(len(parts), name_function))):
+        appends = append or (at > 0 and "*" not in key)
+        part.compute().to_hdf(store, key=key.replace("*", one), append=appends, format="table", **arguments)
+    return [store.filename]
 
 
 class _Writer:

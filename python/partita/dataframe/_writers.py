@@ -155,7 +155,7 @@ class FrameWriters(ParquetWriters):
             As in :meth:`pandas.DataFrame.to_csv`. A single file that exists is replaced only with ``mode="w"``.
         name_function : callable, optional
             Returns the string that replaces ``*``, or that names the files ``*.part`` of a folder, given the number of the
-            partition. The strings must be strictly increasing.
+            partition. The strings must differ; a warning tells if they are not in ascending order.
         compute : bool
             Whether to write now. Otherwise the rows are persisted, and delayed values are returned that write them.
         header_first_partition_only : bool, optional
@@ -280,7 +280,7 @@ class FrameWriters(ParquetWriters):
             Of the files.
         name_function : callable, optional
             Returns the string that replaces ``*``, or that names the files ``*.part`` of a folder, given the number of the
-            partition. The strings must be strictly increasing.
+            partition. The strings must differ; a warning tells if they are not in ascending order.
         index : bool
             Whether records have the index labels, with the workers' own writer.
         **arguments

@@ -11,8 +11,12 @@ from .._frame_functions import PersistedPartitions
 from .._tasks import Task
 from ..base import is_synchronous, run_nodes
 from ..delayed import _make
+from ..utils import warn_caller
 
 __all__ = ["PartCall", "part_names", "require_package", "run_writers", "writing_tasks"]
+
+#: Maximum number of names that an error message shows.
+NAMES_SHOWN = 5
 
 
 def require_package(module: str, package: str, what: str) -> Any:
@@ -98,10 +102,12 @@ def run_writers(client: Any, tasks: Sequence[Task], compute: bool, single: bool 
 def part_names(count: int, name_function: Callable[[int], Any] | None = None) -> list[str]:
     """Return what names the files of partitions, in the order of the partitions.
 
+    Readers take files in the order of their names, so that a warning tells if another order results.
+
     Raises
     ------
     ValueError
-        If the names that a function returns are not strings in strictly increasing order.
+        If a function does not return strings, or returns one of them twice: partitions would share a file.
     """
     if name_function is None:
         digits = len(str(max(count - 1, 0)))
@@ -109,8 +115,15 @@ def part_names(count: int, name_function: Callable[[int], Any] | None = None) ->
     if not callable(name_function):
         raise ValueError(f"``name_function`` must be a callable with one argument, not {name_function!r}")
     names = [name_function(at) for at in range(count)]
-    if not all(isinstance(one, str) for one in names) or sorted(set(names)) != names:
-        raise ValueError(f"name_function= must return strictly increasing strings, not {names[:5]!r}")
+    if not all(isinstance(one, str) for one in names) or len(set(names)) < count:
+        raise ValueError(
+            f"name_function= must return a different string for each partition, not {names[:NAMES_SHOWN]!r}"
+        )
+    if sorted(names) != names:
+        warn_caller(
+            "To preserve order between partitions name_function must preserve the order of its input: readers sort files by "
+            f"their names, and {next(b for a, b in zip(names, names[1:]) if b < a)!r} comes too late"
+        )
     return names
 
 
