@@ -321,6 +321,7 @@ HEEDED = {
     "rolling numbers": lambda d: d[["i", "s"]].rolling(3).sum(numeric_only=True),
     "corr least": lambda d: computed(d[["i", "x"]].corr(min_periods=10_000)),
     "cov least": lambda d: computed(d[["i", "x"]].cov(min_periods=3)),
+    "join suffixes": lambda d: d[["i"]].join(d[["i", "x"]], suffixes=("_left", None)),
 }
 
 
@@ -370,6 +371,7 @@ def test_times_in_a_zone(client):
         (lambda d: dd.to_datetime(d.s, unit="s"), NotImplementedError),
         (lambda d: dd.to_numeric(d.s, errors="ignore"), ValueError),
         (lambda d: d.sort_values("x", group_keys=False), TypeError),
+        (lambda d: d.join(d, lsuffix="l", suffixes=("", "r")), ValueError),
     ],
 )
 def test_unsupported_arguments(loaded, call, error):

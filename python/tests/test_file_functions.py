@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -162,14 +163,37 @@ def test_parquet_partitions(files, arguments, count):
 def test_parquet_divisions(files):
     """Statistics of the files give the divisions."""
     found = dd.read_parquet(files / "t", split_row_groups=2, calculate_divisions=True, index="i")
-    assert found.divisions == (0, 30, 60, 90)
+    assert found.divisions == (0, 40, 70, 90)
 
 
 def test_parquet_filtered_pieces(files):
     """Filters select the row groups, and the rows in them."""
-    found = dd.read_parquet(files / "t", split_row_groups=True, filters=[("a", ">", 5)], columns=["c"])
+    found = dd.read_parquet(files / "t", split_row_groups=True, filters=[("a", ">", 6)], columns=["c"])
     assert found.npartitions == 2
-    same(found, FRAME[FRAME.a > 5][["c"]])
+    same(found, FRAME[FRAME.a > 6][["c"]])
+
+
+@pytest.mark.parametrize("filesystem", ["arrow", "pyarrow", "fsspec", "auto", pa_fs.LocalFileSystem()])
+def test_parquet_of_local_filesystems(loaded, tmp_path, filesystem):
+    """`filesystem=` may say that files are local, or with which package Dask reads them."""
+    loaded.to_parquet(tmp_path / "t", filesystem=filesystem)
+    same(dd.read_parquet(tmp_path / "t", filesystem=filesystem), FRAME)
+
+
+@pytest.mark.parametrize(
+    ("path", "filesystem"),
+    [
+        ("t", pa_fs.SubTreeFileSystem("/tmp", pa_fs.LocalFileSystem())),
+        ("s3://bucket/t", pa_fs.LocalFileSystem()),
+        ("t", "memory"),
+    ],
+)
+def test_parquet_of_other_filesystems(loaded, path, filesystem):
+    """A file system that only this process has is an error."""
+    with pytest.raises(NotImplementedError, match="does not support filesystem="):
+        dd.read_parquet(path, filesystem=filesystem)
+    with pytest.raises(NotImplementedError, match="does not support filesystem="):
+        loaded.to_parquet(path, filesystem=filesystem)
 
 
 def test_parquet_pieces_of_folders(files):
@@ -246,7 +270,7 @@ def test_csv_written_by_pandas(loaded, tmp_path, name):
     """The files are what pandas writes for each partition."""
     files = loaded.to_csv(tmp_path / "t", **CSV_WRITES[name])
     options = {key: value for key, value in CSV_WRITES[name].items() if key != "header_first_partition_only"}
-    for at, (file, low, high) in enumerate(zip(files, [0, 3, 6], [3, 6, 10])):
+    for at, (file, low, high) in enumerate(zip(files, [0, 4, 7], [4, 7, 10])):
         if name == "first header" and at:
             options["header"] = False
         FRAME[low:high].to_csv(tmp_path / "expected", **options)
@@ -370,6 +394,18 @@ def test_hdf(loaded, tmp_path, path, key):
     same(found, FRAME)
 
 
+@pytest.mark.parametrize("key", ["/d", "/d*"])
+def test_hdf_in_an_open_store(loaded, tmp_path, key):
+    """This process writes the partitions to a file that it has open."""
+    pytest.importorskip("tables")
+    with pd.HDFStore(str(tmp_path / "a.h5")) as store:
+        assert loaded.to_hdf(store, key) == [str(tmp_path / "a.h5")]
+        assert len(store.keys()) == (1 if key == "/d" else loaded.npartitions)
+        with pytest.raises(NotImplementedError, match="compute=False"):
+            loaded.to_hdf(store, key, compute=False)
+    same(dd.read_hdf(tmp_path / "a.h5", key, sorted_index=True), FRAME)
+
+
 @pytest.mark.parametrize(
     ("paths", "error"), [("none.h5", FileNotFoundError), (["none.h5"], FileNotFoundError), ([], ValueError)]
 )
@@ -390,7 +426,7 @@ def database(loaded, tmp_path):
 def test_database(database):
     """A table is read in partitions by its index column."""
     found = dd.read_sql_table("t", database, index_col="i", npartitions=3)
-    assert found.divisions == (0, 30, 60, 90)
+    assert found.divisions == (0, 40, 70, 90)
     same(found, pd.read_sql_table("t", database, index_col="i"))
 
 

@@ -701,12 +701,21 @@ class DataFrame(
         lsuffix: str = "",
         rsuffix: str = "",
         npartitions: int | None = None,
+        suffixes: Any = None,
         **arguments: Any,
     ) -> DataFrame:
-        """Join columns of this frame (the index by default) with the index of another frame, or of each of a list."""
+        """Join columns of this frame (the index by default) with the index of another frame, or of each of a list.
+
+        Labels of columns of both frames get the suffixes `lsuffix` and `rsuffix`, or those of the pair `suffixes`, which
+        pandas has from version 3.1.
+        """
         from ._merge import join
 
         reject_unsupported("join", arguments)
+        if suffixes is not None:
+            if lsuffix or rsuffix:
+                raise ValueError("join() takes either suffixes= or lsuffix= and rsuffix=")
+            lsuffix, rsuffix = suffixes
         found: DataFrame = join(self, other, on, how, lsuffix, rsuffix, npartitions=npartitions)
         return found
 

@@ -17,7 +17,7 @@ from ._folder_keys import categories_of_folders
 from ._frame import DataFrame
 from ._io import check_extensions, file_paths, files_frame
 from ._pandas_metadata import data_files, is_known_extension, read_metadata
-from ._parquet_writer import check_engine
+from ._parquet_writer import check_engine, check_filesystem
 from ._sql import INDEX, sort_of
 from ._storage import service_of, storage_config
 
@@ -103,17 +103,14 @@ def read_parquet(
         How the store is reached, as for pandas and Dask: for S3 ``key``, ``secret``, ``token``, ``endpoint_url`` and
         ``anon``. Without it the environment of the cluster counts, and without credentials there what is public can be read.
     filesystem
-        Not supported.
+        ``"arrow"``, ``"pyarrow"``, ``"fsspec"`` and ``"auto"``, which have no effect, or a ``LocalFileSystem`` for local files.
 
     Returns
     -------
     DataFrame or Series
     """
     check_engine(engine)
-    if filesystem not in (None, "auto", "arrow", "fsspec"):
-        raise NotImplementedError(
-            "read_parquet() does not support filesystem=; use storage_options= for files in stores"
-        )
+    check_filesystem("read_parquet", filesystem, path)
     backend = ("numpy_nullable" if use_nullable_dtypes else None) if dtype_backend is None else dtype_backend
     if backend not in _BACKENDS:
         raise ValueError(f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {backend!r}")

@@ -32,6 +32,8 @@ __all__ = ["ParquetWriters", "index_name"]
 
 #: Names of engines in Dask. There is one engine.
 ENGINES = (None, "auto", "pyarrow", "fastparquet")
+#: Names with which Dask chooses the package that reads files; here, the workers read them in any case.
+_FILESYSTEMS = ("auto", "arrow", "pyarrow", "fsspec")
 #: Compressions with their level, as the workers' own writer names them.
 _LEVELS = {"gzip": "gzip(6)", "zstd": "zstd(3)", "brotli": "brotli(5)", "none": "uncompressed", None: "uncompressed"}
 
@@ -176,7 +178,7 @@ class ParquetWriters:
         storage_options : dict, optional
             How the store is reached; see :func:`read_parquet`.
         filesystem
-            Not supported.
+            As for :func:`read_parquet`.
 
         Raises
         ------
@@ -196,8 +198,7 @@ class ParquetWriters:
         from ._frame import DataFrame
 
         check_engine(engine)
-        if filesystem not in (None, "auto", "arrow", "fsspec"):
-            raise NotImplementedError("to_parquet() does not support filesystem=; use storage_options= for stores")
+        check_filesystem("to_parquet", filesystem, path)
         folders = (
             [] if partition_on is None else [partition_on] if isinstance(partition_on, str) else list(partition_on)
         )
@@ -243,6 +244,23 @@ class ParquetWriters:
             os.rename(path, old)
             os.rename(fresh, path)
             shutil.rmtree(old)
+
+
+def check_filesystem(method: str, filesystem: Any, path: Any) -> None:
+    """Check that a file system is the one of the path, which the workers open themselves.
+
+    Raises
+    ------
+    NotImplementedError
+        If it is an object for anything but local files: workers may not see what this process sees.
+    """
+    if filesystem is None or (isinstance(filesystem, str) and filesystem in _FILESYSTEMS):
+        return
+    is_local = type(filesystem).__name__ == "LocalFileSystem"
+    if not is_local or "://" in str(path).replace("file://", ""):
+        raise NotImplementedError(
+            f"{method}() does not support filesystem={filesystem!r}; use storage_options= for files in stores"
+        )
 
 
 def check_engine(engine: Any) -> None:
