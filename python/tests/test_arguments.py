@@ -200,6 +200,27 @@ def test_variables_of_conditions(loaded):
         loaded["mixed"].query("i > @absent")
 
 
+#: Arguments that only tune Dask, or that have another name there.
+OF_DASK = {
+    "mode": lambda d: (d.s.mode(split_every=2), d.s.mode()),
+    "mode of columns": lambda d: (d[["i"]].mode(split_every=2), d[["i"]].mode()),
+    "largest": lambda d: (d[["i"]].nlargest(2, "i", split_every=2), d[["i"]].nlargest(2, "i")),
+    "smallest": lambda d: (d[["i"]].nsmallest(2, "i", split_every=2), d[["i"]].nsmallest(2, "i")),
+    "corr": lambda d: (d.i.corr(d.x, split_every=2), d.i.corr(d.x)),
+    "cov": lambda d: (d.i.cov(d.x, split_every=2), d.i.cov(d.x)),
+    "ffill": lambda d: (d.groupby("j").x.ffill(shuffle_method="tasks"), d.groupby("j").x.ffill()),
+    "bfill": lambda d: (d.groupby("j").x.bfill(shuffle_method="tasks"), d.groupby("j").x.bfill()),
+    "a group": lambda d: (d.groupby("j").get_group(key=1), d.groupby("j").get_group(1)),
+}
+
+
+@pytest.mark.parametrize("name", OF_DASK)
+def test_arguments_of_dask(loaded, name):
+    """Arguments of Dask that change no result are accepted."""
+    found, expected = OF_DASK[name](loaded["mixed"])
+    same(computed(found), computed(expected))
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -321,6 +342,12 @@ HEEDED = {
     "rolling numbers": lambda d: d[["i", "s"]].rolling(3).sum(numeric_only=True),
     "corr least": lambda d: computed(d[["i", "x"]].corr(min_periods=10_000)),
     "cov least": lambda d: computed(d[["i", "x"]].cov(min_periods=3)),
+    "mode missing": lambda d: d.s.mode(dropna=False),
+    "mode of columns missing": lambda d: d[["i", "s", "x"]].mode(dropna=False),
+    "corr of columns least": lambda d: d.i.corr(d.x, min_periods=10_000),
+    "corr of columns of a method": lambda d: d.i.corr(d.x, method="pearson"),
+    "cov of columns least": lambda d: d.i.cov(d.x, min_periods=3),
+    "fillna of rows": lambda d: d[["x"]].fillna(1.5, axis="index"),
     "join suffixes": lambda d: d[["i"]].join(d[["i", "x"]], suffixes=("_left", None)),
 }
 
@@ -372,6 +399,11 @@ def test_times_in_a_zone(client):
         (lambda d: dd.to_numeric(d.s, errors="ignore"), ValueError),
         (lambda d: d.sort_values("x", group_keys=False), TypeError),
         (lambda d: d.join(d, lsuffix="l", suffixes=("", "r")), ValueError),
+        (lambda d: d.i.corr(d.x, method="kendall"), NotImplementedError),
+        (lambda d: d.x.fillna(1.5, axis=1), ValueError),
+        (lambda d: d[["x", "i"]].fillna(1.5, axis="columns"), NotImplementedError),
+        (lambda d: d.groupby("j").get_group(), TypeError),
+        (lambda d: d.groupby("j").get_group(1, key=1), TypeError),
     ],
 )
 def test_unsupported_arguments(loaded, call, error):

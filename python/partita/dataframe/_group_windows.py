@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import SO_FAR, WHOLE, Expr, call, case, cast, window
+from ..utils import no_default
 from ._aggregations import FUNCTION_NAMES
 from ._arguments import reject_unsupported, without_tuning
 from ._columns import Column, derived_origin
@@ -133,11 +134,11 @@ class GroupWindows:
         over = self._over()
         return self._windowed(lambda column: difference(column, periods, over))
 
-    def ffill(self, limit: int | None = None) -> Any:
+    def ffill(self, limit: int | None = None, shuffle_method: Any = None) -> Any:
         """Fill missing values with the previous value of the same group, which is at most `limit` rows before."""
         return self._filled("ffill", limit, "lag", False)
 
-    def bfill(self, limit: int | None = None) -> Any:
+    def bfill(self, limit: int | None = None, shuffle_method: Any = None) -> Any:
         """Fill missing values with the next value of the same group, which is at most `limit` rows after."""
         return self._filled("bfill", limit, "lead", True)
 
@@ -246,13 +247,15 @@ class GroupWindows:
         frame = self._frame
         return frame._like({label: frame._columns[label] for label in self._selected}) if self._is_selection else frame
 
-    def get_group(self, name: Any) -> Any:
+    def get_group(self, name: Any = no_default, *, key: Any = no_default) -> Any:
         """Return the rows of a group.
 
         Parameters
         ----------
         name : label or tuple of labels
             The key. Unlike in pandas, a key that does not exist has no rows.
+        key : label or tuple of labels
+            Dask's name of the argument.
 
         Examples
         --------
@@ -262,6 +265,9 @@ class GroupWindows:
         >>> ddf.groupby("k").get_group("x").compute().v.tolist()
         [1, 3]
         """
+        if (name is no_default) == (key is no_default):
+            raise TypeError("get_group() takes one argument: name=, or key= as in Dask")
+        name = key if name is no_default else name
         values = name if isinstance(name, tuple) else (name,)
         if len(values) != len(self._keys):
             raise ValueError(f"get_group() requires {len(self._keys)} keys, not {len(values)}")

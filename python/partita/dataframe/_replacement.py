@@ -16,6 +16,7 @@ from ..plan.dtype import DType, refuse_mixed
 from ..plan.expr import Expr, call, case
 from . import _expressions as ex
 from ._alignment import REINDEX
+from ._arguments import is_columns_axis
 from ._array_columns import column_of_array, is_array
 from ._columns import origin_of
 from ._matching import aligned, is_aligned, uploaded
@@ -69,8 +70,10 @@ class ColumnReplacement:
         if not pa.types.is_boolean(self._kind):
             raise TypeError(f"a condition must be a boolean column, not {self._kind}; use astype(bool) or a comparison")
 
-    def fillna(self, value: Any) -> Series:
-        """Replace missing values with a value or with the values of another column."""
+    def fillna(self, value: Any, axis: Any = None) -> Series:
+        """Replace missing values with a value or with the values of another column. `axis` can only be that of the rows."""
+        if is_columns_axis("fillna", axis):
+            raise ValueError(f"No axis named {axis} for object type Series; use fillna of a frame")
         if isinstance(value, Scalar):
             value = value.compute()
         value = uploaded(value, self)

@@ -15,7 +15,7 @@ from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey
 from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
 from ..utils import no_default, warn_caller
-from ._arguments import reject_unsupported
+from ._arguments import check_split_every, reject_unsupported
 from ._array_columns import column_of_array
 from ._base import Level
 from ._columns import RANGE, Column, full_label, label_index, sort_value
@@ -387,13 +387,15 @@ class FrameRows:
         frame = self._narrowed(px.comparison("eq", number_of_duplicate(by, order, keep), 1))
         return frame.reset_index(drop=True) if ignore_index else frame
 
-    def nlargest(self, n: int, columns: Any) -> DataFrame:
+    def nlargest(self, n: int, columns: Any, split_every: Any = None) -> DataFrame:
         """Return the rows with the largest values."""
+        check_split_every(split_every)
         self._reject_categories("nlargest", columns)
         return self.sort_values(columns, ascending=False)._first(n)
 
-    def nsmallest(self, n: int, columns: Any) -> DataFrame:
+    def nsmallest(self, n: int, columns: Any, split_every: Any = None) -> DataFrame:
         """Return the rows with the smallest values."""
+        check_split_every(split_every)
         self._reject_categories("nsmallest", columns)
         return self.sort_values(columns)._first(n)
 

@@ -18,7 +18,7 @@ from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named, Projection, Relation
 from ..plan.rewrite import distinct_keys
 from ._alignment import INNER
-from ._arguments import is_columns_axis, reject_unsupported
+from ._arguments import check_split_every, is_columns_axis, reject_unsupported
 from ._base import Level
 from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_value
 from ._matching import aligned
@@ -136,11 +136,12 @@ class ColumnSummary:
             return made
         return self._reduced(quantile(self._expr, q, self._kind))
 
-    def mode(self) -> Series:
-        """Return the most frequent values, sorted."""
+    def mode(self, dropna: bool = True, split_every: Any = None) -> Series:
+        """Return the most frequent values, sorted. With `dropna` false, missing values count as a value, the last one."""
         from ._series import Series
 
-        values = self._projected("v", dropna=True)
+        check_split_every(split_every)
+        values = self._projected("v", dropna=bool(dropna))
         counted = Grouping(values, [Named("v", values.column("v"))], [Named("n", aggregated("count_rows"))])
         number = counted.column("n")
         most = px.comparison("eq", number, px.window("max", number))
@@ -190,15 +191,23 @@ class ColumnSummary:
         reject_unsupported("idxmax", arguments)
         return self._label("max", skipna)
 
-    def cov(self, other: Series) -> Scalar:
-        """Return the covariance with another column."""
-        own, theirs = aligned(self, other, INNER)
-        return Scalar(own._rows, aggregated("covar_samp", own._expr, theirs._expr))
+    def cov(self, other: Series, min_periods: int | None = None, split_every: Any = None) -> Scalar:
+        """Return the covariance with another column; missing if fewer than `min_periods` rows have both values."""
+        return self._of_pairs("covar_samp", other, min_periods, split_every)
 
-    def corr(self, other: Series) -> Scalar:
-        """Return the correlation with another column."""
+    def corr(
+        self, other: Series, method: builtins.str = "pearson", min_periods: int | None = None, split_every: Any = None
+    ) -> Scalar:
+        """Return the correlation with another column; missing if fewer than `min_periods` rows have both values."""
+        if method != "pearson":
+            raise NotImplementedError(f"corr() supports only method='pearson', not {method!r}")
+        return self._of_pairs("corr", other, min_periods, split_every)
+
+    def _of_pairs(self, name: builtins.str, other: Series, min_periods: int | None, split_every: Any) -> Scalar:
+        """Return a reduction of the rows in which this column and another one have values."""
+        check_split_every(split_every)
         own, theirs = aligned(self, other, INNER)
-        return Scalar(own._rows, aggregated("corr", own._expr, theirs._expr))
+        return Scalar(own._rows, reduced_pairs(name, own._expr, theirs._expr, min_periods))
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, or several for a list of names."""
@@ -232,6 +241,14 @@ class ColumnSummary:
         from ._description import Description
 
         return Description(self._framed(), ["v"], percentiles, self.name)
+
+
+def reduced_pairs(name: str, a: Expr, b: Expr, least: int | None) -> Expr:
+    """Return a reduction of the rows in which both values are known; missing if these are fewer than `least`."""
+    made = aggregated(name, a, b)
+    if least is None or least <= 1:
+        return made
+    return case([(px.comparison("ge", aggregated("regr_count", a, b), int(least)), made)])
 
 
 def _period_of(origin: Any) -> PeriodOf | None:
@@ -365,13 +382,14 @@ class FrameSummary:
         order = (SortKey(value, not ascending), *made._rows.order) if sort else made._rows.order
         return made._like(value, name="proportion" if normalize else "count")._reordered(order)
 
-    def mode(self, axis: Any = 0, numeric_only: bool = False, dropna: bool = True) -> Modes:
-        """Return the most frequent values of each column, sorted."""
-        if is_columns_axis("mode", axis) or not dropna:
-            raise NotImplementedError("mode() does not support axis=1 and dropna=False")
+    def mode(self, axis: Any = 0, numeric_only: bool = False, dropna: bool = True, split_every: Any = None) -> Modes:
+        """Return the most frequent values of each column, sorted. With `dropna` false, missing values count as a value."""
+        check_split_every(split_every)
+        if is_columns_axis("mode", axis):
+            raise NotImplementedError("mode() does not support axis=1")
         kinds = self._kinds()
         labels = [label for label in self._columns if not numeric_only or is_number(kinds[label])]
-        return Modes([self._column(label).mode() for label in labels], self._axis)
+        return Modes([self._column(label).mode(dropna) for label in labels], self._axis)
 
     def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return the number of values of each column that are not missing."""
@@ -463,14 +481,7 @@ class FrameSummary:
         name = {"cov": "covar_samp", "corr": "corr"}[function]
         double = {label: cast(self._columns[label].expr, pa.float64()) for label in labels}
 
-        def cell(a: Any, b: Any) -> Expr:
-            made = aggregated(name, double[a], double[b])
-            if least <= 1:
-                return made
-            count = aggregated("regr_count", double[a], double[b])
-            return case([(px.comparison("ge", count, int(least)), made)])
-
-        cells = {a: {b: cell(a, b) for b in labels} for a in labels}
+        cells = {a: {b: reduced_pairs(name, double[a], double[b], least) for b in labels} for a in labels}
         return Table(self._rows, cells, axis=self._axis, is_square=True)
 
     def cov(self, numeric_only: bool = False, **arguments: Any) -> Table:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ._alignment import IDENTICAL, UNIQUE
-from ._arguments import reject_unsupported
+from ._arguments import is_columns_axis, reject_unsupported
 from ._array_columns import column_of_array, frame_operand, is_array
 from ._base import Plan
 from ._columns import Column, UnknownCategories, is_read_as_categories, refuse_equal_labels
@@ -89,8 +89,13 @@ class FrameValues:
         made.index = _categorized(level)
         return made
 
-    def fillna(self, value: Any) -> DataFrame:
-        """Replace missing values with a value, or with values given as a dict by column."""
+    def fillna(self, value: Any, axis: Any = None) -> DataFrame:
+        """Replace missing values with a value, or with values given as a dict by column.
+
+        `axis` can only be that of the rows: along the other one, pandas converts all columns to one type.
+        """
+        if is_columns_axis("fillna", axis):
+            raise NotImplementedError("fillna(axis=1) is not supported; leave out axis=, and use astype")
         if isinstance(value, (dict, pd.Series, Reductions)):
             known = value if not isinstance(value, Reductions) else value._all()
             labels = [label for label in dict(known) if label in self._columns]
