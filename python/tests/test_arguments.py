@@ -210,6 +210,14 @@ OF_DASK = {
     "cov": lambda d: (d.i.cov(d.x, split_every=2), d.i.cov(d.x)),
     "ffill": lambda d: (d.groupby("j").x.ffill(shuffle_method="tasks"), d.groupby("j").x.ffill()),
     "bfill": lambda d: (d.groupby("j").x.bfill(shuffle_method="tasks"), d.groupby("j").x.bfill()),
+    "sum of groups": lambda d: (d.groupby("j").x.sum(min_count=None), d.groupby("j").x.sum()),
+    "first of groups": lambda d: (d.groupby("j").x.first(sort=None), d.groupby("j").x.first()),
+    "sorted": lambda d: (d.sort_values("x", partition_size=1e6), d.sort_values("x")),
+    "any": lambda d: (d.i.any(axis=0), d.i.any()),
+    "all": lambda d: (d.i.all(axis="index"), d.i.all()),
+    "count": lambda d: (d.s.count(axis=0, numeric_only=False), d.s.count()),
+    "idxmin": lambda d: (d.x.idxmin(numeric_only=False), d.x.idxmin()),
+    "described": lambda d: (d.x.describe(include=None, exclude=None), d.x.describe()),
     "a group": lambda d: (d.groupby("j").get_group(key=1), d.groupby("j").get_group(1)),
 }
 
@@ -348,6 +356,8 @@ HEEDED = {
     "corr of columns of a method": lambda d: d.i.corr(d.x, method="pearson"),
     "cov of columns least": lambda d: d.i.cov(d.x, min_periods=3),
     "fillna of rows": lambda d: d[["x"]].fillna(1.5, axis="index"),
+    "name of the labels": lambda d: d[["i"]].rename_axis("name", axis="columns"),
+    "name of the rows": lambda d: d[["i"]].rename_axis("name", axis="index"),
     "join suffixes": lambda d: d[["i"]].join(d[["i", "x"]], suffixes=("_left", None)),
 }
 
@@ -403,6 +413,8 @@ def test_times_in_a_zone(client):
         (lambda d: d.x.fillna(1.5, axis=1), ValueError),
         (lambda d: d[["x", "i"]].fillna(1.5, axis="columns"), NotImplementedError),
         (lambda d: d.groupby("j").get_group(), TypeError),
+        (lambda d: d.i.any(axis=1), ValueError),
+        (lambda d: d.s.count(numeric_only=True), NotImplementedError),
         (lambda d: d.groupby("j").get_group(1, key=1), TypeError),
     ],
 )

@@ -201,3 +201,34 @@ def test_errors(frame, name):
     function, kind, message = ERRORS[name]
     with pytest.raises(kind, match=message):
         function(frame)
+
+
+def plus(values, copy=0, broadcast=0):
+    return values + copy + broadcast
+
+
+def test_arguments_that_tune_dask_are_not_those_of_functions(frame):
+    groups = frame.groupby("a").b
+    applied = groups.apply(lambda values: values.tolist()[0], shuffle_method="tasks", meta=("b", "float64"))
+    assert_series_equal(applied.compute(), FRAME.groupby("a").b.apply(lambda values: values.tolist()[0]))
+    changed = groups.transform(plus, shuffle_method="tasks", meta=("b", "float64"))
+    assert_series_equal(changed.compute(), FRAME.b)
+
+
+def test_arguments_of_functions_may_have_names_that_tune_dask(frame):
+    """A function got no arguments with such names, and its default counted instead."""
+    changed = frame.groupby("a").b.transform(plus, copy=1, broadcast=2, meta=("b", "float64"))
+    assert_series_equal(changed.compute(), FRAME.b + 3)
+
+
+def test_columns_of_aggregations_may_have_names_that_tune_dask(frame):
+    """Such columns were missing from the result."""
+    found = frame.groupby("a").b.agg(copy="max", fuse="min", split_every=2).compute()
+    assert_frame_equal(found, FRAME.groupby("a").b.agg(copy="max", fuse="min"))
+    meta = pd.Series([], dtype="float64", name="b", index=pd.Index([], dtype="int64", name="a"))
+    applied = frame.groupby("a").b.agg(most, copy=2, meta=meta).compute()
+    assert_series_equal(applied, FRAME.groupby("a").b.agg(most, copy=2))
+
+
+def most(values, copy=0):
+    return values.max() + copy

@@ -16,7 +16,7 @@ from ..plan.relation import Filter, Named, Projection, Relation
 from ..plan.rewrite import plain_condition, split, substitute, with_windows
 from . import _display
 from ._alignment import REINDEX, SELECTION
-from ._arguments import reject_unsupported
+from ._arguments import is_columns_axis, reject_unsupported
 from ._array_columns import column_of_array, is_array, is_boolean_array
 from ._base import Level, Plan, UnsupportedName
 from ._columns import Column, Repeated, full_label, keyed_columns, label_index, labels_below, renumbered, to_pandas
@@ -541,6 +541,8 @@ class DataFrame(
     def rename_axis(self, mapper: Any = None, **arguments: Any) -> DataFrame:
         """Set the name of the index or of the column labels."""
         axis = self._axis
+        if is_columns_axis("rename_axis", arguments.pop("axis", 0)) and mapper is not None:
+            arguments["columns"], mapper = mapper, None
         if "columns" in arguments:
             axis = self.columns.rename(arguments.pop("columns"))[:0]
             if mapper is None and "index" not in arguments:

@@ -189,10 +189,14 @@ class GroupWindows:
         [0.0, 0.0, 2.0]
         """
         meta = kwargs.pop("meta", None)
-        kwargs = without_tuning(kwargs)
+        # Arguments of Dask and pandas. All others are those of a function, whatever their names.
+        for tuning in ("shuffle_method", "engine"):
+            kwargs.pop(tuning, None)
         name = func if isinstance(func, str) else FUNCTION_NAMES.get(func) if callable(func) else None
         if name is None and not callable(func):
             raise TypeError(f"transform() takes a name or a function, not {type(func).__name__}")
+        if name is not None:
+            kwargs = without_tuning(kwargs)
         if name in _METHODS and not args:
             return getattr(self, name)(**kwargs)
         if name not in _TRANSFORMS or args or kwargs or self._needs_pandas(name):

@@ -17,7 +17,7 @@ from ..plan.expr import aggregate as aggregated
 from ..plan.relation import Filter, Grouping, Named
 from ..plan.rewrite import distinct_keys, with_windows
 from ._aggregations import FUNCTION_NAMES, Cell, check_titles, is_many, title
-from ._arguments import reject_unsupported, without_tuning
+from ._arguments import check_split_every, reject_unsupported, without_tuning
 from ._base import Level, UnsupportedName
 from ._columns import Column, derived_origin, full_label, renumbered, sort_value
 from ._frame import LISTS, DataFrame
@@ -249,7 +249,7 @@ class GroupBy(GroupWindows):
             named = self._named_cells(named)
             cells = [Cell(label, *self._named_cell(one)) for label, one in named.items()]
         else:
-            named = without_tuning(named)
+            named = without_tuning(named) if isinstance(func, str) else _without_tuning_of_agg(named)
             cells = self._cells_of(func)
         self._check_labels([cell.column for cell in cells])
         check_titles(cells)
@@ -375,6 +375,8 @@ class GroupBy(GroupWindows):
         """
         kwargs.pop("include_groups", None)
         meta = kwargs.pop("meta", None)
+        # An argument of Dask, not of the function.
+        kwargs.pop("shuffle_method", None)
         reject_unobserved(self, "apply")
         try:
             return self._expression(func, args, kwargs)
@@ -440,6 +442,15 @@ class GroupBy(GroupWindows):
         made = copy.copy(self)
         made._frame = self._frame._like(self._frame._columns, rows)
         return made._made(cells)
+
+
+#: Arguments of ``agg`` of Dask and pandas. All other keywords are names of columns, or arguments of functions.
+_TUNING_OF_AGG = ("split_every", "split_out", "shuffle_method", "engine")
+
+
+def _without_tuning_of_agg(named: dict[str, Any]) -> dict[str, Any]:
+    check_split_every(named.get("split_every"))
+    return {name: value for name, value in named.items() if name not in _TUNING_OF_AGG}
 
 
 def _native_name(how: Any) -> str | None:
@@ -519,7 +530,7 @@ class SeriesGroupBy(GroupBy):
         ]
 
     def _named_cells(self, named: dict[str, Any]) -> dict[str, Any]:
-        found = without_tuning(named)
+        found = _without_tuning_of_agg(named)
         if not found:
             raise TypeError("agg() requires a reduction, or keywords such as new='sum'")
         return found
@@ -623,6 +634,10 @@ def _reduction(name: str) -> Any:
     def reduction(self: GroupBy, *args: Any, **arguments: Any) -> Any:
         given = dict(zip(_POSITIONAL.get(name, ("numeric_only", "min_count")), args))
         given = {**given, **without_tuning(arguments)}
+        for default in ("min_count", "sort"):
+            # None is the default of Dask.
+            if given.get(default, ...) is None:
+                del given[default]
         known = inspect.signature(
             getattr(pd.core.groupby.DataFrameGroupBy, "prod" if name == "product" else name, _all_of)
         )

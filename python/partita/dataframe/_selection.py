@@ -234,7 +234,7 @@ class FrameRows:
             raise ValueError(f"na_position must be either 'first' or 'last', not {na_position!r}")
         function, options = arguments.pop("sort_function", None), arguments.pop("sort_function_kwargs", None)
         key, ignore_index = arguments.pop("key", None), arguments.pop("ignore_index", False)
-        for name in ("kind", "npartitions"):
+        for name in ("kind", "npartitions", "partition_size"):
             arguments.pop(name, None)
         reject_unsupported("sort_values", arguments)
         labels = list(by) if isinstance(by, (list, tuple)) and by not in list(self._columns) else [by]

@@ -84,8 +84,9 @@ class ColumnSummary:
     def _reduced(self, expr: Expr, kind: Any = None) -> Scalar:
         return Scalar(self._rows, expr, kind, pd.NA if is_masked(self._origin) else float("nan"))
 
-    def count(self, **arguments: Any) -> Scalar:
+    def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Scalar:
         """Return the number of values that are not missing."""
+        _check_column("count", axis, numeric_only)
         reject_unsupported("count", arguments)
         return self._reduced(aggregated("count", self._expr), int)
 
@@ -100,15 +101,17 @@ class ColumnSummary:
     def _has_missing(self) -> Expr:
         return px.comparison("gt", aggregated("count_rows"), aggregated("count", self._expr))
 
-    def any(self, skipna: bool = True, **arguments: Any) -> Scalar:
+    def any(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return whether at least one value is true."""
+        _check_column("any", axis)
         reject_unsupported("any", arguments)
         self._check_skipna("any", skipna)
         found = call("coalesce", aggregated("bool_or", truth(self)), False)
         return self._reduced(found if skipna else px.disjunction(found, self._has_missing()), bool)
 
-    def all(self, skipna: bool = True, **arguments: Any) -> Scalar:
+    def all(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return whether all values are true."""
+        _check_column("all", axis)
         reject_unsupported("all", arguments)
         self._check_skipna("all", skipna)
         # Missing values count as true, as in pandas.
@@ -181,13 +184,15 @@ class ColumnSummary:
         """Return the position of the first largest value, from 0."""
         return self._position("max", skipna)
 
-    def idxmin(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Scalar:
+    def idxmin(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Scalar:
         """Return the label of the first smallest value."""
+        _check_column("idxmin", axis, numeric_only)
         reject_unsupported("idxmin", arguments)
         return self._label("min", skipna)
 
-    def idxmax(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Scalar:
+    def idxmax(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Scalar:
         """Return the label of the first largest value."""
+        _check_column("idxmax", axis, numeric_only)
         reject_unsupported("idxmax", arguments)
         return self._label("max", skipna)
 
@@ -232,6 +237,9 @@ class ColumnSummary:
         number of distinct values, the most frequent value and its frequency.
         """
         _check_percentiles_method(arguments)
+        for name in ("include", "exclude"):
+            # As in pandas, these choose columns of frames only.
+            arguments.pop(name, None)
         reject_unsupported("describe", arguments)
         if isinstance(self._origin, pd.PeriodDtype):
             raise NotImplementedError("describe() does not support periods; use value_counts, or dt.to_timestamp first")
@@ -430,7 +438,7 @@ class FrameSummary:
             _require_skipna("any", skipna)
             self._kinds()
             return self._across("any", list(self._columns))
-        return self._reduced(lambda column: column.any(skipna), empty="bool")
+        return self._reduced(lambda column: column.any(skipna=skipna), empty="bool")
 
     def all(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
         """Return whether all values of each column are true."""
@@ -439,7 +447,7 @@ class FrameSummary:
             _require_skipna("all", skipna)
             self._kinds()
             return self._across("all", list(self._columns))
-        return self._reduced(lambda column: column.all(skipna), empty="bool")
+        return self._reduced(lambda column: column.all(skipna=skipna), empty="bool")
 
     def idxmin(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return the index label of the first smallest value of each column, or the label of the column for each row."""
@@ -546,6 +554,22 @@ def _check_percentiles_method(arguments: dict[str, Any]) -> None:
         raise ValueError(
             "describe: percentiles_method must be 'default', 'dask' or 'tdigest'; quantiles are always exact"
         )
+
+
+def _check_column(name: str, axis: Any, numeric_only: bool = False) -> None:
+    """Check arguments that make sense for frames only.
+
+    Raises
+    ------
+    ValueError
+        If the axis is not that of the rows.
+    NotImplementedError
+        If `numeric_only` is true, as in pandas.
+    """
+    if is_columns_axis(name, axis):
+        raise ValueError(f"No axis named {axis} for object type Series; {name} of a frame has it")
+    if numeric_only:
+        raise NotImplementedError(f"{name}() of a column does not support numeric_only=True")
 
 
 def _require_skipna(name: str, skipna: bool) -> None:
