@@ -35,5 +35,6 @@ pub mod session;
 pub mod single;
 pub mod walk;
 pub mod windows;
+mod zones;
 
 pub use error::PlanError;

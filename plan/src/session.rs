@@ -13,6 +13,7 @@ use crate::overflow::OverflowPlanner;
 use crate::ranged::{JoinsRule, SplitsRule, WindowsRule};
 use crate::single::SingleValueRule;
 use crate::windows::IgnoreNullsRule;
+use crate::zones;
 use datafusion::config::{ConfigNonZeroUsize, TableOptions};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -59,6 +60,7 @@ pub fn planning_config(partitions: usize) -> SessionConfig {
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     options.optimizer.prefer_existing_sort = false;
     options.execution.listing_table_ignore_subdirectory = false;
+    options.execution.time_zone = Some(zones::ZONE.to_string());
     // Those that it collects itself, for external tables, are wrong for NaN and for columns with another type than in the file;
     // `files` collects others.
     options.execution.collect_statistics = false;
@@ -136,7 +138,7 @@ fn with_functions(builder: SessionStateBuilder) -> SessionStateBuilder {
     let planners = builder.expr_planners().get_or_insert_default();
     planners.insert(0, Arc::new(IntervalPlanner));
     planners.insert(1, Arc::new(OverflowPlanner));
-    builder.with_scalar_functions(guards::sizes::bounded(functions))
+    builder.with_scalar_functions(zones::unzoned(guards::sizes::bounded(functions)))
 }
 
 /// How files are written. The forms of dates and times are DataFusion's; they are said, because where they
