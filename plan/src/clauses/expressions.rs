@@ -16,8 +16,20 @@ const LAST_ELEMENT: usize = i32::MAX as usize;
 /// How durations are written by `to_char`, in its words.
 const DURATION_FORMS: [&str; 2] = ["pretty", "iso8601"];
 
+/// Functions of other systems, and what the planner calls them.
+const SYNONYMS: [(&str, &str); 5] = [
+    ("sign", "signum"),
+    ("ceiling", "ceil"),
+    ("variance", "var_samp"),
+    ("gen_random_uuid", "uuid"),
+    ("list_value", "make_array"),
+];
+
+/// Functions of other systems that are parts of a time with this name.
+const PARTS: [&str; 8] = ["year", "quarter", "month", "week", "day", "hour", "minute", "second"];
+
 pub(super) fn check_expression(expr: &mut Expr, state: &SessionState) -> Flow {
-    in_other_words(expr);
+    in_other_words(expr, state);
     let text = match expr {
         Expr::Function(function) => return check_function(function, state),
         Expr::Collate { .. } => {
@@ -111,8 +123,8 @@ fn check_function(function: &Function, state: &SessionState) -> Flow {
     ControlFlow::Continue(())
 }
 
-/// What other systems write in words that the planner does not know: slices with one bound, `mod` and `sign`.
-fn in_other_words(expr: &mut Expr) {
+/// What other systems write in words that the planner does not know: slices with one bound, `mod`, [`SYNONYMS`] and [`PARTS`].
+fn in_other_words(expr: &mut Expr, state: &SessionState) {
     match expr {
         Expr::CompoundFieldAccess { access_chain, .. } => {
             for access in access_chain {
@@ -132,8 +144,24 @@ fn in_other_words(expr: &mut Expr) {
                 return;
             }
             let called = normalized(name);
-            if called == "sign" {
-                *name = Ident::new("signum");
+            // One of the user's own.
+            if state.scalar_functions().contains_key(&called)
+                || state.aggregate_functions().contains_key(&called)
+            {
+                return;
+            }
+            if let Some((_, known)) = SYNONYMS.iter().find(|(other, _)| *other == called) {
+                *name = Ident::new(*known);
+            } else if PARTS.contains(&called.as_str())
+                && let [only @ FunctionArg::Unnamed(_)] = list.args.as_slice()
+            {
+                let part = Value::SingleQuotedString(called).with_empty_span();
+                let part = FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(part)));
+                let args = vec![part, only.clone()];
+                *name = Ident::new("date_part");
+                if let FunctionArguments::List(list) = &mut function.args {
+                    list.args = args;
+                }
             } else if called == "mod"
                 && let [
                     FunctionArg::Unnamed(FunctionArgExpr::Expr(left)),

@@ -163,6 +163,11 @@ async fn other_words_are_rewritten() {
             "select mod(id + 5, 3), sign(-id) from t order by 1, 2",
             "select (id + 5) % 3, signum(-id) from t order by 1, 2",
         ),
+        (
+            "select year(d), month(d), week(d), ceiling(x), variance(x) from (values (date '2024-12-30', 1.5)) v(d, x) group by d, x",
+            "select 2024, 12, 1, 2.0, null",
+        ),
+        ("select list_value(1, 2)", "select [1, 2]"),
         ("select * from (select id from t order by id desc) limit 1", "select 3 as id"),
         (
             "with x as (select id, g from t order by id desc) select id from x where id < 3 limit 1",

@@ -1,7 +1,7 @@
 //! Functions of other systems, and what to use instead.
 
 /// The names, and the expression with the same value.
-const TRANSLATIONS: [(&[&str], &str); 36] = [
+const TRANSLATIONS: [(&[&str], &str); 29] = [
     (&["first", "any"], "first_value(x ORDER BY y)"),
     (&["last"], "last_value(x ORDER BY y)"),
     (&["arg_min", "argmin", "min_by"], "first_value(x ORDER BY y)"),
@@ -13,16 +13,9 @@ const TRANSLATIONS: [(&[&str], &str); 36] = [
     (&["count_if", "countif"], "count(*) FILTER (WHERE condition)"),
     (&["sum_if", "sumif"], "sum(x) FILTER (WHERE condition)"),
     (&["approx_quantile"], "approx_percentile_cont(x, 0.5)"),
-    (&["year"], "date_part('year', x)"),
-    (&["quarter"], "date_part('quarter', x)"),
-    (&["month"], "date_part('month', x)"),
-    (&["week"], "date_part('week', x)"),
-    (&["day", "dayofmonth"], "date_part('day', x)"),
+    (&["dayofmonth"], "date_part('day', x)"),
     (&["dayofweek", "weekday"], "date_part('dow', x)"),
     (&["dayofyear"], "date_part('doy', x)"),
-    (&["hour"], "date_part('hour', x)"),
-    (&["minute"], "date_part('minute', x)"),
-    (&["second"], "date_part('second', x)"),
     (&["epoch", "unix_timestamp"], "date_part('epoch', x)"),
     (&["strftime", "monthname", "dayname"], "to_char(x, '%Y-%m-%d')"),
     (&["strptime", "str_to_date", "try_strptime"], "to_timestamp(x, '%Y-%m-%d %H:%M:%S')"),

@@ -200,8 +200,8 @@ mod tests {
     /// Functions of other systems get their names here, and an alias in WHERE the clause that knows it.
     #[tokio::test]
     async fn habits_get_a_hint() {
-        let text = error("select year(a) from t").await;
-        assert!(text.contains("date_part('year', x)") && !text.contains("Did you mean"), "{text}");
+        let text = error("select dayofyear(a) from t").await;
+        assert!(text.contains("date_part('doy', x)") && !text.contains("Did you mean"), "{text}");
         assert!(text.contains("line 1, column 8:"), "{text}");
         assert!(error("select sqroot(a) from t").await.contains("Did you mean"));
         let text = error("select a + 1 as b1 from t where b1 > 1").await;
