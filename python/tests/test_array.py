@@ -144,6 +144,29 @@ def test_rechunk(pair, chunks):
     assert found.chunks == da.normalize_chunks(chunks, a.shape, dtype=a.dtype, previous_chunks=d.chunks)
 
 
+@pytest.mark.parametrize(
+    ("shape", "chunks", "limit", "expected"),
+    [
+        ((100, 1000, 1000), (1, 1000, 1000), 2**20, (1, 362, 362)),
+        ((100, 1000, 1000), (10, 1000, 1000), 2**23, (4, 511, 511)),
+        ((1000, 0), (1000, 1), 80, (10, 0)),
+        ((10,), (5,), 1, (1,)),
+    ],
+)
+def test_smaller_automatic_chunks(shape, chunks, limit, expected):
+    """They keep to the limit also if the blocks along an axis cannot shrink, and use what rounding leaves of it."""
+    d = da.zeros(shape, chunks=chunks).rechunk("auto", block_size_limit=limit)
+    assert d.chunksize == expected
+
+
+def test_tolerance_of_automatic_chunks():
+    """Groups and blocks exceed the size that is wanted by at most this factor."""
+    d = da.arange(8, chunks=4)
+    with config.set({"array.chunk-size-tolerance": 1}):
+        assert d.shuffle([[1, 5, 6], [0, 3], [4, 2, 7]], axis=0).chunks == ((3, 2, 3),)
+    assert d.shuffle([[1, 5, 6], [0, 3], [4, 2, 7]], axis=0).chunks == ((5, 3),)
+
+
 INDICES = [
     (1,),
     (-1, 2),
@@ -180,6 +203,39 @@ def test_assignment(pair, index, value):
     same(before, a)
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("index", "value"),
+    [
+        ((True,), -1),
+        ((False,), -1),
+        ((True,), np.arange(6)),
+        ((0, True), np.arange(6)),
+        ((False, 0), -1),
+        ((True, slice(1, 3)), np.arange(12).reshape(1, 2, 6)),
+        ((slice(None), 0, True), -1),
+        ((np.array(True), True, -1), -1),
+    ],
+    ids=str,
+)
+def test_assignment_to_truth_values(pair, index, value, lazy):
+    """``True`` in an index selects all, and is not position 1."""
+    a, d = pair
+    a = a.copy()
+    a[index] = value
+    index = [da.asarray(one) if lazy and isinstance(one, (bool, np.ndarray)) else one for one in index]
+    d[tuple(index)] = value
+    same(d, a)
+
+
+def test_truth_values_between_axes_of_a_value():
+    """They are axes of the result, with which the axes of the value would have to be aligned."""
+    d = da.zeros((4, 4), chunks=2)
+    for index in [(slice(None), True), (True, slice(1, 3), [0, 1])]:
+        with pytest.raises(NotImplementedError, match="if it comes first"):
+            d[index] = np.arange(2)
+
+
 def test_masks_and_points(pair):
     a, d = pair
     same(d[d > 3], a[a > 3])
@@ -213,6 +269,14 @@ def test_map_blocks():
     same(places, np.kron([[0, 3], [0, 3]], np.ones((2, 3), "i8")))
     with pytest.raises(ValueError, match="dtype"):
         d.map_blocks(lambda block: 1 / 0)
+
+
+@pytest.mark.parametrize("function", [lambda block: 5, lambda block: np.array(5), lambda block: block[None]])
+def test_blocks_of_other_dimensions(function):
+    """A number counts as a block without axes."""
+    d = da.arange(4, chunks=2).map_blocks(function, dtype="i8", enforce_ndim=True)
+    with pytest.raises(Exception, match="Dimension mismatch"):
+        d.compute()
 
 
 def test_block_info_is_that_of_the_mapped_array():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ._chunks import UNKNOWN_REMEDY, is_unknown, starts
 from ._core import Array, array_of, make_meta
 from ._expression import Node
 from ._indexing import normalize_index, slice_axis
+from ._points import is_single_mask
 
 __all__ = ["setitem"]
 
@@ -20,6 +22,10 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     """Assign to items of an array in place."""
     if isinstance(key, str) and x.dtype.names is not None:
         x._become(_with_field(x, key, value))
+        return
+    index = key if isinstance(key, tuple) else (key,)
+    if any(map(is_single_mask, index)):
+        _set_where(x, index, value)
         return
     if value is np.ma.masked:
         value = getattr(np.ma, "masked_all")((), dtype=x.dtype)
@@ -55,6 +61,31 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     if is_unknown(x.shape):
         raise ValueError(f"Arrays chunk sizes are unknown: cannot assign to items; {UNKNOWN_REMEDY}")
     x._become(_assign(x, key, value))
+
+
+def _set_where(x: Any, index: tuple[Any, ...], value: Any) -> None:
+    """Assign to an index with truth values, each of which selects all or nothing."""
+    from .routines import where
+
+    masks = [at for at, one in enumerate(index) if is_single_mask(one)]
+    others = [one is None or one is Ellipsis or isinstance(one, slice) for one in index]
+    if np.ndim(value) and (others != sorted(others) or _has_array(index[: masks[-1]])):
+        # The axis of the truth value would be in the midst of those of the value, or change their order.
+        raise NotImplementedError(
+            "assignment of an array to an index with True or False is supported if it comes first, and slices last"
+        )
+    found = x.copy()
+    setitem(found, tuple([one for at, one in enumerate(index) if at not in masks]) or (Ellipsis,), value)
+    lazy = [index[at] for at in masks if isinstance(index[at], Array)]
+    if not all(bool(index[at]) for at in masks if not isinstance(index[at], Array)):
+        return
+    for mask in lazy:
+        found = where(mask, found, x)
+    x._become(found)
+
+
+def _has_array(index: tuple[Any, ...]) -> bool:
+    return any(not is_single_mask(one) and not isinstance(one, Integral) for one in index)
 
 
 def field_block(block: Any, value: Any, field: str) -> Any:
