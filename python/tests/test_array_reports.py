@@ -5,6 +5,7 @@ import pytest
 
 import partita.array as da
 from partita import config
+from partita.array import stats
 
 
 @pytest.fixture
@@ -179,3 +180,31 @@ def test_assignment_to_a_field(here, value):
     assert x.compute().tolist() == a.tolist()
     with pytest.raises(ValueError, match="no field of name f7"):
         x["f7"] = 1
+
+
+@pytest.mark.parametrize("name", ["dot", "vdot", "tensordot"])
+def test_products_without_axes_are_numbers(here, name):
+    x = da.arange(4, chunks=2)
+    found = getattr(da, name)(x, x, *([1] if name == "tensordot" else [])).compute()
+    assert type(found) is np.int64 and found == 14
+
+
+@pytest.mark.parametrize("name", ["skew", "kurtosis"])
+def test_statistics_without_axes_are_numbers(here, name):
+    values = np.array([1.0, 2.0, 2.0, 7.0])
+    found = getattr(stats, name)(da.from_array(values, chunks=2)).compute()
+    centred = values - values.mean()
+    expected = {
+        "skew": (centred**3).mean() / values.std() ** 3,
+        "kurtosis": (centred**4).mean() / values.var() ** 2 - 3,
+    }
+    assert type(found) is np.float64
+    np.testing.assert_allclose(found, expected[name])
+
+
+def test_blocks_that_are_columns(here):
+    """A function that makes a column of each block makes a lazy column, without a meta that says so."""
+    pd = pytest.importorskip("pandas")
+    found = da.arange(4, chunks=2).map_blocks(pd.Series)
+    assert type(found).__name__ == "Series" and found.npartitions == 2
+    assert found.compute().tolist() == [0, 1, 2, 3]

@@ -31,6 +31,12 @@ CHUNK_SIZE = "128MiB"
 #: How much larger than wanted present blocks may be when they are joined.
 TOLERANCE = 1.25
 
+
+def tolerance() -> float:
+    """Return how far sizes of blocks may exceed what is wanted, such that blocks need not be divided."""
+    return float(config.get("array.chunk-size-tolerance", TOLERANCE))
+
+
 UNKNOWN_REMEDY = "call x.compute_chunk_sizes() first, which computes them"
 
 
@@ -266,10 +272,12 @@ def _model_sizes(previous: Any, shape: tuple[Any, ...]) -> list[tuple[int, ...]]
 
 def _follow(free: list[int], shape: tuple[Any, ...], budget: float, models: list[tuple[int, ...]]) -> dict[int, Any]:
     """Return sizes of blocks near a budget that follow the boundaries of others."""
+    medians = {axis: max(float(np.median(models[axis])), 1.0) for axis in free}
+    if budget < math.prod(medians.values()):
+        return _shrunk(shape, budget, models, medians)
     found: dict[int, Any] = {}
     free = list(free)
     factor = 1.0
-    medians = {axis: max(float(np.median(models[axis])), 1.0) for axis in free}
     while free:
         factor = (budget / math.prod(medians[axis] for axis in free)) ** (1 / len(free))
         whole = [axis for axis in free if medians[axis] * factor >= shape[axis]]
@@ -279,17 +287,46 @@ def _follow(free: list[int], shape: tuple[Any, ...], budget: float, models: list
             found[axis] = shape[axis]
             budget /= max(shape[axis], 1)
             free.remove(axis)
-    shrinks = factor < 1 if free else False
     for axis in free:
         wanted = medians[axis] * factor
-        if not shrinks and max(models[axis]) <= wanted * TOLERANCE ** (1 / len(free)):
+        if max(models[axis]) <= wanted * tolerance() ** (1 / len(free)):
             found[axis] = _merged(models[axis], wanted)
-            continue
-        mode, count = collections.Counter(models[axis]).most_common(1)[0]
-        # Multiples of the size that most blocks have.
-        unit = mode if mode > 1 and count >= len(models[axis]) / 2 else shape[axis]
-        found[axis] = max(1, int(wanted)) if wanted <= unit else int(wanted // unit * unit)
+        else:
+            found[axis] = _rounded(wanted, _unit(models[axis], shape[axis]))
     return found
+
+
+def _shrunk(
+    shape: tuple[Any, ...], budget: float, models: list[tuple[int, ...]], medians: dict[int, float]
+) -> dict[int, Any]:
+    """Return smaller sizes of blocks. What rounding leaves of the budget goes to the axes that are still divided.
+
+    Axes whose blocks have one item do not shrink further: without the others doing so the blocks would exceed the budget.
+    """
+    sizes = dict(medians)
+    free = sorted(sizes)
+    last = None
+    while free and last != sizes:
+        last = dict(sizes)
+        factor = (budget / math.prod(sizes.values())) ** (1 / len(free))
+        for axis in list(free):
+            wanted = sizes[axis] * factor
+            is_whole = wanted >= shape[axis]
+            if is_whole or wanted < 1:
+                free.remove(axis)
+            sizes[axis] = max(shape[axis], 1) if is_whole else _rounded(wanted, _unit(models[axis], shape[axis]))
+    return {axis: int(size) for axis, size in sizes.items()}
+
+
+def _unit(sizes: tuple[int, ...], size: int) -> int:
+    """Return the size that most blocks have, or that of the axis."""
+    mode, count = collections.Counter(sizes).most_common(1)[0]
+    return mode if mode > 1 and count >= len(sizes) / 2 else size
+
+
+def _rounded(wanted: float, unit: int) -> int:
+    """Return a multiple of a unit, or a part of it."""
+    return max(1, int(wanted)) if wanted <= unit else int(wanted // unit * unit)
 
 
 def _merged(sizes: Sequence[int], wanted: float) -> tuple[int, ...]:

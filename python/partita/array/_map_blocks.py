@@ -44,10 +44,11 @@ class Mapped:
             result = self.function(*rest, {**named, **kwargs})
         else:
             result = self.function(*args, **kwargs)
-        if self.ndim is not None and getattr(result, "ndim", self.ndim) != self.ndim:
+        # What is not an array has no axes.
+        if self.ndim is not None and getattr(result, "ndim", 0) != self.ndim:
             raise ValueError(
                 f"Dimension mismatch: expected output of {funcname(self.function)} to have dims = {self.ndim}. "
-                f"Got {result.ndim} instead."
+                f"Got {getattr(result, 'ndim', 0)} instead."
             )
         return result
 
@@ -143,7 +144,7 @@ def map_blocks(
     if token:
         warnings.warn("The token= keyword to map_blocks has been moved to name=", stacklevel=2)
         name = token
-    if type(meta).__module__.partition(".")[0] == "pandas":
+    if _is_frame(meta):
         options = {"chunks": chunks, "drop_axis": drop_axis, "new_axis": new_axis, "name": name, **kwargs}
         return _frame_of(map_blocks(func, *args, dtype=object, **options), meta)
     drop = [] if drop_axis is None else ([drop_axis] if isinstance(drop_axis, Number) else list(drop_axis))
@@ -174,6 +175,11 @@ def map_blocks(
         reads.append(Read(one._node, axes, join=True))
     if dtype is None and meta is None:
         meta, dtype = _infer(func, args, kwargs, wanted, (inputs, found), len(out))
+        if _is_frame(meta) and meta.ndim == 1:
+            # A column. The columns of a frame do not follow from arrays of size 1.
+            return map_blocks(
+                func, *args, name=name, chunks=chunks, drop_axis=drop_axis, new_axis=new_axis, meta=meta, **kwargs
+            )
     made = make_meta(meta, dtype, len(found))
     bound, values, params = bind(func, [one if isinstance(one, Array) else (one,) for one in args], kwargs)
     indexed = bool(wanted) or enforce_ndim
@@ -190,6 +196,10 @@ def map_blocks(
         prefix, found, made, function, reads, values=values, params=params, indexed=indexed, name=key, user=True
     )
     return array_of(node)
+
+
+def _is_frame(meta: Any) -> bool:
+    return type(meta).__module__.partition(".")[0] == "pandas" and hasattr(meta, "iloc")
 
 
 def _frame_of(blocks: Any, meta: Any) -> Any:

@@ -39,8 +39,9 @@ __all__ = [
 def count_block(block: Any, axis: Any, skipna: bool) -> Any:
     """Return the number of items of a block along axes."""
     if skipna:
-        valid = ~_isnan(block)
-        return np.sum(valid, axis=axis, keepdims=True)
+        number = np.sum(~_isnan(block), axis=axis, keepdims=True)
+        # Sparse blocks have numbers of their own for the items that they leave out, and could not be joined.
+        return number.todense() if hasattr(number, "todense") else number
     if isinstance(block, np.ma.MaskedArray):
         return np.asarray(
             np.ma.ones(block.shape, dtype=np.intp)
@@ -218,7 +219,7 @@ def _moment_part(block: Any, axis: Any, dtype: Any, order: int, skipna: bool) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = total / n
         difference = block - centre
-        if np.iscomplexobj(block):
+        if block.dtype.kind == "c":
             powers = [add(np.abs(difference) ** 2, axis=axis, keepdims=True)]
         else:
             powers = [add(difference**power, axis=axis, keepdims=True) for power in range(2, order + 1)]
@@ -236,7 +237,7 @@ def _combined(parts: dict[str, Any], axis: Any, order: int) -> dict[str, Any]:
         # Parts without items have no mean.
         shift = np.where(n == 0, 0, shift) if not isinstance(shift, np.ma.MaskedArray) else shift.filled(0)
     for power in range(2, order + 1):
-        if np.iscomplexobj(shift):
+        if shift.dtype.kind == "c":
             both = parts["M2"] + n * np.abs(shift) ** 2
         else:
             both = parts[f"M{power}"] + n * shift**power

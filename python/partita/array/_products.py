@@ -55,7 +55,8 @@ def tensordot_blocks(a: Any, b: Any, axes: Any, dtype: Any) -> Any:
         total = _add(total, _tensordot(first, second, axes))
     if getattr(total, "dtype", dtype) != dtype and dtype.kind != "O":
         total = total.astype(dtype)  # type: ignore[union-attr]
-    return total
+    # Without axes it is a number, as the products of NumPy are.
+    return total[()] if type(total) is np.ndarray and not total.ndim else total
 
 
 def _tensordot(a: Any, b: Any, axes: Any) -> Any:

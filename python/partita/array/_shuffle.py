@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._axis_maps import Axis, Read
-from ._chunks import UNKNOWN_REMEDY, is_unknown, starts
+from ._chunks import UNKNOWN_REMEDY, is_unknown, starts, tolerance
 from ._core import array_of
 from ._elementwise import as_array
 from ._expression import Node
@@ -61,8 +61,8 @@ def shuffle(x: Any, indexer: Any, axis: int, chunks: Any = "auto") -> Any:
 
 
 def _pieces(groups: list[Any], size: int) -> list[Any]:
-    """Join groups as long as they fit a block, with a tolerance of a quarter."""
-    limit = size * 1.25
+    """Join groups as long as they fit a block, with the tolerance of automatic chunks."""
+    limit = size * tolerance()
     found: list[Any] = []
     current: list[Any] = []
     length = 0

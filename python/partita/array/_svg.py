@@ -108,8 +108,10 @@ def html_of(array: Any) -> str:
     total = format_bytes(int(array.nbytes)) if known else "unknown"
     block = format_bytes(int(math.prod(array.chunksize) * array.dtype.itemsize)) if known else "unknown"
     kind = type(array._meta)
+    # Blocks of other types, such as sparse ones, have other sizes.
+    sizes = [("Bytes", total, block)] if kind.__module__.partition(".")[0] != "sparse" else []
     rows = [
-        ("Bytes", total, block),
+        *sizes,
         ("Shape", str(array.shape), str(array.chunksize)),
         ("Count", f"{array.npartitions} chunks", ""),
         ("Data type", f"{array.dtype} {kind.__module__.partition('.')[0]}.{kind.__name__}", ""),

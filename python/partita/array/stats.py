@@ -162,13 +162,18 @@ def moment(a: Any, moment: int = 1, axis: int = 0, nan_policy: str = "propagate"
     return reductions.moment(a, moment, axis=axis)
 
 
+def _scalar(x: Any) -> Any:
+    """Return an array whose value is a number of NumPy if it has no axes, as those of SciPy are: ``where`` makes arrays."""
+    return x if x.ndim else x.max()
+
+
 def skew(a: Any, axis: int = 0, bias: bool = True, nan_policy: str = "propagate") -> Any:
     """Return the skewness, as ``scipy.stats.skew``."""
     _check_policy(nan_policy)
     if not bias:
         raise NotImplementedError("bias=False is not implemented.")
     m2, m3 = moment(a, 2, axis), moment(a, 3, axis)
-    return where(m2 != 0, m3 / m2**1.5, 0.0)
+    return _scalar(where(m2 != 0, m3 / m2**1.5, 0.0))
 
 
 def kurtosis(a: Any, axis: int = 0, fisher: bool = True, bias: bool = True, nan_policy: str = "propagate") -> Any:
@@ -177,7 +182,7 @@ def kurtosis(a: Any, axis: int = 0, fisher: bool = True, bias: bool = True, nan_
     if not bias:
         raise NotImplementedError("bias=False is not implemented.")
     m2, m4 = moment(a, 2, axis), moment(a, 4, axis)
-    found = where(m2 == 0, 0, m4 / m2**2.0)
+    found = _scalar(where(m2 == 0, 0, m4 / m2**2.0))
     return found - 3 if fisher else found
 
 

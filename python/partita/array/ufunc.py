@@ -239,8 +239,8 @@ def fix(x: Any, out: Any = None) -> Any:
 def around(x: Any, decimals: int = 0, out: Any = None) -> Any:
     """Round to a number of decimals, as ``numpy.around``."""
     if not isinstance(x, Array):
-        return np.around(x, decimals)
-    return _map("around", np.around, x, (), {"decimals": decimals, "out": out})
+        return np.round(x, decimals)
+    return _map("around", np.round, x, (), {"decimals": decimals, "out": out})
 
 
 round = around
