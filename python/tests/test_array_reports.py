@@ -208,3 +208,10 @@ def test_blocks_that_are_columns(here):
     found = da.arange(4, chunks=2).map_blocks(pd.Series)
     assert type(found).__name__ == "Series" and found.npartitions == 2
     assert found.compute().tolist() == [0, 1, 2, 3]
+
+
+def test_piecewise_functions_of_one_run(here):
+    """Each call has a name of its own: equal names would share one result."""
+    x = da.arange(4, chunks=2)
+    one, other = da.piecewise(x, [x > 1], [1, 2]), da.piecewise(x, [x > 1], [10, 20])
+    assert (one + other).compute().tolist() == [22, 22, 11, 11]

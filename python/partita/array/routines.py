@@ -224,7 +224,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     conditions = [one if isinstance(one, Array) else as_array(np.asarray(one)) for one in condlist]
     from ._map_blocks import map_blocks
 
-    return map_blocks(function, x, *conditions, dtype=x.dtype, name="piecewise")
+    return map_blocks(function, x, *conditions, dtype=x.dtype)
 
 
 class _Select:
