@@ -58,5 +58,5 @@ def test_groups_name_their_keys():
 @pytest.mark.parametrize("method", ["compute", "persist"])
 def test_groups_are_not_computed(method):
     groups = dd.from_pandas(FRAME, npartitions=2).groupby("a")
-    with pytest.raises(NotImplementedError, match=f"does not allow {method} method.*aggregation method"):
+    with pytest.raises(NotImplementedError, match=f"does not allow {method} method.*get_group"):
         getattr(groups, method)()

@@ -61,6 +61,7 @@ def test_a_profile_is_drawn(client, tmp_path):
 
 def test_call_stack_tells_where_a_call_is(client):
     future = client.submit(outer, 6, pure=False)
+    until(lambda: client.call_stack(future), "the call to run")
     found = client.call_stack(future)
     by_keys = client.call_stack(keys=[future.key])
     future.cancel()

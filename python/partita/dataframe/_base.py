@@ -264,7 +264,7 @@ class Plan(PartitionMethods, PartitionWriters, PeriodIndexes, FrameInput):
         >>> from partita import dataframe as dd
         >>> ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3]}), npartitions=2)
         >>> ddf.map_partitions(lambda part: part.assign(b=part.a.cumsum())).compute().b.tolist()
-        [1, 2, 5]
+        [1, 3, 3]
         """
         from ._partition_functions import map_partitions
 
