@@ -91,7 +91,7 @@ pub(crate) fn run_messages(tasks: Vec<RunTask>) -> Vec<ToWorker> {
 
 /// Sends a worker the address of another, if it does not know it.
 pub(crate) fn introduce(
-    workers: &mut BTreeMap<WorkerId, Box<Worker>>,
+    workers: &mut BTreeMap<WorkerId, Worker>,
     id: WorkerId,
     other: WorkerId,
     effects: &mut Vec<Effect>,
@@ -113,7 +113,7 @@ fn tell(
     stage: usize,
     id: WorkerId,
     own: &[OwnInput],
-    workers: &mut BTreeMap<WorkerId, Box<Worker>>,
+    workers: &mut BTreeMap<WorkerId, Worker>,
     effects: &mut Vec<Effect>,
 ) {
     let at = &mut job.stages[stage];

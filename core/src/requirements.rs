@@ -195,10 +195,10 @@ impl Core {
             return Err(format!("{stages:?} have requirements, not {:?}", self.requirements));
         }
         for (id, known) in &self.requirements.known {
-            let met = |(number, worker): &(&WorkerId, &Box<Worker>)| {
+            let met = |(number, worker): &(&WorkerId, &Worker)| {
                 known.requirement.is_met_by(**number, worker)
             };
-            let takes = |(_, worker): &(&WorkerId, &Box<Worker>)| worker.leaving.is_none();
+            let takes = |(_, worker): &(&WorkerId, &Worker)| worker.leaving.is_none();
             let found = self.workers.iter().filter(met).filter(takes).count();
             if found != known.workers as usize
                 || self.workers.iter().any(|pair| pair.1.meets.contains(id) != met(&pair))

@@ -53,8 +53,8 @@ impl Core {
     /// Slots of the workers that take tasks, and the smallest memory limit for one slot, in bytes.
     pub fn capacity(&self) -> (u32, u64) {
         let up = self.by_load.iter().filter_map(|(_, id)| self.workers.get(id));
-        let share = |w: &Box<Worker>| w.registration.memory_limit_bytes / u64::from(w.slots());
-        (up.clone().map(|worker| worker.slots()).sum(), up.map(share).min().unwrap_or(0))
+        let share = |w: &Worker| w.registration.memory_limit_bytes / u64::from(w.slots());
+        (up.clone().map(Worker::slots).sum(), up.map(share).min().unwrap_or(0))
     }
 
     /// Whether a worker is retiring, by its own announcement or on request.
@@ -83,7 +83,7 @@ impl Core {
 
     /// Where the data ports are of the workers that stay and meet a requirement, by their numbers.
     pub fn data_addresses(&self, requirement: &Requirement) -> Vec<Endpoint> {
-        let takes = |(id, worker): &(&WorkerId, &Box<Worker>)| {
+        let takes = |(id, worker): &(&WorkerId, &Worker)| {
             worker.leaving.is_none() && requirement.is_met_by(**id, worker)
         };
         let found = self.workers.iter().filter(takes);

@@ -53,7 +53,7 @@ pub(crate) fn on_joined(
     core.copies_changed = true;
     core.by_load.insert((worker.load(), id));
     *core.sizes.entry(worker.slots()).or_default() += 1;
-    core.workers.insert(id, Box::new(worker));
+    core.workers.insert(id, worker);
     core.meet_requirements(id);
     telemetry::worker(core, id);
     effects.push(Effect::WorkerAccepted { request, worker: id });

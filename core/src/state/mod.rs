@@ -65,7 +65,7 @@ pub struct Core {
     pub(crate) options: Options,
     /// The latest time that any event carried.
     pub(crate) now: Time,
-    pub(crate) workers: BTreeMap<WorkerId, Box<Worker>>,
+    pub(crate) workers: BTreeMap<WorkerId, Worker>,
     /// Workers that take tasks, by load in thousandths of their slots.
     pub(crate) by_load: BTreeSet<(u64, WorkerId)>,
     /// Number of workers by their number of slots.
