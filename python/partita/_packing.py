@@ -225,7 +225,7 @@ def _is_by_value(pickled: bytes) -> bool:
     return any(name.encode() in pickled for name in registry())
 
 
-#: Number of arguments that are looked at.
+#: Number of arguments that are examined.
 _LOOKED_AT_MAX = 20
 
 
