@@ -226,7 +226,7 @@ def _is_by_value(pickled: bytes) -> bool:
 
 
 #: Number of arguments that are examined.
-_LOOKED_AT_MAX = 20
+_EXAMINED_MAX = 20
 
 
 def _is_of_script(value: Any) -> bool:
@@ -238,9 +238,9 @@ def _is_of_script(value: Any) -> bool:
     modules = {"__main__", *getattr(cloudpickle, "list_registry_pickle_by_value", set)()}
     found = [value]
     if type(value) is tuple:
-        for one in value[:_LOOKED_AT_MAX]:
-            found += one[:_LOOKED_AT_MAX] if type(one) is tuple else one.values() if type(one) is dict else [one]
-    return any(type(one).__module__ in modules for one in found[:_LOOKED_AT_MAX])
+        for one in value[:_EXAMINED_MAX]:
+            found += one[:_EXAMINED_MAX] if type(one) is tuple else one.values() if type(one) is dict else [one]
+    return any(type(one).__module__ in modules for one in found[:_EXAMINED_MAX])
 
 
 def _has_module(value: Any) -> bool:
