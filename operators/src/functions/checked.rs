@@ -4,6 +4,7 @@
 //! with these functions. Columns keep the names that the operators give them. The functions take two operands or more, of
 //! one type: a long sum would be a deep tree.
 
+use crate::functions::sums::sql_name;
 use datafusion::arrow::array::{ArrayRef, Datum};
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::DataType;
@@ -87,8 +88,9 @@ impl ScalarUDFImpl for Checked {
             apply(&left, &right, |left, right| {
                 self.computed(left, right).map_err(|_| {
                     ArrowError::ArithmeticOverflow(format!(
-                        "a result of {} is too large for {kind}: cast an operand to {} first",
+                        "a result of {} is too large for {}: cast an operand to {} first",
                         self.operator,
+                        sql_name(&kind),
                         wider(&kind)
                     ))
                 })

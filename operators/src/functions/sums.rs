@@ -34,15 +34,32 @@ pub fn checked_sum() -> Arc<AggregateUDF> {
 
 /// The error of a sum that is too large for its type.
 pub(crate) fn overflow(kind: &DataType) -> DataFusionError {
-    let (name, remedy) = match kind {
-        DataType::Decimal128(..) => (kind.to_string(), "DOUBLE or DECIMAL(76, 0)"),
-        DataType::UInt64 => ("BIGINT UNSIGNED".to_string(), "DECIMAL(38, 0) or DOUBLE"),
-        _ => ("BIGINT".to_string(), "DECIMAL(38, 0) or DOUBLE"),
+    let remedy = match kind {
+        DataType::Decimal128(..) => "DOUBLE or DECIMAL(76, 0)",
+        _ => "DECIMAL(38, 0) or DOUBLE",
     };
+    let name = sql_name(kind);
     ArrowError::ArithmeticOverflow(format!(
         "a sum is too large for {name}: cast its argument to {remedy} in SQL, or use astype(\"float64\") in a frame"
     ))
     .into()
+}
+
+/// What SQL calls a type of numbers.
+pub(crate) fn sql_name(kind: &DataType) -> String {
+    let name = match kind {
+        DataType::Int8 => "TINYINT",
+        DataType::Int16 => "SMALLINT",
+        DataType::Int32 => "INT",
+        DataType::Int64 => "BIGINT",
+        DataType::UInt8 => "TINYINT UNSIGNED",
+        DataType::UInt16 => "SMALLINT UNSIGNED",
+        DataType::UInt32 => "INT UNSIGNED",
+        DataType::UInt64 => "BIGINT UNSIGNED",
+        DataType::Decimal128(precision, scale) => return format!("DECIMAL({precision}, {scale})"),
+        other => return other.to_string(),
+    };
+    name.to_string()
 }
 
 /// A type whose sums could wrap around.
