@@ -229,7 +229,9 @@ fn main() {
     println!("{:.0} ns for an event and a placement", cluster.measure(400_000, 1));
     let ns = cluster.measure(400_000, BATCH);
     println!("{ns:.0} ns for an event where {BATCH} come before a placement, as on a busy cluster");
-    for (workers, stages, tasks) in [(100, 1_000, 10_000), (10_000, 1_000, 10_000)] {
+    for (workers, stages, tasks) in
+        [(100, 1_000, 10_000), (100, 2_100, 100), (10_000, 1_000, 10_000)]
+    {
         let ns = many_stages(workers, stages, tasks);
         println!("{ns:.0} ns for a task of {stages} stages of {tasks}, on {workers} workers");
     }
