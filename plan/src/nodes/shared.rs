@@ -238,10 +238,14 @@ pub async fn physical_plan(
     logical: &LogicalPlan,
     change: &(dyn Fn(&LogicalPlan) -> Result<LogicalPlan> + Sync),
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let mut once = state.clone();
-    once.config_mut().options_mut().optimizer.max_passes = 1;
     let optimized = |plan: &LogicalPlan| -> Result<LogicalPlan> {
-        let plan = if is_wide(plan)? { once.optimize(plan) } else { state.optimize(plan) }?;
+        let plan = if is_wide(plan)? {
+            let mut once = state.clone();
+            once.config_mut().options_mut().optimizer.max_passes = 1;
+            once.optimize(plan)
+        } else {
+            state.optimize(plan)
+        }?;
         correlated::check(&plan)?;
         Ok(plan)
     };
