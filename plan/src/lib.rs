@@ -33,6 +33,8 @@ pub mod python;
 pub mod ranged;
 pub mod session;
 pub mod single;
+#[cfg(test)]
+mod testing;
 pub mod walk;
 pub mod windows;
 mod zones;

@@ -92,16 +92,8 @@ fn kind(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
 #[cfg(test)]
 mod tests {
     use crate::session::planning_context;
-    use datafusion::arrow::util::pretty::pretty_format_batches;
-    use datafusion::error::Result;
+    use crate::testing::answer;
     use datafusion::prelude::SessionContext;
-
-    async fn answer(context: &SessionContext, sql: &str) -> Result<String> {
-        let rows = context.sql(sql).await?.collect().await?;
-        let text = pretty_format_batches(&rows)?.to_string();
-        let lines = text.lines().skip(3).filter(|line| line.starts_with('|'));
-        Ok(lines.map(|line| line.replace(['|', ' '], "")).collect::<Vec<_>>().join(";"))
-    }
 
     async fn session() -> SessionContext {
         let context = planning_context();

@@ -77,15 +77,8 @@ impl ScalarUDFImpl for Unzoned {
 #[cfg(test)]
 mod tests {
     use crate::session::planning_context;
-    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use crate::testing::answer;
     use datafusion::prelude::SessionContext;
-
-    async fn answer(context: &SessionContext, sql: &str) -> String {
-        let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
-        let text = pretty_format_batches(&rows).unwrap().to_string();
-        let line = text.lines().nth(3).unwrap_or_default();
-        line.split_whitespace().filter(|part| *part != "|").collect::<Vec<_>>().join(" ")
-    }
 
     /// A time with a zone is the same moment in every zone, and has the time of day of the zone that is asked for.
     #[tokio::test]
@@ -116,7 +109,11 @@ mod tests {
             ),
             ("cast(timestamptz '2024-07-01 23:00:00+00' as date)", "2024-07-01"),
         ] {
-            assert_eq!(answer(&context, &format!("select {sql}")).await, expected, "{sql}");
+            assert_eq!(
+                answer(&context, &format!("select {sql}")).await.unwrap(),
+                expected,
+                "{sql}"
+            );
         }
     }
 
@@ -130,9 +127,9 @@ mod tests {
             "timestamp '2024-01-05 10:00:00'",
             "cast('2024-01-05' as timestamp)",
         ] {
-            let kind = answer(&context, &format!("select arrow_typeof({sql})")).await;
+            let kind = answer(&context, &format!("select arrow_typeof({sql})")).await.unwrap();
             assert!(kind == "Timestamp(ns)" || kind == "Timestamp(s)", "{sql}: {kind}");
-            let earlier = answer(&context, &format!("select {sql} < now()")).await;
+            let earlier = answer(&context, &format!("select {sql} < now()")).await.unwrap();
             assert_eq!(earlier, "true", "{sql}");
         }
     }
@@ -141,6 +138,6 @@ mod tests {
     #[tokio::test]
     async fn plain_datafusion_takes_another_moment() {
         let sql = "select extract(hour from timestamptz '2024-07-01 12:00:00+00' at time zone 'Europe/Paris')";
-        assert_eq!(answer(&SessionContext::new(), sql).await, "12");
+        assert_eq!(answer(&SessionContext::new(), sql).await.unwrap(), "12");
     }
 }

@@ -117,17 +117,14 @@ fn may_be_nan(expr: &Expr, schema: &DFSchema) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::session::planning_context;
-    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use crate::testing::answer;
     use datafusion::prelude::SessionContext;
 
     async fn rows(context: SessionContext, sql: &str) -> String {
         let table = "create table t as select * from (values
             (1, cast('nan' as double)), (2, -cast('nan' as double)), (3, 0.0 / 0.0), (4, 1.0), (5, null)) t(i, v)";
         context.sql(table).await.unwrap().collect().await.unwrap();
-        let found = context.sql(sql).await.unwrap().collect().await.unwrap();
-        let text = pretty_format_batches(&found).unwrap().to_string();
-        let lines = text.lines().skip(3).filter(|line| line.starts_with('|'));
-        lines.map(|line| line.replace(['|', ' '], "")).collect::<Vec<_>>().join(";")
+        answer(&context, sql).await.unwrap()
     }
 
     /// NaN of every sign is one value, greater than all numbers, wherever values are compared.
