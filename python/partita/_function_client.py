@@ -278,7 +278,6 @@ class FunctionMethods:
             for at, value in enumerate(given):
                 future = next(sent if at in large else keyed if at in named else small)
                 future._type = type(value)
-                future._state.session.settle_value(future._state)
                 made.append(future)
             return made
 

@@ -276,12 +276,6 @@ class Session:
                         call.state.is_wanted = False
                         self._states.pop((call.stage, call.state.index), None)
 
-    def settle_value(self, state: State) -> None:
-        """Note that the result of a call is a value that this process has sent: nobody needs to wait for it."""
-        with self.condition:
-            if state.status == "pending":
-                state.status = "finished"
-
     def want(self, state: State) -> None:
         """Say that the result of a call is wanted that was only an input of others."""
         state.is_wanted = True

@@ -46,7 +46,7 @@ class TaskFuture(Future):
             found = state
         self._state = found
         self._owner = client
-        #: The type of a value that this client sent.
+        #: The type of a value that this client sent: nobody needs to wait for it.
         self._type: Any = None
         #: The key in a graph of Dask, which need not be a string.
         self._given_key: Any = None
@@ -64,7 +64,9 @@ class TaskFuture(Future):
     @property
     def status(self) -> str:
         """The state: ``pending``, ``finished``, ``error``, ``cancelled`` or ``lost``."""
-        return self._state.status
+        status = self._state.status
+        # The scheduler may not have heard of a value yet; what fetches it waits until it has.
+        return "finished" if status == "pending" and self._type is not None else status
 
     @property
     def type(self) -> Any:
@@ -77,7 +79,7 @@ class TaskFuture(Future):
 
     def done(self) -> bool:
         """Whether the call has ended."""
-        return self._state.status != "pending"
+        return self.status != "pending"
 
     def cancelled(self) -> bool:
         """Whether the call was cancelled."""
@@ -202,14 +204,14 @@ class TaskFuture(Future):
         return ("future", self.key)
 
     def __repr__(self) -> str:
-        known = self.type if self._state.status == "finished" else None
+        known = self.type if self.status == "finished" else None
         kind = "" if known is None else f", type: {typename(known, short=True)}"
-        return f"<Future: {self._state.status}{kind}, key: {self.key}>"
+        return f"<Future: {self.status}{kind}, key: {self.key}>"
 
     def _repr_html_(self) -> str:
-        known = self.type if self._state.status == "finished" else None
+        known = self.type if self.status == "finished" else None
         kind = "" if known is None else f", <b>type</b>: {escape(typename(known, short=True))}"
-        return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key), quote=False)}"
+        return f"<b>Future</b>: {self.status}{kind}, <b>key</b>: {escape(str(self.key), quote=False)}"
 
 
 # Several futures.

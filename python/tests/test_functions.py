@@ -908,6 +908,34 @@ def test_scatter_of_a_dict(client):
     assert client.gather(futures) == {"a": 1, "b": 2}
 
 
+def test_scattered_values_are_fetched_when_the_scheduler_knows_them(client, monkeypatch):
+    """The calls may come to the scheduler after the question where their results are."""
+    from partita import _session
+
+    has_waited = threading.Event()
+    send, wait = _session.Batch.send, _session.wait_without_slot
+
+    def send_late(*args):
+        assert has_waited.wait(60)
+        return send(*args)
+
+    def wait_and_tell(*args):
+        has_waited.set()
+        return wait(*args)
+
+    client.submit(abs, -1).result()
+    monkeypatch.setattr(_session.Batch, "send", send_late)
+    monkeypatch.setattr(_session, "wait_without_slot", wait_and_tell)
+    values = {"a": 12_345_001, "b": np.arange(200_000)}
+    future = client.scatter(values["a"])
+    assert future.status == "finished" and future.done()
+    assert future.result() == values["a"]
+    monkeypatch.undo()
+    futures = client.scatter(values)
+    assert all(one.status == "finished" for one in futures.values())
+    assert client.gather(futures)["b"][-1] == 199_999
+
+
 def test_scatter_of_one_object(client):
     data = np.arange(100_000)
     future = client.scatter(data, broadcast=True)
