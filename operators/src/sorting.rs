@@ -10,6 +10,7 @@
 //! sort if it is large. So a sort with a large limit is a sort of all rows with a limit above it.
 
 use crate::compact::compacted;
+use crate::progress::{ProgressExtension, Source};
 use crate::width::expected_row_bytes;
 use crate::{Plan, forward_to};
 use datafusion::arrow::array::{
@@ -132,12 +133,20 @@ impl ExecutionPlan for WholeSortExec {
         // It makes way for others as what spills does: by going on elsewhere.
         let consumer = MemoryConsumer::new("WholeSortExec").with_can_spill(true);
         let reservation = consumer.register(context.memory_pool());
-        let work = Work { schema: self.schema(), ordering, reservation, metrics };
+        let extension = context.session_config().get_extension::<ProgressExtension>();
+        let given = extension.map(|progress| progress.0.sorted(self.schema().fields().len()));
+        let told = given.clone();
+        let work = Work { schema: self.schema(), ordering, reservation, metrics, given };
         // Readers give the texts of a batch in the buffers of whole pages, which would be counted with each batch,
         // and kept until all of them are sorted.
         let compact = rows.map(|batch| compacted(batch?, COMPACTED_PART));
         let rows = Box::pin(RecordBatchStreamAdapter::new(self.sort.input().schema(), compact));
         let sorted = stream::once(work.sorted(rows, context)).try_flatten();
+        let sorted = sorted.inspect_ok(move |batch| {
+            if let Some(told) = &told {
+                told.read(batch.num_rows() as u64);
+            }
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), sorted)))
     }
 }
@@ -148,6 +157,8 @@ struct Work {
     ordering: LexOrdering,
     reservation: MemoryReservation,
     metrics: BaselineMetrics,
+    /// What counts the rows that are given.
+    given: Option<Arc<Source>>,
 }
 
 impl Work {
@@ -167,11 +178,14 @@ impl Work {
             }
         }
         drop(rows);
+        if let Some(given) = &self.given {
+            given.know(kept.batches.iter().map(|batch| batch.num_rows() as u64).sum(), 1);
+        }
         self.sorted_at_once(kept, context.session_config().batch_size())
     }
 
     fn sorted_at_once(self, kept: Kept, batch_size: usize) -> Result<SendableRecordBatchStream> {
-        let Work { schema, ordering, reservation, metrics } = self;
+        let Work { schema, ordering, reservation, metrics, .. } = self;
         let timer = metrics.elapsed_compute().timer();
         let all = concat_batches(&schema, &kept.batches)?;
         drop(kept);
@@ -197,7 +211,7 @@ impl Work {
         rows: SendableRecordBatchStream,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let Work { schema, ordering, reservation, metrics } = self;
+        let Work { schema, ordering, reservation, metrics, .. } = self;
         // The batches go over to the sort, which begins with a reservation of its own.
         drop(reservation);
         let all = Box::pin(stream::iter(kept.batches.into_iter().map(Ok)).chain(rows));

@@ -43,7 +43,7 @@ from .plan.wire import Request
 __all__ = ["Connection", "Running"]
 
 #: Version of the protocol between client and scheduler.
-PROTOCOL = "13"
+PROTOCOL = "14"
 #: Key of the schema metadata of a result that contains a notice for the user.
 _NOTICE_KEY = b"partita.notice"
 #: Timeout for connecting to the scheduler again, in seconds.

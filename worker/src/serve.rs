@@ -3,6 +3,7 @@
 use crate::config::WorkerConfig;
 use crate::engine::Engine;
 use crate::error::WorkerError;
+use crate::exec::told_rows;
 use crate::memory::{MESSAGE_BYTES, SegmentPlace, own_node};
 use crate::store::{BoxCut, Found, Store};
 use crate::transfers::upload;
@@ -14,6 +15,7 @@ use arrow_flight::{
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaAsIpc, SchemaResult, Ticket,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream::{self, BoxStream, StreamExt};
 use partita_net::connections::Caller;
@@ -145,8 +147,10 @@ fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, Fe
             return Ok(place);
         }
     }
+    let mut known_rows = Bytes::new();
     let batches = match &ticket.part {
         Part::All | Part::Bucket(_) | Part::Shared { .. } => {
+            known_rows = told_rows(found.iter().map(Found::rows).sum());
             stream::iter(found).flat_map(crate::store::rows).boxed()
         }
         Part::Box(wanted) => {
@@ -165,6 +169,7 @@ fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, Fe
     let messages =
         FlightDataEncoderBuilder::new()
             .with_schema(schema)
+            .with_metadata(known_rows)
             .with_max_flight_data_size(MESSAGE_BYTES)
             .with_dictionary_handling(DictionaryHandling::Resend)
             .build(batches.map(|batch| {

@@ -251,6 +251,7 @@ impl Worker {
                 task: on.run.task,
                 attempt: on.run.attempt,
                 since_us: (now - on.begun).as_micros() as u64,
+                read_milli: None,
             })
         });
         let on_slots: Vec<SlotTask> = on_slots.collect();

@@ -35,6 +35,8 @@ pub(crate) struct Cluster {
     seed: u64,
     rng: Rng,
     trouble: Trouble,
+    /// Whether workers tell what running tasks have read.
+    tells: bool,
     workers: BTreeMap<WorkerId, Worker>,
     jobs: Vec<Job>,
     accepted: BTreeMap<JobId, usize>,
@@ -43,7 +45,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn new(seed: u64, trouble: Trouble) -> Self {
+    pub(crate) fn new(seed: u64, trouble: Trouble, tells: bool) -> Self {
         let mut rng = Rng::new(mix(seed, trouble as u64));
         let workers = rng.range(2, 8) as u32;
         let slots = rng.range(1, 4) as u32;
@@ -55,6 +57,7 @@ impl Cluster {
             seed,
             rng,
             trouble,
+            tells,
             workers: BTreeMap::new(),
             jobs,
             accepted: BTreeMap::new(),
@@ -201,8 +204,11 @@ impl Cluster {
             .filter(|(_, worker)| !worker.is_lost)
             .map(|(id, worker)| {
                 let on = |(slot, running): (usize, &Option<Running>)| {
-                    let (task, attempt, since, _) = (*running)?;
-                    Some(SlotTask { slot: slot as u16, task, attempt, since_us: now - since })
+                    let (task, attempt, since, end) = (*running)?;
+                    let since_us = now - since;
+                    let read_milli =
+                        self.tells.then(|| jobs::read_milli(task, since_us, end - since));
+                    Some(SlotTask { slot: slot as u16, task, attempt, since_us, read_milli })
                 };
                 let on_slots: Vec<SlotTask> =
                     worker.slots.iter().enumerate().filter_map(on).collect();

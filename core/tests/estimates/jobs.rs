@@ -61,6 +61,14 @@ pub(crate) fn task_us(seed: u64, cost: &StageCost, task: TaskId) -> u64 {
     if is_skewed { us * 10 } else { us }
 }
 
+/// What a task says it has read, in thousandths: it reads for most of its time, and works on what it read after that.
+pub(crate) fn read_milli(task: TaskId, elapsed_us: u64, whole_us: u64) -> u16 {
+    let mut rng = Rng::new(mix(task.stage.index.into(), task.stage.job.0.into()));
+    let reading_us = whole_us * rng.range(60, 100) / 100;
+    let milli = elapsed_us * 1_000 / reading_us.max(1);
+    u16::try_from(milli.min(1_000)).unwrap_or(1_000)
+}
+
 /// Costs of a byte that a stage reads, in nanoseconds, by its kind.
 const KINDS: [(&str, u64); 4] = [("aggregate", 6), ("join", 12), ("sort", 15), ("window", 25)];
 

@@ -183,6 +183,15 @@ impl Model {
         })
     }
 
+    /// How much an attempt that runs has read, as its worker told last.
+    fn reading(&self, attempt: &AttemptView) -> Option<(u64, String)> {
+        let is_it = |on: &SlotTask| on.task == attempt.task && on.attempt == attempt.attempt;
+        let (_, on, measured_us) = self.on_slots().find(|(_, on, _)| is_it(on))?;
+        let percent = u64::from(on.read_milli?).min(1_000) / 10;
+        let text = format!("attempt {} has read {percent} % of its input", attempt.attempt);
+        Some((measured_us / 1000, text))
+    }
+
     fn story(&self, attempts: &[AttemptView]) -> Vec<(u64, String)> {
         let name = |attempt: &AttemptView| {
             let row = self.workers.get(attempt.worker);
@@ -195,7 +204,10 @@ impl Model {
                 format!("attempt {number} started in slot {} of {}", attempt.slot, name(attempt));
             story.push((attempt.started_ms, text));
             let text = match attempt.ending {
-                None => continue,
+                None => {
+                    story.extend(self.reading(attempt));
+                    continue;
+                }
                 Some(Ending::Finished) => format!("attempt {number} finished"),
                 Some(Ending::Failed(_)) => format!("attempt {number} failed: {}", attempt.error),
                 Some(Ending::Lost) => {

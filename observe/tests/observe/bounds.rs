@@ -295,7 +295,13 @@ fn absurd_figures_break_nothing() {
             end.error = "the disk is gone".into();
         }
         bench.end(end);
-        let on = SlotTask { slot: u16::MAX, task: task(1, 0, 3), attempt: 9, since_us: HUGE };
+        let on = SlotTask {
+            slot: u16::MAX,
+            task: task(1, 0, 3),
+            attempt: 9,
+            since_us: HUGE,
+            read_milli: None,
+        };
         bench.measure(1 + index % 3, metrics, vec![on]);
         let fetched_from = vec![(WorkerId(1), HUGE), (WorkerId(2), HUGE)];
         bench.see(Observation::Traffic { worker: WorkerId(1 + index % 3), fetched_from });

@@ -403,6 +403,7 @@ fn lost_and_stopped_attempts_have_a_length() {
         task: task(1, 0, worker),
         attempt: 1,
         since_us: 7_000_000,
+        read_milli: None,
     };
     for worker in 0..2 {
         bench.measure(worker, WorkerMetrics::default(), vec![on(worker)]);

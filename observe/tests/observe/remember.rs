@@ -163,7 +163,7 @@ fn with_attempts() -> Bench {
     bench.pass(1_000);
     bench.end(again);
     bench.end(finished(task(1, 0, 0), 1, 0, 2_000));
-    let on = SlotTask { slot: 0, task: task(1, 0, 2), attempt: 1, since_us: 700 };
+    let on = SlotTask { slot: 0, task: task(1, 0, 2), attempt: 1, since_us: 700, read_milli: None };
     bench.measure(1, WorkerMetrics::default(), vec![on]);
     bench
 }
@@ -254,7 +254,7 @@ fn calls_that_run_have_stacks_and_profiles() {
     let mut bench = Bench::new();
     bench.join(1, 2);
     bench.submit(1, &[4]);
-    let on = SlotTask { slot: 0, task: task(1, 0, 2), attempt: 1, since_us: 700 };
+    let on = SlotTask { slot: 0, task: task(1, 0, 2), attempt: 1, since_us: 700, read_milli: None };
     bench.measure(1, WorkerMetrics::default(), vec![on]);
     let frame = StackFrame { function: "f".into(), file: "a.py".into(), line: 3 };
     let mut tree = ProfileTree::default();

@@ -227,7 +227,13 @@ impl Script {
             .filter_map(|slot| {
                 let job = Self::pick(&self.jobs, rng)?;
                 let task = TaskId { stage: StageId { job, index: 0 }, index: u32::from(slot) };
-                Some(SlotTask { slot, task, attempt: 1, since_us: rng.random_range(0..9_000) })
+                Some(SlotTask {
+                    slot,
+                    task,
+                    attempt: 1,
+                    since_us: rng.random_range(0..9_000),
+                    read_milli: None,
+                })
             })
             .collect();
         let metrics = *metrics;

@@ -186,7 +186,8 @@ fn running_tasks_are_open_ended() {
     bench.join(1, 2);
     bench.submit(1, &[10]);
     bench.pass(1_000);
-    let on = SlotTask { slot: 1, task: task(1, 0, 3), attempt: 2, since_us: 400_000 };
+    let on =
+        SlotTask { slot: 1, task: task(1, 0, 3), attempt: 2, since_us: 400_000, read_milli: None };
     bench.measure(1, WorkerMetrics::default(), vec![on]);
     bench.pass(500);
     let window = TimelineWindow { span_ms: 2_000, ..WINDOW };

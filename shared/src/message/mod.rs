@@ -330,6 +330,9 @@ pub struct SlotTask {
     pub attempt: Attempt,
     /// For how long it has been on the slot.
     pub since_us: u64,
+    /// How much of what it reads it has read, in thousandths; nothing if that is not known.
+    #[serde(default)]
+    pub read_milli: Option<u16>,
 }
 
 /// What a worker tells of itself while someone looks at it.

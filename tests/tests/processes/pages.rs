@@ -8,6 +8,7 @@ use partita_shared::model::{JobState, TaskState, WorkerRow, WorkerState};
 use partita_tests::process::data::{numbers, slow_join, slow_join_rows};
 use partita_tests::process::page::Page;
 use partita_tests::process::{Cluster, LONG, Place, Process, SOON, rows, wait_for};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -136,6 +137,27 @@ fn what_happens_is_seen_as_it_happens() {
         panic!("the task is forgotten")
     };
     assert!(task.attempts.iter().any(|attempt| attempt.ending == Some(Ending::Finished)));
+}
+
+/// The tasks of a query tell how much they have read while they run, again and again.
+#[test]
+fn running_tasks_tell_what_they_have_read() {
+    let cluster = Cluster::start(2, &["--nthreads=1"]);
+    let mut page = open(&cluster);
+    let workers = cluster.workers_up();
+    page.follow(&workers.iter().map(|row| Topic::Worker(row.id)).collect::<Vec<_>>());
+    let sql = cluster.start_sql(&slow_join());
+    let mut told = BTreeSet::new();
+    page.wait_for("tasks that go on", SOON, |f| {
+        let views = f.worker_pages.values().flatten();
+        told.extend(views.flat_map(|view| &view.on_slots).filter_map(|on| {
+            let milli = on.read_milli.filter(|milli| (1..=1_000).contains(milli))?;
+            Some((on.task, milli))
+        }));
+        let grows = |(one, other): (&(TaskId, u16), &(TaskId, u16))| one.0 == other.0;
+        told.iter().zip(told.iter().skip(1)).any(grows).then_some(())
+    });
+    drop(sql);
 }
 
 /// A worker tells of its partitions and its log while someone looks at it, and no longer.

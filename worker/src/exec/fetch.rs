@@ -5,23 +5,41 @@ use crate::exec::inputs::InputSource;
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
+use bytes::Bytes;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use futures::stream::{BoxStream, StreamExt};
 use partita_net::peer::{FetchError, FetchTicket};
+use partita_operators::progress::Source;
 use partita_shared::ids::WorkerId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the first message of an answer says of the rows that follow.
+pub(crate) fn told_rows(rows: u64) -> Bytes {
+    Bytes::copy_from_slice(&rows.to_le_bytes())
+}
+
+/// The rows that follow a message, if it is the first one of an answer.
+fn rows_told(message: &FlightData) -> Option<u64> {
+    message.app_metadata.as_ref().try_into().ok().map(u64::from_le_bytes)
+}
 
 /// The rows that another worker holds, decoded where they are used.
 pub(super) fn remote(
     source: &InputSource,
     worker: WorkerId,
     ticket: FetchTicket,
-    fetched_bytes: Arc<AtomicU64>,
+    (fetched_bytes, progress): (Arc<AtomicU64>, Arc<Source>),
     messages_max: usize,
 ) -> BoxStream<'static, Result<RecordBatch>> {
+    let partitions = ticket.tasks.len() as u64;
     let messages = remote_messages(source, worker, ticket, fetched_bytes, messages_max);
+    let messages = messages.inspect(move |message| {
+        if let Some(rows) = message.as_ref().ok().and_then(rows_told) {
+            progress.know(rows, partitions);
+        }
+    });
     let batches = FlightRecordBatchStream::new_from_flight_data(messages);
     batches.map(move |batch| batch.map_err(|error| unreadable(worker, error))).boxed()
 }

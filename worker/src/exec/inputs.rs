@@ -16,6 +16,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, Stream, StreamExt};
 use partita_net::peer::{FetchTicket, Part};
+use partita_operators::progress::Progress;
 use partita_plan::exchange::{Inputs, Selection};
 use partita_shared::ids::{Attempt, StageId, TaskId, WorkerId};
 use partita_shared::message::{Fragment, Holder, OwnInput, RunTask};
@@ -42,7 +43,12 @@ pub(crate) struct InputSource {
 
 impl InputSource {
     /// What an attempt of a task of this stage may read.
-    pub(crate) fn for_task(&self, stage: &Stage, task: &RunTask, waits: Waits) -> TaskInputs {
+    pub(crate) fn for_task(
+        &self,
+        stage: &Stage,
+        task: &RunTask,
+        (waits, progress): (Waits, Arc<Progress>),
+    ) -> TaskInputs {
         TaskInputs {
             source: self.clone(),
             fragment: Arc::clone(&stage.fragment),
@@ -51,6 +57,7 @@ impl InputSource {
             small: small_values(stage, &task.own),
             fetched_bytes: Arc::default(),
             waits,
+            progress,
         }
     }
 }
@@ -69,6 +76,7 @@ pub(crate) struct TaskInputs {
     /// What was read from other workers so far.
     pub(crate) fetched_bytes: Arc<AtomicU64>,
     pub(super) waits: Waits,
+    pub(super) progress: Arc<Progress>,
 }
 
 /// The partitions in a message, by the input that they belong to.
@@ -136,6 +144,8 @@ impl Inputs for TaskInputs {
         let persisted = self.fragment.persisted.iter().find(|(number, _)| *number == input);
         let own = StageId { job: self.fragment.stage.job, index: spec.stage };
         let stage = persisted.map_or(own, |(_, stage)| *stage);
+        let wanted = self.partitions(input, selection);
+        let progress = self.progress.source(schema.fields().len(), wanted.len() as u64);
         let (bucket, messages_max) = match selection {
             Selection::Bucket(bucket) => (Some(bucket), FETCH_MESSAGES_MAX),
             Selection::All => (None, FETCH_MESSAGES_MAX),
@@ -144,7 +154,7 @@ impl Inputs for TaskInputs {
         let mut here = Vec::new();
         let mut elsewhere: BTreeMap<WorkerId, Vec<(u32, u16)>> = BTreeMap::new();
         let this = self.source.peers.own();
-        for (partition, holder) in self.partitions(input, selection) {
+        for (partition, holder) in wanted {
             if holder.worker == this {
                 here.push((partition, holder.attempt));
             } else {
@@ -154,26 +164,32 @@ impl Inputs for TaskInputs {
         let mut held = Vec::new();
         for (index, attempt) in here {
             let task = TaskId { stage, index };
-            held.push(self.found(task, attempt, bucket)?);
+            let found = self.found(task, attempt, bucket)?;
+            progress.know(found.rows(), 1);
+            held.push(found);
         }
         // One partition of this worker after the other, each opened when it is its turn: only one
         // of them waits between the disk and the reader.
         let near = waited(stream::iter(held).flat_map(store::rows), &self.waits.disk_us);
         let (source, fetched) = (self.source.clone(), Arc::clone(&self.fetched_bytes));
-        let fetches = source.fetches;
+        let (fetches, expected_rows) = (source.fetches, Arc::clone(&progress));
         let far = stream::iter(elsewhere)
             .map(move |(worker, tasks)| {
                 let part = bucket.map_or(Part::All, Part::Bucket);
                 let ticket = FetchTicket { stage, part, tasks };
-                remote(&source, worker, ticket, Arc::clone(&fetched), messages_max)
+                let counted = (Arc::clone(&fetched), Arc::clone(&expected_rows));
+                remote(&source, worker, ticket, counted, messages_max)
             })
             .flatten_unordered(fetches);
         let far = waited(far, &self.waits.transfer_us);
         // Batches carry the schema of the task that made them, which may say less or more of
         // nullability than the plan of this one; the plan's counts here.
         let expected = Arc::clone(&schema);
-        let rows = stream::select(near, far)
-            .map(move |batch| batch.and_then(|batch| with_schema(batch, &expected)));
+        let rows = stream::select(near, far).map(move |batch| {
+            let batch = batch?;
+            progress.read(batch.num_rows() as u64);
+            with_schema(batch, &expected)
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, looking_up(rows))))
     }
 }

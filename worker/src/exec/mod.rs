@@ -21,6 +21,7 @@ mod write;
 
 pub(crate) use commit::{CommitExecutor, remove_abandoned};
 pub(crate) use executor::{Batch, Executor, Executors, Made, TaskRun};
+pub(crate) use fetch::told_rows;
 pub(crate) use inputs::InputSource;
 pub(crate) use objects::Object;
 pub(crate) use query::QueryExecutor;

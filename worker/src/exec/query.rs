@@ -26,6 +26,7 @@ use partita_files::{FileTables, sink};
 use partita_operators::chunked::with_chunked_windows;
 use partita_operators::merging::with_levelled_merges;
 use partita_operators::one_nan::with_one_nan;
+use partita_operators::progress::{ProgressExtension, with_progress};
 use partita_operators::sliding::with_sliding_windows;
 use partita_operators::sorting::with_whole_sorts;
 use partita_operators::width::widest_row_bytes;
@@ -123,7 +124,7 @@ impl QueryExecutor {
         let plan = with_whole_sorts(plan, self.policy.heap_bytes())?;
         let plan = with_levelled_merges(plan, self.policy.merge_inputs())?;
         let plan = with_gated_reads(plan, &self.runtime, &self.row_groups)?;
-        with_one_nan(plan)
+        with_progress(with_one_nan(plan)?, &self.runtime)
     }
 
     /// A task context in which exchanges find this task's inputs.
@@ -136,7 +137,10 @@ impl QueryExecutor {
         let base = &self.context;
         let usual = base.session_config().batch_size();
         let config = base.session_config().clone().with_batch_size(batch_rows.min(usual));
-        let config = config.with_extension(Arc::new(InputsExtension(Arc::new(inputs))));
+        let progress = ProgressExtension(Arc::clone(&inputs.progress));
+        let config = config
+            .with_extension(Arc::new(InputsExtension(Arc::new(inputs))))
+            .with_extension(Arc::new(progress));
         let pool = memory.pool(&self.budget);
         let runtime = RuntimeEnv { memory_pool: pool, ..RuntimeEnv::clone(&self.runtime) };
         Arc::new(TaskContext::new(

@@ -2,10 +2,9 @@
 
 use crate::exec::executor::{self, Batch, Executors, Made, TaskRun};
 use crate::exec::inputs::InputSource;
-use crate::exec::slots::{Key, OnSlot, Slots};
+use crate::exec::slots::{Key, OnSlot, Slots, Watched};
 use crate::exec::stage::Stage;
-use crate::exec::waits::Waits;
-use crate::memory::{MemoryPolicy, TaskMemory};
+use crate::memory::MemoryPolicy;
 use crate::runtimes::Runtimes;
 use crate::store::Store;
 use async_trait::async_trait;
@@ -244,11 +243,11 @@ impl TaskRunner {
         let is_single = others.is_empty();
         let (mut attempts, mut runs) = (Vec::new(), Vec::new());
         for (run, came) in [first].into_iter().chain(others) {
-            let (waits, memory) = (Waits::default(), TaskMemory::default());
-            let on_slot = OnSlot::new(came, waits.clone(), memory.clone());
+            let watched = Watched::default();
+            let on_slot = OnSlot::new(came, watched.clone());
             let on_slot = if is_single { on_slot } else { on_slot.among_others(&run) };
             attempts.push(((run.task, run.attempt), on_slot));
-            runs.push((run, waits, memory));
+            runs.push((run, watched));
         }
         let runner = Arc::clone(self);
         // The slot is taken before a task can end: it waits for the lock of the slots to say that it has.
@@ -256,8 +255,8 @@ impl TaskRunner {
             match stage {
                 Some(stage) if !is_single => runner.attempts(stage, runs).await,
                 stage => {
-                    for (run, waits, memory) in runs {
-                        runner.attempt_and_tell(stage.clone(), run, waits, memory).await;
+                    for (run, watched) in runs {
+                        runner.attempt_and_tell(stage.clone(), run, watched).await;
                     }
                 }
             }
@@ -269,9 +268,10 @@ impl TaskRunner {
     fn run_of(
         self: &Arc<Self>,
         stage: &Arc<Stage>,
-        (task, waits, memory): (RunTask, Waits, TaskMemory),
+        (task, watched): (RunTask, Watched),
     ) -> TaskRun {
-        let inputs = self.inputs.for_task(stage, &task, waits);
+        let Watched { waits, memory, progress } = watched;
+        let inputs = self.inputs.for_task(stage, &task, (waits, progress));
         let slot = OwnSlot { runner: Arc::downgrade(self), key: (task.task, task.attempt) };
         TaskRun { stage: Arc::clone(stage), task, inputs, memory, slot }
     }
@@ -281,13 +281,12 @@ impl TaskRunner {
         self: &Arc<Self>,
         stage: Option<Arc<Stage>>,
         run: RunTask,
-        waits: Waits,
-        memory: TaskMemory,
+        watched: Watched,
     ) {
         let key = (run.task, run.attempt);
         let is_call = |stage: &Arc<Stage>| matches!(stage.fragment.work, Work::Function(_));
         let again = stage.as_ref().is_some_and(is_call).then(|| run.clone());
-        let mut outcome = self.attempt(stage.clone(), run, waits, memory).await;
+        let mut outcome = self.attempt(stage.clone(), run, watched).await;
         if let (Some(run), Outcome::Failed { kind: FailureKind::Memory, error, .. }) =
             (again, &mut outcome)
         {
@@ -306,8 +305,7 @@ impl TaskRunner {
         self: &Arc<Self>,
         stage: Option<Arc<Stage>>,
         task: RunTask,
-        waits: Waits,
-        memory: TaskMemory,
+        watched: Watched,
     ) -> Outcome {
         let Some(stage) = stage else {
             let error = format!("unknown plan fragment of {}", task.task.stage);
@@ -316,16 +314,12 @@ impl TaskRunner {
         let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {
             return Outcome::Finished(TaskFigures::default());
         };
-        let run = self.run_of(&stage, (task, waits, memory));
+        let run = self.run_of(&stage, (task, watched));
         executor::outcome(executor, &self.store, run).await
     }
 
     /// Runs attempts of one stage, one after the other.
-    async fn attempts(
-        self: &Arc<Self>,
-        stage: Arc<Stage>,
-        runs: Vec<(RunTask, Waits, TaskMemory)>,
-    ) {
+    async fn attempts(self: &Arc<Self>, stage: Arc<Stage>, runs: Vec<(RunTask, Watched)>) {
         let keys: Vec<Key> = runs.iter().map(|(run, ..)| (run.task, run.attempt)).collect();
         let batch = StageBatch::new(self, &stage);
         let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {

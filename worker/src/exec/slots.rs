@@ -2,10 +2,12 @@
 
 use crate::exec::waits::Waits;
 use crate::memory::TaskMemory;
+use partita_operators::progress::Progress;
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::limits::SLOT_TASKS_MAX;
 use partita_shared::message::{RunTask, SlotTask, Spent};
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -13,6 +15,14 @@ use tokio::task::AbortHandle;
 /// Bytes of the arguments and inputs of calls that are sent to a process together. They fit into the buffer of its
 /// socket, so that neither side waits for the other one while both write.
 const BATCH_BYTES_MAX: usize = 32 << 10;
+
+/// What is known of an attempt while it runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) waits: Waits,
+    pub(crate) memory: TaskMemory,
+    pub(crate) progress: Arc<Progress>,
+}
 
 /// An attempt on a slot.
 #[derive(Debug)]
@@ -25,12 +35,14 @@ pub(crate) struct OnSlot {
     run: Option<RunTask>,
     pub(crate) waits: Waits,
     pub(crate) memory: TaskMemory,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl OnSlot {
     /// One that begins now.
-    pub(crate) fn new(came: Instant, waits: Waits, memory: TaskMemory) -> Self {
-        OnSlot { slot: 0, came, since: Instant::now(), run: None, waits, memory }
+    pub(crate) fn new(came: Instant, own: Watched) -> Self {
+        let Watched { waits, memory, progress } = own;
+        OnSlot { slot: 0, came, since: Instant::now(), run: None, waits, memory, progress }
     }
 
     /// One of several that run on a slot, one after the other.
@@ -360,9 +372,10 @@ impl Slots {
             |lane: &Lane| lane.left.iter().find(|key| self.running.contains_key(key)).copied();
         let listed = |(slot, lane): (&u16, &Lane)| {
             let (task, attempt) = first(lane)?;
-            let since = self.running.get(&(task, attempt))?.since;
-            let since_us = since.elapsed().as_micros() as u64;
-            Some(SlotTask { slot: *slot, task, attempt, since_us })
+            let on_slot = self.running.get(&(task, attempt))?;
+            let since_us = on_slot.since.elapsed().as_micros() as u64;
+            let read_milli = on_slot.progress.milli();
+            Some(SlotTask { slot: *slot, task, attempt, since_us, read_milli })
         };
         let mut tasks: Vec<SlotTask> = self.lanes.iter().filter_map(listed).collect();
         tasks.sort_unstable_by_key(|task| task.slot);
@@ -408,7 +421,7 @@ mod tests {
         let mut slots = Slots::default();
         let handle = tokio::spawn(std::future::pending());
         let on_slot = |run: &RunTask| {
-            let on_slot = OnSlot::new(Instant::now(), Waits::default(), TaskMemory::default());
+            let on_slot = OnSlot::new(Instant::now(), Watched::default());
             (key(run), on_slot.among_others(run))
         };
         slots.start(handle.abort_handle(), runs.iter().map(on_slot).collect());
@@ -469,7 +482,7 @@ mod tests {
         let (large, other) = (run(0, 0), run(1, 0));
         let (_handle, mut slots) = with_batch(std::slice::from_ref(&other));
         let handle = tokio::spawn(std::future::pending::<()>());
-        let on_slot = || OnSlot::new(Instant::now(), Waits::default(), TaskMemory::default());
+        let on_slot = || OnSlot::new(Instant::now(), Watched::default());
         slots.start(handle.abort_handle(), vec![(key(&large), on_slot())]);
         assert!(slots.retry_alone(large.clone()));
         assert!(slots.is_reserved() && slots.take_alone().is_none());

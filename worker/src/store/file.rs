@@ -24,6 +24,7 @@ const WRITE_BUFFER_BYTES: usize = 1 << 20;
 pub(crate) struct Section {
     offset: u64,
     pub(crate) bytes: u64,
+    pub(crate) rows: u64,
 }
 
 /// A file of sections, removed when nobody reads it any more.
@@ -52,9 +53,9 @@ impl SpillFile {
         // After a failed write the next section starts where this one should have.
         file.seek(SeekFrom::Start(at)).map_err(|error| file_error(&self.path, error))?;
         match self.write(file, schema, batches) {
-            Ok(bytes) => {
+            Ok((bytes, rows)) => {
                 *offset = at + bytes;
-                Ok(Section { offset: at, bytes })
+                Ok(Section { offset: at, bytes, rows })
             }
             Err(error) => {
                 // What was written of it is given back to the disk, which may be full.
@@ -66,13 +67,13 @@ impl SpillFile {
         }
     }
 
-    /// Writes batches where the file is. Gives the bytes.
+    /// Writes batches where the file is. Gives the bytes, and the rows.
     fn write(
         &self,
         file: &mut File,
         schema: &Schema,
         batches: impl Iterator<Item = RecordBatch>,
-    ) -> Result<u64> {
+    ) -> Result<(u64, u64)> {
         let failed = |error: ArrowError| match error {
             ArrowError::IoError(_, error) => file_error(&self.path, error),
             other => DataFusionError::ArrowError(Box::new(other), None),
@@ -83,14 +84,16 @@ impl SpillFile {
         let counting = BufWriter::with_capacity(WRITE_BUFFER_BYTES, CountingWriter::new(file));
         let mut writer =
             StreamWriter::try_new_with_options(counting, schema, options).map_err(failed)?;
+        let mut rows = 0;
         for batch in batches {
+            rows += batch.num_rows() as u64;
             writer.write(&batch).map_err(failed)?;
         }
         writer.finish().map_err(failed)?;
         let counting = writer.into_inner().map_err(failed)?;
         let counting =
             counting.into_inner().map_err(|error| file_error(&self.path, error.into_error()))?;
-        Ok(counting.bytes())
+        Ok((counting.bytes(), rows))
     }
 
     /// A reader of one section, with a file handle of its own.

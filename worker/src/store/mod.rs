@@ -106,6 +106,15 @@ pub(crate) struct Found {
     pub(crate) file: Option<Arc<SpillFile>>,
 }
 
+impl Found {
+    /// Its rows, in memory and on disk.
+    pub(crate) fn rows(&self) -> u64 {
+        let on_disk = self.bucket.sections.iter().map(|section| section.rows);
+        let in_memory = self.bucket.batches.iter().map(|batch| batch.num_rows() as u64);
+        on_disk.chain(in_memory).sum()
+    }
+}
+
 impl Store {
     pub(crate) fn new(pool: Arc<dyn MemoryPool>, stored_bytes_max: usize, folder: PathBuf) -> Self {
         let segments = Segments::new(Arc::clone(&pool));

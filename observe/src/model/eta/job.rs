@@ -227,13 +227,13 @@ impl JobRecord {
     }
 
     /// Whether anything can be said of the time that it still takes.
-    fn is_moving(&self, now_us: u64) -> bool {
+    fn is_moving(&self, now_us: u64, slots: &Slots) -> bool {
         let times = self.stages.iter().map(|stage| stage.seen.time_us.quartiles().max).max();
         let patience_us = PAUSE_US_MIN.max(times.unwrap_or(0).saturating_mul(PAUSE_TASKS));
         self.row.state == JobState::Running
             && now_us.saturating_sub(self.moved_us) <= patience_us
             && self.stages.iter().any(|stage| stage.counters.tasks.running > 0)
-            && self.stages.iter().any(StageRecord::has_times)
+            && self.stages.iter().any(|stage| stage.has_times() || slots.are_told(stage))
     }
 
     /// Estimates the time that the job and each of its stages still take on this many slots. The
@@ -256,7 +256,7 @@ impl JobRecord {
             };
             (0..self.stages.len()).map(rest).collect::<Option<Vec<Option<Rest>>>>()
         };
-        let is_known = self.is_moving(now_us) && !slots.by_slowness.is_empty();
+        let is_known = self.is_moving(now_us, slots) && !slots.by_slowness.is_empty();
         let Some(rests) = is_known.then(rests).flatten() else {
             self.estimates.left = None;
             self.estimates.work_us = None;

@@ -18,11 +18,19 @@ pub(crate) use job::Estimates;
 pub(crate) use pace::Pace;
 use partita_shared::ids::{JobId, StageId, WorkerId};
 use partita_shared::model::{JobState, WorkerState};
-use shape::Running;
+use shape::{Running, Told};
 use std::collections::{BTreeMap, HashMap};
 
 /// Running tasks whose times differ by less than this factor's logarithm are estimated as one.
 const ELAPSED_STEP: f64 = 0.06;
+/// A task that has read less than this says nothing by it, in thousandths.
+const READ_MILLI_MIN: u16 = 30;
+/// One that has read all, in thousandths.
+const READ_MILLI_ALL: f64 = 1_000.0;
+/// Running tasks are estimated as one whose times by what they have read differ by less, as a logarithm, and that have
+/// read about the same part, in this number of steps.
+const READ_STEP: f64 = 0.08;
+const READ_STEPS: f64 = 16.0;
 /// Workers whose paces differ by less are estimated as one, as a logarithm.
 const PACE_STEP: f64 = 0.1;
 
@@ -47,6 +55,17 @@ fn round_ms(ms: f64) -> u64 {
     (ms + step / 2) / step * step
 }
 
+/// What running tasks have in common that are estimated as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Alike {
+    /// The logarithm of the time for which they have run, at the pace of an ordinary worker, in steps.
+    elapsed: i32,
+    /// The logarithm of their worker's slowness, in steps.
+    pace: i32,
+    /// The logarithm of the time in which they read all, and the part that they have read, in steps.
+    read: Option<(i32, i32)>,
+}
+
 /// What runs, by stage, and the slots of the cluster, by the slowness of their workers.
 struct Slots {
     running: HashMap<StageId, Vec<Running>>,
@@ -54,10 +73,18 @@ struct Slots {
     count: f64,
 }
 
+impl Slots {
+    /// Whether some running task of a stage says how much it has read.
+    fn are_told(&self, stage: &StageRecord) -> bool {
+        let running = self.running.get(&stage.counters.stage);
+        running.is_some_and(|tasks| tasks.iter().any(|task| task.told.is_some()))
+    }
+}
+
 impl Model {
     /// What runs now, and how fast.
     fn slots(&self) -> Slots {
-        let mut running: HashMap<StageId, BTreeMap<(i32, i32), f64>> = HashMap::new();
+        let mut running: HashMap<StageId, BTreeMap<Alike, f64>> = HashMap::new();
         let mut paces: BTreeMap<WorkerId, i32> = BTreeMap::new();
         for (id, record) in &self.worker_records {
             let passed_us = self.now_us.saturating_sub(record.measured_us);
@@ -74,8 +101,19 @@ impl Model {
             paces.insert(*id, step as i32);
             for on in &record.on_slots {
                 let paced = (elapsed(on.since_us) as f64 / (step * PACE_STEP).exp()).max(1.0);
-                let key = ((paced.ln() / ELAPSED_STEP).round() as i32, step as i32);
-                *running.entry(on.task.stage).or_default().entry(key).or_default() += 1.0;
+                let read = on.read_milli.filter(|milli| *milli >= READ_MILLI_MIN);
+                let alike = Alike {
+                    elapsed: (paced.ln() / ELAPSED_STEP).round() as i32,
+                    pace: step as i32,
+                    read: read.map(|milli| {
+                        // What it had read is known of the moment in which the worker told it.
+                        let part = f64::from(milli) / READ_MILLI_ALL;
+                        let told_us = (on.since_us as f64 / (step * PACE_STEP).exp()).max(1.0);
+                        let whole = ((told_us / part).ln() / READ_STEP).round() as i32;
+                        (whole, (part * READ_STEPS).round() as i32)
+                    }),
+                };
+                *running.entry(on.task.stage).or_default().entry(alike).or_default() += 1.0;
             }
         }
         let mut by_slowness: BTreeMap<i32, f64> = BTreeMap::new();
@@ -85,10 +123,14 @@ impl Model {
         }
         let slowness = |step: i32| (f64::from(step) * PACE_STEP).exp();
         let running = running.into_iter().map(|(stage, tasks)| {
-            let task = |((elapsed, step), count): ((i32, i32), f64)| Running {
-                elapsed_us: (f64::from(elapsed) * ELAPSED_STEP).exp(),
-                slowness: slowness(step),
+            let task = |(alike, count): (Alike, f64)| Running {
+                elapsed_us: (f64::from(alike.elapsed) * ELAPSED_STEP).exp(),
+                slowness: slowness(alike.pace),
                 count,
+                told: alike.read.map(|(whole, part)| {
+                    let part = (f64::from(part) / READ_STEPS).max(1.0 / READ_STEPS);
+                    Told::by_reading((f64::from(whole) * READ_STEP).exp() * part, part)
+                }),
             };
             (stage, tasks.into_iter().map(task).collect())
         });

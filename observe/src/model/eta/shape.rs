@@ -3,7 +3,7 @@
 //! The logarithm of a task's time follows a logistic distribution, which has closed forms and is not
 //! upset by single values. A few tasks take several times as long: they are outliers, with a
 //! distribution of their own. Running tasks count too: that a task has not ended after some time tells
-//! as much as one that has.
+//! as much as one that has, and how much it has read by then tells when it is likely to end.
 
 use crate::spread::Spread;
 
@@ -44,6 +44,34 @@ pub(super) struct Running {
     pub(super) elapsed_us: f64,
     pub(super) slowness: f64,
     pub(super) count: f64,
+    /// The time that it takes in all, by what it has read.
+    pub(super) told: Option<Told>,
+}
+
+/// The time of a task by how much of what it reads it has read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// The logarithm of its median, in microseconds.
+    pub(super) median: f64,
+    pub(super) spread: f64,
+}
+
+/// The time that a task takes by the time in which it reads everything: it may have to sort, and write what it made.
+const AFTER_READING: f64 = 1.1;
+/// How far the time of a task may be off that has read all, as a logistic spread of its logarithm.
+const TOLD_SPREAD: f64 = 0.15;
+/// What is added to that for one that has read next to nothing.
+const TOLD_SPREAD_EARLY: f64 = 0.25;
+
+impl Told {
+    /// The time of a task that had read this part of its input after a time.
+    pub(super) fn by_reading(elapsed_us: f64, part: f64) -> Self {
+        let left = 1.0 - part.min(1.0);
+        Told {
+            median: (elapsed_us.max(1.0) / part * AFTER_READING).ln(),
+            spread: TOLD_SPREAD + TOLD_SPREAD_EARLY * left * left,
+        }
+    }
 }
 
 /// The distribution of the time of a stage's tasks on an ordinary worker.
@@ -67,7 +95,7 @@ impl Shape {
     pub(super) fn fit(finished: &Spread, running: &[Running], prior: &Prior) -> Option<Shape> {
         let done = finished.count() as f64;
         let runs: f64 = running.iter().map(|task| task.count).sum();
-        if done == 0.0 && prior.median.is_none() {
+        if done == 0.0 && prior.median.is_none() && running.iter().all(|task| task.told.is_none()) {
             return None;
         }
         let quartiles = finished.quartiles();
@@ -97,9 +125,15 @@ impl Shape {
                 bins.iter().map(|(value, count)| count * (2.0 * logistic(z(*value)) - 1.0)).sum();
             let open: f64 = running
                 .iter()
-                .map(|task| {
-                    let ordinary = 1.0 - self.outlier_chance(median, task.elapsed_us);
-                    task.count * ordinary * logistic(z(task.elapsed_us.max(1.0).ln()))
+                .map(|task| match task.told {
+                    Some(told) if told.median - median > OUTLIER.ln() => 0.0,
+                    Some(told) => {
+                        task.count * self.weight(&told) * (2.0 * logistic(z(told.median)) - 1.0)
+                    }
+                    None => {
+                        let ordinary = 1.0 - self.outlier_chance(median, task.elapsed_us);
+                        task.count * ordinary * logistic(z(task.elapsed_us.max(1.0).ln()))
+                    }
                 })
                 .sum();
             let before = prior
@@ -117,11 +151,24 @@ impl Shape {
         let z = |value: f64| (value - self.median) / self.spread;
         let told = |value: f64| logistic(z(value)) * (1.0 - logistic(z(value)));
         let ended: f64 = bins.iter().map(|(value, count)| 2.0 * count * told(*value)).sum();
-        let open: f64 =
-            running.iter().map(|task| task.count * told(task.elapsed_us.max(1.0).ln())).sum();
+        let open: f64 = running
+            .iter()
+            .map(|task| match task.told {
+                Some(by_reading) => {
+                    2.0 * task.count * self.weight(&by_reading) * told(by_reading.median)
+                }
+                None => task.count * told(task.elapsed_us.max(1.0).ln()),
+            })
+            .sum();
         let before =
             prior.median.map_or(0.0, |(_, doubt)| (self.spread / doubt) * (self.spread / doubt));
         self.doubt = self.spread / (ended + open + before).max(1e-6).sqrt();
+    }
+
+    /// What the time of a task that is likely counts, by that of one that has ended.
+    fn weight(&self, told: &Told) -> f64 {
+        let own = self.spread * self.spread;
+        own / (own + told.spread * told.spread)
     }
 
     fn fit_outliers(&mut self, finished: &Spread, running: &[Running], prior: &Prior) {
@@ -131,8 +178,11 @@ impl Shape {
             count += times as f64;
             sum += times as f64 * (us as f64 / self.median.exp()).ln();
         }
-        let late: f64 =
-            running.iter().filter(|task| task.elapsed_us > limit).map(|task| task.count).sum();
+        let is_late = |task: &&Running| match task.told {
+            Some(told) => told.median > limit.ln(),
+            None => task.elapsed_us > limit,
+        };
+        let late: f64 = running.iter().filter(is_late).map(|task| task.count).sum();
         let weight = OUTLIERS_PRIOR.1;
         self.outliers =
             (count + late + prior.outliers * weight) / (finished.count() as f64 + late + weight);
@@ -165,8 +215,31 @@ impl Shape {
         1.0 - self.longer(us)
     }
 
+    /// What is known of a running task alone, by what it has read and what others took.
+    fn of_task(&self, told: &Told) -> Shape {
+        let own = self.spread * self.spread + self.doubt * self.doubt;
+        // An outlier has nothing in common with the others.
+        let is_outlier = told.median - self.median > OUTLIER.ln();
+        let others = if is_outlier { 0.0 } else { 1.0 / own };
+        let read = 1.0 / (told.spread * told.spread);
+        Shape {
+            median: (self.median * others + told.median * read) / (others + read),
+            spread: (1.0 / (others + read)).sqrt(),
+            outliers: 0.0,
+            ..*self
+        }
+    }
+
+    /// The chance that a running task ends within a time.
+    pub(super) fn ends_after(&self, task: &Running, us: f64) -> f64 {
+        match &task.told {
+            Some(told) => self.of_task(told).ends_between(task.elapsed_us, us),
+            None => self.ends_between(task.elapsed_us, us),
+        }
+    }
+
     /// The chance that a task that has run for a time ends within another.
-    pub(super) fn ends_after(&self, elapsed_us: f64, us: f64) -> f64 {
+    fn ends_between(&self, elapsed_us: f64, us: f64) -> f64 {
         let before = self.longer(elapsed_us).max(1e-12);
         (1.0 - self.longer(elapsed_us + us) / before).max(0.0)
     }
@@ -177,8 +250,16 @@ impl Shape {
         self.median.exp() * wide * (1.0 + self.outliers * (self.ratio - 1.0))
     }
 
+    /// About the mean of what a running task still takes.
+    pub(super) fn rest_us(&self, task: &Running) -> f64 {
+        match &task.told {
+            Some(told) => self.of_task(told).rest_after_us(task.elapsed_us),
+            None => self.rest_after_us(task.elapsed_us),
+        }
+    }
+
     /// About the mean of what a task that has run for a time still takes.
-    pub(super) fn rest_us(&self, elapsed_us: f64) -> f64 {
+    fn rest_after_us(&self, elapsed_us: f64) -> f64 {
         let chance = self.outlier_chance(self.median, elapsed_us);
         let rest = |median_us: f64| {
             // The median of the rest, in closed form.
@@ -209,7 +290,7 @@ const LAST_START: f64 = 0.6;
 impl Remaining {
     /// Time on ordinary slots, and the number of these.
     pub(super) fn work(&self, shape: &Shape) -> (f64, f64) {
-        let rests = self.running.iter().map(|task| task.count * shape.rest_us(task.elapsed_us));
+        let rests = self.running.iter().map(|task| task.count * shape.rest_us(task));
         let speed = self.slots.iter().map(|(slowness, slots)| slots / slowness).sum();
         (rests.sum::<f64>() + self.fresh * shape.mean_us(), speed)
     }
@@ -222,7 +303,7 @@ impl Remaining {
         let chance = |within_us: f64| {
             let mut log = 0.0;
             for task in &self.running {
-                let ends = shape.ends_after(task.elapsed_us, within_us / task.slowness);
+                let ends = shape.ends_after(task, within_us / task.slowness);
                 log += task.count * ends.max(1e-12).ln();
             }
             if self.fresh > 0.0 {
@@ -266,7 +347,38 @@ mod tests {
     }
 
     fn running(seconds: f64, count: f64) -> Running {
-        Running { elapsed_us: seconds * 1e6, slowness: 1.0, count }
+        Running { elapsed_us: seconds * 1e6, slowness: 1.0, count, told: None }
+    }
+
+    fn read(part: f64, seconds: f64) -> Running {
+        let told = Some(Told::by_reading(seconds * 1e6, part));
+        Running { told, ..running(seconds, 1.0) }
+    }
+
+    /// A wave of which no task has ended is estimated by what its tasks have read, each one for itself.
+    #[test]
+    fn a_wave_is_estimated_by_what_it_has_read() {
+        let wave = [read(0.5, 10.0), read(0.25, 10.0)];
+        let shape = Shape::fit(&Spread::default(), &wave, &PRIOR).expect("fits");
+        let rests = wave.map(|task| shape.rest_us(&task) / 1e6);
+        assert!((9.0..16.0).contains(&rests[0]), "{rests:?}");
+        assert!((18.0..38.0).contains(&rests[1]), "{rests:?}");
+        let late = [read(0.9, 10.0), read(0.8, 10.0)];
+        let shape = Shape::fit(&Spread::default(), &late, &PRIOR).expect("fits");
+        let rest = Remaining { running: late.to_vec(), fresh: 0.0, slots: vec![(1.0, 2.0)] };
+        let [early, middle, end] = rest.quantiles(&shape, [0.16, 0.5, 0.84]);
+        assert!((1.5e6..6e6).contains(&middle), "{middle}");
+        assert!(end / early < 8.0, "{early} to {end}");
+    }
+
+    /// One that has read little when others have ended is late, and no other one is late because of it.
+    #[test]
+    fn a_task_that_has_read_little_is_late() {
+        let others = spread(&[1_000_000; 40]);
+        let slow = read(0.1, 1.0);
+        let shape = Shape::fit(&others, &[slow], &PRIOR).expect("fits");
+        assert!(shape.rest_us(&slow) > 6e6, "{}", shape.rest_us(&slow));
+        assert!(shape.rest_us(&running(0.5, 1.0)) < 1e6);
     }
 
     /// The first of a wave to end is the fastest: the others, which run for as long, move the median up.
@@ -301,8 +413,8 @@ mod tests {
     fn a_late_task_is_likely_to_be_an_outlier() {
         let times: Vec<u64> = [vec![1_000_000; 38], vec![10_000_000; 2]].concat();
         let shape = Shape::fit(&spread(&times), &[running(3.0, 1.0)], &PRIOR).expect("fits");
-        assert!(shape.rest_us(3e6) > 3e6, "{}", shape.rest_us(3e6));
+        assert!(shape.rest_after_us(3e6) > 3e6, "{}", shape.rest_after_us(3e6));
         let even = Shape::fit(&spread(&[1_000_000; 40]), &[], &PRIOR).expect("fits");
-        assert!(even.rest_us(1.1e6) < 0.5e6, "{}", even.rest_us(1.1e6));
+        assert!(even.rest_after_us(1.1e6) < 0.5e6, "{}", even.rest_after_us(1.1e6));
     }
 }

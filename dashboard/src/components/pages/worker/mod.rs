@@ -8,7 +8,7 @@ use crate::charts::{Lines, Series, Sort, Table, Unit};
 use crate::components::parts::{
     Age, Confirm, MemoryUse, Panel, Same, State, Status, look, task_link, worker_link,
 };
-use crate::format::{NONE, age, bytes, cores, duration_us, grouped};
+use crate::format::{NONE, age, bytes, cores, duration_us, grouped, percent};
 use crate::live::{Live, use_topics};
 use crate::route::Route;
 use attempts::{attempts_table, partitions_table};
@@ -188,6 +188,9 @@ fn Slots(props: &SlotsProps) -> Html {
                             <span class="hint">{ slot.slot }</span>
                             { task_link(slot.task) }
                             <span class="grow">{ stage }</span>
+                            { for slot.read_milli.map(|milli| html! {
+                                <span class="hint">{ format!("{} % read", percent(milli.into(), 1_000)) }</span>
+                            }) }
                             <span class="number">{ duration_us(slot.since_us) }</span>
                         </li>
                     }
