@@ -947,6 +947,14 @@ def test_scatter_of_one_object(client):
     ]
 
 
+@pytest.mark.parametrize("size", [10, 3_000, 20_000, 900_000, 3_000_000])
+def test_results_of_any_size_are_read_by_another_worker(client, size):
+    """Small ones come with the call, others from the worker that holds them: as a copy, or where they lie in memory."""
+    first, second = sorted(client.scheduler_info()["workers"])
+    made = client.submit(bytes, size, workers=[first], pure=False)
+    assert client.submit(len, made, workers=[second], pure=False).result() == size
+
+
 def test_scatter_keeps_sets_and_tuples(client):
     assert client.gather(client.scatter((1, 2))) == (1, 2)
     assert client.gather(client.scatter({1, 2})) == {1, 2}

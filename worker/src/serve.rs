@@ -149,10 +149,11 @@ fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, Fe
     }
     let mut known_rows = Bytes::new();
     let batches = match &ticket.part {
-        Part::All | Part::Bucket(_) | Part::Shared { .. } => {
+        Part::All | Part::Bucket(_) => {
             known_rows = told_rows(found.iter().map(Found::rows).sum());
             stream::iter(found).flat_map(crate::store::rows).boxed()
         }
+        Part::Shared { .. } => stream::iter(found).flat_map(crate::store::rows).boxed(),
         Part::Box(wanted) => {
             let cut = BoxCut::new(schema, wanted.clone()).map_err(|error| FetchError::NotHeld {
                 address: engine.address().to_string(),

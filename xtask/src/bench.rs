@@ -1,16 +1,23 @@
 //! `cargo xtask bench`: builds for release and runs the benchmarks.
 
 use crate::command::{self, cargo, exit_code, program, status, step};
+use crate::options::split_value;
 use crate::paths::Paths;
 use crate::{apt, setup};
 use anyhow::Result;
 use std::process::ExitCode;
 
-/// Runs the command. All arguments are the benchmarks' own.
+/// Runs the command. All arguments are the benchmarks' own, and are checked before the build, which takes minutes.
 ///
 /// # Errors
-/// If the build fails.
+/// If an argument is not known, or the build fails.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let (_, rest) = split_value(args, "--scale", "FACTOR")?;
+    let (_, rest) = split_value(&rest, "--only", "NAME,...")?;
+    let known = "--scale FACTOR, --only NAME,..., --without-dask";
+    if let Some(other) = rest.iter().find(|arg| *arg != "--without-dask") {
+        anyhow::bail!("unknown argument `{other}`; supported: {known}");
+    }
     let paths = Paths::find()?;
     step("release build", || {
         let mut build = cargo(&paths);

@@ -100,6 +100,7 @@ impl TaskInputs {
 
     /// What a worker answers. None if it says where the object lies, and this process cannot open that.
     async fn fetch(&self, task: TaskId, holder: Holder, part: Part) -> Result<Option<Payload>> {
+        let asks_for_place = matches!(part, Part::Shared { .. });
         let tasks = vec![(task.index, holder.attempt)];
         let ticket = FetchTicket { stage: task.stage, part, tasks };
         let (source, fetched) = (&self.source, Arc::clone(&self.fetched_bytes));
@@ -110,7 +111,9 @@ impl TaskInputs {
         while let Some(message) = answer.next().await {
             let message = message.map_err(|error| unreadable(holder.worker, error))?;
             match message.payload {
-                DecodedPayload::Schema(schema) if !message.inner.app_metadata.is_empty() => {
+                DecodedPayload::Schema(schema)
+                    if asks_for_place && !message.inner.app_metadata.is_empty() =>
+                {
                     let opened = self.open(&schema, &message.inner.app_metadata);
                     return Ok(opened
                         .inspect_err(|error| {
