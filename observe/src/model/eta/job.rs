@@ -124,6 +124,13 @@ impl StageRecord {
         tasks.waiting + tasks.ready + tasks.running
     }
 
+    /// Tasks that have told their time and are still counted as running: counters come later.
+    fn just_ended(&self, on_slots: f64) -> f64 {
+        let tasks = &self.counters.tasks;
+        let told = self.paced_us.count().saturating_sub(tasks.done) as f64;
+        told.min((tasks.running as f64 - on_slots).max(0.0))
+    }
+
     fn has_times(&self) -> bool {
         self.paced_us.count() > 0 && self.counters.tasks.done > 0
     }
@@ -211,7 +218,7 @@ impl JobRecord {
         };
         let shape = Shape::fit(&stage.paced_us, &running, &prior)?;
         let on_slots: f64 = running.iter().map(|task| task.count).sum();
-        let fresh = (stage.left() as f64 - on_slots).max(0.0);
+        let fresh = (stage.left() as f64 - on_slots - stage.just_ended(on_slots)).max(0.0);
         let has_begun = stage.counters.tasks.done > 0 || on_slots > 0.0;
         let remaining = Remaining { running, fresh, slots: by_slowness.to_vec() };
         let (work_us, speed) = remaining.work(&shape);

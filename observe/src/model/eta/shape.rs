@@ -126,7 +126,6 @@ impl Shape {
             let open: f64 = running
                 .iter()
                 .map(|task| match task.told {
-                    Some(told) if told.median - median > OUTLIER.ln() => 0.0,
                     Some(told) => {
                         task.count * self.weight(&told) * (2.0 * logistic(z(told.median)) - 1.0)
                     }
@@ -360,6 +359,7 @@ mod tests {
     fn a_wave_is_estimated_by_what_it_has_read() {
         let wave = [read(0.5, 10.0), read(0.25, 10.0)];
         let shape = Shape::fit(&Spread::default(), &wave, &PRIOR).expect("fits");
+        assert!(shape.doubt < 0.5, "{shape:?}");
         let rests = wave.map(|task| shape.rest_us(&task) / 1e6);
         assert!((9.0..16.0).contains(&rests[0]), "{rests:?}");
         assert!((18.0..38.0).contains(&rests[1]), "{rests:?}");
