@@ -82,3 +82,23 @@ fn pack(bytes: &[u8]) -> Result<String, SchedulerError> {
     })?;
     Ok(STANDARD.encode(packed))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::observer::read_journal;
+    use partita_observe::calibration::measure;
+    use std::path::Path;
+
+    /// In a journal of real queries, most of which are one wave of tasks after the other, there is an estimate at most moments,
+    /// and what came lies in its range in four of five of them.
+    #[test]
+    fn estimates_in_a_stored_journal_are_good() {
+        let stored =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/journals/queries.journal");
+        let entries = read_journal(&stored).expect("a journal");
+        assert_eq!(entries.passed_over, 0);
+        let sum = measure(entries.seen);
+        assert!(sum.jobs >= 12 && sum.known * 100 >= sum.samples * 75, "{sum}");
+        assert!(sum.inside_percent() >= 80, "{sum}");
+    }
+}
