@@ -21,6 +21,7 @@ from ._dialects import Dialect, encode_request, select_columns
 from ._expressions import origin_after
 from ._frame import DataFrame
 from ._io import check_extensions, file_paths
+from ._listing import listed
 from ._pandas_metadata import data_files, first_file, last_file
 from ._rows import Rows, typed_relation
 from ._sql import replace_nan
@@ -218,7 +219,7 @@ def _check_labels(dialect: Dialect, found: dict[Any, int]) -> None:
     for label in dialect.dates:
         if label not in found and not (isinstance(label, int) and 0 <= label < len(found)):
             raise ValueError(
-                f"Missing column provided to 'parse_dates': {str(label)!r}; columns: {', '.join(map(str, found))}"
+                f"Missing column provided to 'parse_dates': {str(label)!r}; columns: {listed(found, label)}"
             )
 
 

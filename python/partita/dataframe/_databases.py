@@ -13,6 +13,7 @@ from .._errors import trim_traceback
 from .._tasks import Task
 from ._base import Plan
 from ._file_calls import frame_of_files
+from ._listing import listed
 from ._partitions import check_count, parse_bytes
 from ._writing_calls import require_package, run_writers, writing_tasks
 
@@ -154,7 +155,7 @@ def _column(table: Any, name: Any) -> Any:
     """Return a column of a table or query."""
     label = getattr(name, "name", name)
     if label not in table.columns:
-        raise KeyError(f"no column {label!r}; columns: {', '.join(table.columns.keys())}")
+        raise KeyError(f"no column {label!r}; columns: {listed(table.columns.keys(), label)}")
     return table.columns[label]
 
 

@@ -22,6 +22,7 @@ from ._base import Level, Plan, UnsupportedName
 from ._columns import Column, Repeated, full_label, keyed_columns, label_index, labels_below, renumbered, to_pandas
 from ._combination import FrameCombination
 from ._frame_partitions import FramePartitions
+from ._listing import listed
 from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
@@ -239,7 +240,7 @@ class DataFrame(
         full = label if label in self._columns else full_label(label, self._columns)
         if full not in self._columns:
             self._refuse_equal(label)
-            raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, self._columns))}")
+            raise KeyError(f"no column {label!r}; columns: {listed(self._columns, label)}")
         expr, origin = self._columns[full]
         return Series(self._rows, expr, label, self._index, origin)
 

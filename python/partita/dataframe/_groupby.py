@@ -25,6 +25,7 @@ from ._group_functions import aggregate_groups, apply_groups, call_method, rejec
 from ._group_keys import keys_of
 from ._group_squares import squares_of_groups
 from ._group_windows import GroupWindows
+from ._listing import listed
 from ._reductions import (
     HOW,
     REDUCTIONS,
@@ -125,7 +126,7 @@ class GroupBy(GroupWindows):
     def _check_labels(self, labels: list[Any]) -> None:
         missing = [str(label) for label in labels if label not in self._frame._columns]
         if missing:
-            known = ", ".join(map(str, self._frame._columns))
+            known = listed(self._frame._columns, missing[0])
             raise KeyError(f"Column{'s' * (len(labels) > 1)} not found: {', '.join(missing)}; columns: {known}")
 
     def __getattr__(self, name: str) -> Any:

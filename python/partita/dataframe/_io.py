@@ -30,6 +30,7 @@ from ._columns import (
 )
 from ._dialects import encode_request
 from ._frame import DataFrame
+from ._listing import listed
 from ._mixed import Mixed, check_zones, has_several_types, missing_of, mixed_array
 from ._pandas_metadata import absolute, last_file
 from ._partitions import (
@@ -453,12 +454,12 @@ def _relation(client: Client, relation: Relation, index: Any, columns: Sequence[
     known = dict(relation.schema or {})
     for label in columns or []:
         if label not in known:
-            raise KeyError(f"no column {label!r}; columns: {', '.join(known)}")
+            raise KeyError(f"no column {label!r}; columns: {listed(known, label)}")
     stored = [name for name in known if name.startswith(INDEX)]
     labels = [] if index is False else [index] if isinstance(index, str) else list(index or stored)
     for label in labels:
         if label not in known:
-            raise KeyError(f"no column {label!r}; columns: {', '.join(known)}")
+            raise KeyError(f"no column {label!r}; columns: {listed(known, label)}")
     levels = tuple(
         Level(None if label.startswith(INDEX) else label, replace_nan(rows.column(label))) for label in labels
     )

@@ -17,6 +17,7 @@ from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, derived_origin, refuse_equal_labels, renumbered
 from ._frame import DataFrame
+from ._listing import listed
 from ._partitions import divide_later, kept_divisions
 from ._rows import Rows
 from ._series import Series
@@ -393,7 +394,7 @@ def _keys(frame: DataFrame, side: _Side, labels: Any) -> list[Expr]:
 
 def _key_of(side: _Side, label: Any) -> Expr:
     if label not in side.cells:
-        raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, side.cells))}")
+        raise KeyError(f"no column {label!r}; columns: {listed(side.cells, label)}")
     return side.cells[label]
 
 

@@ -15,6 +15,7 @@ from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import Column, refuse_equal_labels, renumbered
 from ._frame import DataFrame
+from ._listing import listed
 from ._merge import as_frame, columns_by_label, labels_of
 from ._rows import Rows
 from ._series import index_of
@@ -99,7 +100,7 @@ def merge_asof(
     for frame, labels in ((left, bys[0]), (right, bys[1])):
         missing = [label for label in labels if label not in frame._columns]
         if missing:
-            raise KeyError(f"no columns {missing}; columns: {', '.join(map(str, frame._columns))}")
+            raise KeyError(f"no columns {missing}; columns: {listed(frame._columns, missing[0])}")
     return _Matching(left, right, mine, theirs, bys, direction, allow_exact_matches, tolerance).frame(suffixes)
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from .._tasks import Task
 from ._file_calls import expand_paths, frame_of_files
+from ._listing import listed
 from ._pandas_metadata import absolute
 from ._writing_calls import ensure_folder, require_package, run_writers, writing_tasks
 
@@ -67,7 +68,7 @@ def read_orc(
     wanted = [columns] if isinstance(columns, str) else columns
     for label in [*(wanted or []), *([index] if index is not None else [])]:
         if label not in names:
-            raise ValueError(f"no column {label!r} in '{files[0]}'; columns: {', '.join(names)}")
+            raise ValueError(f"no column {label!r} in '{files[0]}'; columns: {listed(names, label)}")
     stripes = [[(file, at) for at in range(one.nstripes)] for file, one in zip(files, opened)]
     if not split_stripes:
         parts: list[list[tuple[str, int | None]]] = [[(file, None)] for file in files]

@@ -16,6 +16,7 @@ from ._columns import ARROW, NULLABLE, sort_value
 from ._folder_keys import categories_of_folders
 from ._frame import DataFrame
 from ._io import check_extensions, file_paths, files_frame
+from ._listing import listed
 from ._pandas_metadata import data_files, is_known_extension, read_metadata
 from ._parquet_writer import check_engine, check_filesystem
 from ._sql import INDEX, sort_of
@@ -239,7 +240,9 @@ def _categorized(frame: DataFrame, categories: Any) -> DataFrame:
     labels = [categories] if isinstance(categories, str) else list(categories)
     unknown = [label for label in labels if label not in frame._columns]
     if unknown:
-        raise ValueError(f"categories= has an unknown column {unknown[0]!r}; columns: {', '.join(frame._columns)}")
+        raise ValueError(
+            f"categories= has an unknown column {unknown[0]!r}; columns: {listed(frame._columns, unknown[0])}"
+        )
     plain = [label for label in labels if not isinstance(frame.dtypes[label], pd.CategoricalDtype)]
     return frame.astype(dict.fromkeys(plain, "category")) if plain else frame
 

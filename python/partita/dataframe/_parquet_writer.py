@@ -17,6 +17,7 @@ from ..plan.dtype import refuse_mixed
 from ..plan.expr import Expr, cast
 from ._base import Level
 from ._columns import to_pandas
+from ._listing import listed
 from ._pandas_metadata import absolute, file_metadata, write_metadata
 from ._parquet_parts import ParquetJob, check_append, writer_options
 from ._parquet_stores import run_in_store
@@ -115,7 +116,9 @@ class ParquetWriters:
         wanted = dict(given) if isinstance(given, Mapping) else {field.name: field.type for field in given}
         unknown = [name for name in wanted if name not in kinds and not isinstance(given, Mapping)]
         if unknown:
-            raise ValueError(f"schema= has a column {unknown[0]!r} that is not written; columns: {', '.join(kinds)}")
+            raise ValueError(
+                f"schema= has a column {unknown[0]!r} that is not written; columns: {listed(kinds, unknown[0])}"
+            )
         return pa.schema([(name, wanted.get(name, kind)) for name, kind in kinds.items()])
 
     @trim_traceback
@@ -288,7 +291,7 @@ def _check_labels(frame: Any, folders: list[str]) -> None:
             )
     unknown = [label for label in folders if label not in frame._columns]
     if unknown:
-        raise KeyError(f"no column {unknown[0]!r}; columns: {', '.join(map(str, frame._columns))}")
+        raise KeyError(f"no column {unknown[0]!r}; columns: {listed(frame._columns, unknown[0])}")
 
 
 def _custom(metadata: Any) -> dict[bytes, bytes]:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._listing import listed
+
 if TYPE_CHECKING:
     from ._frame import DataFrame
     from ._series import Series
@@ -139,7 +141,7 @@ class _Reader:
             from ._series import index_of
 
             return index_of(self._frame)
-        raise self._refuse(f"no column {name!r}; columns: {', '.join(map(str, self._frame._columns))}")
+        raise self._refuse(f"no column {name!r}; columns: {listed(self._frame._columns, name)}")
 
     def _compared(self, node: ast.Compare) -> Any:
         result = None

@@ -14,6 +14,7 @@ from ..plan.dtype import common_type
 from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.relation import Join, Named, Projection, Values
 from ._columns import ARROW, Column, UnknownCategories, derived_origin, refuse_equal_labels, renumbered
+from ._listing import listed
 from ._mixed import (
     ItemsOf,
     Mixed,
@@ -103,7 +104,7 @@ def _labels(frame: DataFrame, given: Any, name: str) -> list[Any]:
     found = list(given) if pd.api.types.is_list_like(given) and not isinstance(given, tuple) else [given]
     missing = [label for label in found if label not in frame._columns]
     if missing:
-        raise KeyError(f"{name}: no columns {missing}; columns: {', '.join(map(str, frame._columns))}")
+        raise KeyError(f"{name}: no columns {missing}; columns: {listed(frame._columns, missing[0])}")
     return found
 
 

@@ -16,6 +16,7 @@ from ..plan import wire
 from ..plan.dtype import is_mixed, refuse_mixed
 from ..plan.expr import SortKey
 from ..plan.relation import Named, Projection, Relation, Sorting
+from ._listing import listed
 from ._pandas_metadata import absolute, data_files
 from ._parquet_writer import ParquetWriters, index_name
 from ._sql import ORDER
@@ -82,7 +83,7 @@ class FrameWriters(ParquetWriters):
         target = path if single or path.endswith("/") else path + "/"
         unknown = [label for label in folders if label not in self._columns]
         if unknown:
-            raise KeyError(f"no column {unknown[0]!r}; columns: {', '.join(map(str, self._columns))}")
+            raise KeyError(f"no column {unknown[0]!r}; columns: {listed(self._columns, unknown[0])}")
         for label in folders:
             # The names of the folders are not escaped.
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(label)):
