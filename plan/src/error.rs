@@ -1,7 +1,8 @@
 //! What can go wrong with plans.
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::SchemaError;
+use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
+use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use partita_files::{CsvError, FileProblem, JsonError};
 use partita_shared::message::ErrorKind;
@@ -118,7 +119,7 @@ pub fn plain(error: &DataFusionError) -> String {
             "'{table}' is used for two tables; give each its own alias, as in FROM '{table}' AS a JOIN '{table}' AS b"
         );
     }
-    let text = root.to_string();
+    let text = missing_of_many(root).unwrap_or_else(|| root.to_string());
     let text = error_prefixes()
         .iter()
         .fold(text, |text, prefix| text.strip_prefix(prefix).map(str::to_string).unwrap_or(text));
@@ -135,6 +136,35 @@ pub fn plain(error: &DataFusionError) -> String {
         DataFusionError::Internal(_) => format!("internal error: {}", text.trim_end_matches('.')),
         _ => text,
     }
+}
+
+/// Columns that an error lists, at most: of more it lists the nearest names and the first ones.
+const COLUMNS_LISTED_MAX: usize = 30;
+/// The nearest names that it lists, and the likeness from which on a name is near.
+const NEAREST_MAX: usize = 5;
+const NEAR: f64 = 0.6;
+
+/// An error that names a column which does not exist, where there are too many to list them all.
+fn missing_of_many(error: &DataFusionError) -> Option<String> {
+    let DataFusionError::SchemaError(error, _) = error else { return None };
+    let SchemaError::FieldNotFound { field, valid_fields } = error.as_ref() else { return None };
+    if valid_fields.len() <= COLUMNS_LISTED_MAX {
+        return None;
+    }
+    let likeness = |column: &Column| {
+        normalized_levenshtein(&column.name.to_lowercase(), &field.name.to_lowercase())
+    };
+    let alike = valid_fields.iter().map(|column| (likeness(column), column));
+    let mut near: Vec<_> = alike.filter(|(likeness, _)| *likeness >= NEAR).collect();
+    near.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let mut listed: Vec<Column> =
+        near.into_iter().take(NEAREST_MAX).map(|(_, column)| column.clone()).collect();
+    let first = valid_fields.iter().filter(|column| !listed.contains(column)).cloned();
+    let first: Vec<Column> = first.take(COLUMNS_LISTED_MAX - listed.len()).collect();
+    listed.extend(first);
+    let text = SchemaError::FieldNotFound { field: field.clone(), valid_fields: listed };
+    let text = text.to_string();
+    Some(format!("{}, ... ({} in all).", text.trim_end_matches('.'), valid_fields.len()))
 }
 
 /// `table 'partita.public.name' not found`, with what a name can mean.
@@ -200,6 +230,29 @@ fn error_prefixes() -> [&'static str; 9] {
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    /// Of many columns an error names the nearest ones and the first ones; of few, all.
+    #[test]
+    fn errors_list_some_of_many_columns() {
+        let missing = |count: usize| {
+            let column = |number: usize| Column::new(Some("t"), format!("c{number}"));
+            let error = SchemaError::FieldNotFound {
+                field: Box::new(Column::new_unqualified("d1500")),
+                valid_fields: (0..count).map(column).collect(),
+            };
+            plain(&DataFusionError::SchemaError(Box::new(error), Box::new(None)))
+        };
+        let few = missing(3);
+        assert!(few.contains("t.c0, t.c1, t.c2.") && !few.contains("in all"), "{few}");
+        let many = missing(5_000);
+        assert!(many.starts_with("No field named d1500."), "{many}");
+        assert!(
+            many.contains("Valid fields are t.c1500, ") && many.contains("t.c0, t.c1, "),
+            "{many}"
+        );
+        assert!(many.ends_with(", ... (5000 in all)."), "{many}");
+        assert!(many.len() < 500, "{many}");
+    }
 
     /// Proves that a kind is found below what wraps it, and that errors of no known kind have none.
     #[test]
