@@ -29,6 +29,12 @@ fn add(plan: &Arc<dyn ExecutionPlan>, depth: usize, rows: &mut Vec<OperatorRow>)
     if rows.len() >= STAGE_OPERATORS_MAX {
         return;
     }
+    // Operators that count nothing only hand rows on, and their figures would be untrue: one shows what is below them.
+    if plan.metrics().is_none()
+        && let [child] = plan.children()[..]
+    {
+        return add(child, depth, rows);
+    }
     let one_line = displayable(plan.as_ref()).one_line().to_string();
     let line = format!("{}{}", "  ".repeat(depth), one_line.trim_end());
     let line = line.chars().take(OPERATOR_LINE_CHARS_MAX).collect();
@@ -124,9 +130,23 @@ fn grown(now: &[OperatorRow], before: &[OperatorRow]) -> Vec<OperatorRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::datatypes::Schema;
+    use datafusion::physical_plan::coop::CooperativeExec;
+    use datafusion::physical_plan::empty::EmptyExec;
+    use datafusion::physical_plan::limit::GlobalLimitExec;
 
     fn row(line: &str, rows: u64) -> OperatorRow {
         OperatorRow { line: line.to_string(), rows, elapsed_ns: rows * 10, spilled_bytes: rows }
+    }
+
+    /// An operator that counts nothing is left out, and what is below it takes its place.
+    #[test]
+    fn operators_that_count_nothing_are_left_out() {
+        let scan = Arc::new(EmptyExec::new(Arc::new(Schema::empty())));
+        let plan = Arc::new(GlobalLimitExec::new(Arc::new(CooperativeExec::new(scan)), 0, Some(1)));
+        let rows = operators(&(plan as Arc<dyn ExecutionPlan>));
+        let lines: Vec<&str> = rows.iter().map(|row| row.line.as_str()).collect();
+        assert_eq!(lines, ["GlobalLimitExec: skip=0, fetch=1", "  EmptyExec"]);
     }
 
     /// Only what came since is told, and all of it if the plan was decoded anew.
