@@ -115,7 +115,10 @@ def _is_here(host: str) -> bool:
 
 
 #: What a saved notebook shows in place of a panel.
-_ABSENT = "The panel is not available here: its cluster has ended or cannot be reached. Run the cell again to show it."
+_ABSENT = (
+    "The panel is not available here: its cluster has ended or cannot be reached, or the notebook is not trusted. "
+    "Run the cell again to show it."
+)
 
 
 class Dashboard:

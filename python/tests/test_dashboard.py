@@ -66,7 +66,7 @@ def test_text_in_place_of_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/mara/")
     shown = ElementTree.fromstring(f"<div>{Dashboard('workers', 'n17:8786')._repr_html_()}</div>")
     instead = "".join(shown.find("object").itertext())
-    assert instead.startswith("The panel is not available here: its cluster has ended or cannot be reached.")
+    assert instead.startswith("The panel is not available here: its cluster has ended or cannot be reached,")
 
 
 def test_height(monkeypatch: pytest.MonkeyPatch) -> None:
