@@ -206,7 +206,7 @@ class ClusterMethods:
         """
         return Link(page_link(self._connection.address, self._connection.token))
 
-    def dashboard(self, panel: str = "overview", height: int = 480) -> Dashboard:
+    def dashboard(self, panel: str = "overview", height: int | None = None) -> Dashboard:
         """Show a panel of the dashboard in a notebook.
 
         Parameters
@@ -214,14 +214,15 @@ class ClusterMethods:
         panel : str
             ``"overview"``, ``"progress"``, ``"timeline"``, ``"workers"``, ``"memory"``, ``"tables"``, ``"tasks"``,
             ``"jobs"``, ``"attention"``, ``"data"``, ``"events"``, or ``"scheduler"``.
-        height : int
-            The height of the frame in pixels.
+        height : int, optional
+            The height of the frame in pixels; by default that of the panel.
 
         Returns
         -------
         Dashboard
             A notebook shows it as a frame, or as a link where the browser reaches the scheduler only directly. It does
-            not contain the token: the panel takes it from another tab of the dashboard, or asks for it.
+            not contain the token: the panel takes it from another tab of the dashboard, or asks for it. A saved notebook
+            whose cluster has ended says so in place of the panel.
 
         Notes
         -----

@@ -26,6 +26,10 @@ PANELS = {
     "workers": "panel/workers-grid/workers",
 }
 
+#: Heights in pixels of the frames of panels; of the others it grows with the cluster, and what does not fit scrolls.
+_HEIGHTS = {"attention": 240, "memory": 200, "overview": 640, "progress": 280, "workers": 300}
+_HEIGHT = 480
+
 #: The environment variable with the template of the dashboard's address behind a proxy.
 TEMPLATE_VARIABLE = "PARTITA_DASHBOARD_LINK"
 
@@ -110,6 +114,13 @@ def _is_here(host: str) -> bool:
     return host in ("localhost", "127.0.0.1", "::1", name, name.partition(".")[0])
 
 
+#: What a saved notebook shows in place of a panel.
+_ABSENT = (
+    "The panel is not available here: its cluster has ended or cannot be reached, or the notebook is not trusted. "
+    "Run the cell again to show it."
+)
+
+
 class Dashboard:
     """A panel of the dashboard, which a notebook shows in a frame.
 
@@ -117,11 +128,11 @@ class Dashboard:
     under the same address, or asks for it.
     """
 
-    def __init__(self, panel: str, scheduler: str, height: int) -> None:
+    def __init__(self, panel: str, scheduler: str, height: int | None = None) -> None:
         if panel not in PANELS:
             raise ValueError(f"unknown panel {panel!r}; supported: {', '.join(sorted(PANELS))}")
         self.panel = panel
-        self.height = height
+        self.height = _HEIGHTS.get(panel, _HEIGHT) if height is None else height
         self.base = page_address(scheduler)
 
     @property
@@ -139,7 +150,9 @@ class Dashboard:
             # The dashboard does not let pages of another origin frame it.
             return f"<p>Dashboard: {link}</p>"
         title = escape(f"Partita: {self.panel}", quote=True)
+        # An object, not an iframe: where the proxy answers with an error page, and where a viewer of saved notebooks
+        # removes frames, it shows the text instead.
         return (
-            f"<iframe src='{address}' title='{title}' width='100%' height='{self.height}' style='border:0'></iframe>"
-            f"<p>Dashboard: {link}</p>"
+            f"<object data='{address}' type='text/html' title='{title}' width='100%' height='{self.height}'>"
+            f"<p>{_ABSENT}</p></object><p>Dashboard: {link}</p>"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from xml.etree import ElementTree
 
 import pytest
 
@@ -56,8 +57,22 @@ def test_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/mara/")
     framed = Dashboard("timeline", "n17:8786", 400)._repr_html_()
-    assert "<iframe src='/user/mara/proxy/n17:8786/#/panel/timeline/timeline'" in framed
+    assert "<object data='/user/mara/proxy/n17:8786/#/panel/timeline/timeline'" in framed
     assert "height='400'" in framed
+
+
+def test_text_in_place_of_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that gets no panel, as in a saved notebook whose cluster has ended, shows the text of the object."""
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/mara/")
+    shown = ElementTree.fromstring(f"<div>{Dashboard('workers', 'n17:8786')._repr_html_()}</div>")
+    instead = "".join(shown.find("object").itertext())
+    assert instead.startswith("The panel is not available here: its cluster has ended or cannot be reached,")
+
+
+def test_height(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panel has a height of its own, and another one if it is given."""
+    assert Dashboard("memory", "n17:8786").height < Dashboard("timeline", "n17:8786").height
+    assert Dashboard("memory", "n17:8786", 640).height == 640
 
 
 @pytest.mark.parametrize("panel", sorted(PANELS))
