@@ -14,7 +14,7 @@ use partita_shared::model::{JobRow, StageProfile, TaskRow, TaskState, WorkerRow}
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. A page of another one asks to be loaded again.
-pub const PAGE_PROTOCOL: u32 = 6;
+pub const PAGE_PROTOCOL: u32 = 7;
 
 /// Frames that were sent and not taken.
 pub const FRAMES_UNTAKEN_MAX: u64 = 2;

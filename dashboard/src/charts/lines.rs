@@ -69,7 +69,7 @@ pub fn Lines(props: &Props) -> Html {
                 <ul class="readout">
                     { for series.iter().map(|series| readout(series, *unit, at_s)) }
                     if let Some((name, limit)) = limit {
-                        <li key="limit">{ sample("limit") }{ format!("{name} {}", unit.format(*limit)) }</li>
+                        <li key="limit">{ for drawn_limit.map(|_| sample("limit")) }{ format!("{name} {}", unit.format(*limit)) }</li>
                     }
                     <li key="at" class="hint">{ when(*picked, at_s, props.end) }</li>
                 </ul>

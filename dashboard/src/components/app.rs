@@ -499,7 +499,10 @@ pub fn shell(
                 if matches!(live.health(), Health::Loading | Health::Unreachable) {
                     <Waiting live={live.clone()} />
                 } else {
-                    <Lost live={live.clone()} />
+                    // A page that cannot read what comes knows why it has no updates.
+                    if !is_other_build {
+                        <Lost live={live.clone()} />
+                    }
                     <ContextProvider<Place> context={place.clone()}>
                         <Page live={live.clone()} route={route.clone()} />
                     </ContextProvider<Place>>

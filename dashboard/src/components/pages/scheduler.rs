@@ -61,7 +61,7 @@ pub fn Scheduler(props: &Props) -> Html {
         remember(&mut seen.borrow_mut(), now_s, view);
     }
     let Some(view) = view else {
-        return html! { <Panel id="scheduler-load" title="The core" status={Status::Loading} /> };
+        return html! { <Panel id="scheduler-load" title="Load" status={Status::Loading} /> };
     };
     html! {
         <>
@@ -101,7 +101,7 @@ fn curves(seen: &[(u64, f64, f64)], to_s: u64) -> Html {
     let events = seen.iter().map(|(second, _, per_s)| (*second, *per_s)).collect();
     html! {
         <>
-            <Lines title="CPU" unit={Unit::CoreMilli} {to_s} series={series("core", share)}
+            <Lines title="CPU" unit={Unit::CoreMilli} {to_s} series={series("scheduler", share)}
                 limit={Some(("one core", 1_000.0))} />
             <Lines title="Events" unit={Unit::PerS} {to_s} series={series("taken", events)} />
         </>
@@ -116,7 +116,7 @@ fn core(view: &SchedulerView) -> Html {
     let (look, sentence) = verdict(view);
     let core = &view.core;
     html! {
-        <Panel id="scheduler-load" title="The core" tools={html! { <State {look} /> }}>
+        <Panel id="scheduler-load" title="Load" tools={html! { <State {look} /> }}>
             <p class="pad">{ sentence }</p>
             <dl class="facts large">
                 { fact("median time per event", duration_ns(core.event_p50_ns)) }
@@ -147,8 +147,8 @@ fn queues(view: &SchedulerView) -> Html {
                 { fact("longest queue to a worker", grouped(core.worker_queue_max.into())) }
                 { fact("messages per second", rate(view.messages_per_s)) }
                 { fact("bytes per second", bytes_per_s(view.bytes_per_s.max(0.0) as u64)) }
-                { fact("from workers", format!("{} · {}", count(core.messages_in), bytes(core.bytes_in))) }
-                { fact("to workers", format!("{} · {}", count(core.messages_out), bytes(core.bytes_out))) }
+                { fact("messages from workers", format!("{} · {}", count(core.messages_in), bytes(core.bytes_in))) }
+                { fact("messages to workers", format!("{} · {}", count(core.messages_out), bytes(core.bytes_out))) }
                 { fact("observations dropped", dropped) }
                 { fact("pages open", grouped(view.browsers.into())) }
             </dl>

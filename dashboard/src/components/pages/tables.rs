@@ -3,7 +3,7 @@
 
 use crate::charts::{self, Column, Grid, Sort, Table};
 use crate::components::parts::{Age, Bar, Panel, Part, Same, Status, icon, job_link, worker_link};
-use crate::format::{NONE, bytes, counted, grouped};
+use crate::format::{bytes, counted, grouped};
 use crate::live::Live;
 use crate::route::Route;
 use partita_observe::frame::Topic;
@@ -46,7 +46,11 @@ pub fn Tables(props: &Props) -> Html {
         tables.is_empty(),
         "No tables are persisted. CREATE TABLE name AS SELECT … makes one.",
     );
-    let note = counted(tables.len() as u64, "table", "tables");
+    let note = if live.has(Topic::Tables) {
+        counted(tables.len() as u64, "table", "tables")
+    } else {
+        String::new()
+    };
     html! {
         <>
             <h1 class="offscreen">{ "Tables" }</h1>
@@ -67,7 +71,7 @@ pub fn name(table: &TableView) -> String {
 /// What is lost of it, in words.
 fn lost(table: &TableView) -> String {
     match (table.lost, table.can_recompute) {
-        (0, _) => NONE.to_string(),
+        (0, _) => "0".to_string(),
         (lost, true) => format!("{} of {}, recomputed when read", lost, table.partitions),
         (lost, false) => format!("{} of {}, cannot be recomputed", lost, table.partitions),
     }

@@ -76,6 +76,10 @@ fn head(live: &Live, task: &TaskView) -> Html {
     let figure = |name: &'static str, value: Html| {
         html! { <div key={name} class="total"><dt>{ name }</dt><dd>{ value }</dd></div> }
     };
+    // While it runs, its present attempt says for how long it has been on the slot.
+    let running = task.attempts.last().filter(|_| row.state == TaskState::Running);
+    let busy_us = running.map(|attempt| attempt.busy_us).or(is_done.then_some(row.busy_us));
+    let on_slot = busy_us.map_or(NONE.to_string(), duration_us);
     let if_done = |text: String| {
         if is_done {
             html! { text }
@@ -99,7 +103,7 @@ fn head(live: &Live, task: &TaskView) -> Html {
                     { stage_link(row.id.stage, &task.stage_name) }
                 </span>
             </div>
-            { task_totals(row, figure, if_done, holder) }
+            { task_totals(row, figure, if_done, on_slot, holder) }
         </section>
     }
 }
@@ -108,13 +112,14 @@ fn task_totals(
     row: &TaskRow,
     figure: impl Fn(&'static str, Html) -> Html,
     if_done: impl Fn(String) -> Html,
+    on_slot: String,
     (held, holder): (&'static str, Html),
 ) -> Html {
     html! {
         <dl class="totals">
             { figure("attempts", html! { row.attempts }) }
             { figure(held, holder) }
-            { figure("time on slot", if_done(duration_us(row.busy_us))) }
+            { figure("time on slot", on_slot.into()) }
             { figure("rows", if_done(grouped(row.rows))) }
             { figure("bytes", if_done(bytes(row.bytes))) }
         </dl>

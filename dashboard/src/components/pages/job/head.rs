@@ -125,9 +125,13 @@ fn figures(job: &JobRow, now_ms: u64) -> Html {
         <dl class="totals">
             { figure("started", started, when) }
             { plain("duration", duration(job, now_ms)) }
-            { plain("output rows", grouped(job.rows)) }
-            { plain("output bytes", bytes(job.bytes)) }
-            { plain("rows delivered", grouped(job.delivered_rows)) }
+            { figure("output rows", grouped(job.rows), "Rows that the tasks of all stages made.".into()) }
+            { figure("output bytes", bytes(job.bytes), "Bytes that the tasks of all stages made.".into()) }
+            { figure(
+                "rows delivered",
+                grouped(job.delivered_rows),
+                "Rows of the result that the client has read.".into(),
+            ) }
             { figure(
                 "retries",
                 grouped(job.retries),

@@ -12,6 +12,9 @@ use yew::prelude::*;
 /// Stages whose plans are listed.
 const PLANS_MAX: usize = 300;
 
+/// Operators of the first stage that are shown at once.
+const OPEN_MAX: usize = 24;
+
 /// What the panel shows.
 #[derive(PartialEq, Properties)]
 pub struct Props {
@@ -29,7 +32,8 @@ pub fn Plan(props: &Props) -> Html {
     let is_empty = text.is_none_or(|text| text.stages.iter().all(|stage| stage.plan.is_empty()));
     let status = Status::of(live.has(Topic::Job(id)), is_empty, "This job has no plan.");
     let has_figures = text.is_some_and(|text| text.operators.iter().any(|rows| !rows.is_empty()));
-    let note = if is_empty {
+    let has_ended = live.jobs.get(&id).is_some_and(|job| job.state.is_final());
+    let note = if is_empty || (has_ended && !has_figures) {
         ""
     } else if has_figures {
         "rows, CPU time and spilled bytes of each operator, over all tasks"
@@ -58,8 +62,9 @@ fn Plans(props: &PlansProps) -> Html {
         <div class="plans">
             { for text.stages.iter().take(PLANS_MAX).enumerate().map(|(index, stage)| {
                 let operators = text.operators.get(index).filter(|rows| !rows.is_empty());
+                let is_open = index == 0 && stage.plan.lines().count() <= OPEN_MAX;
                 html! {
-                    <details key={index} open={index == 0}>
+                    <details key={index} open={is_open}>
                         <summary>
                             <span class="index">{ index }</span>{ stage.name.clone() }
                         </summary>
@@ -101,7 +106,7 @@ fn operator(at: usize, row: &OperatorRow, slowest: u64) -> Html {
     let time = duration_ns(row.elapsed_ns);
     html! {
         <tr key={at}>
-            <td class="operator"><code>{ row.line.clone() }</code></td>
+            <td class="operator"><code title={row.line.trim_start().to_string()}>{ row.line.clone() }</code></td>
             <td class="number" title={grouped(row.rows)}>{ count(row.rows) }</td>
             <td class="progress"><Bar {parts} whole={slowest} label={time.clone()} /></td>
             <td class="number">{ time }</td>

@@ -128,7 +128,7 @@ pub fn Spent(props: &Props) -> Html {
     order::sort_by_key(&mut times, |(stage, time)| (Reverse(time.total_us()), stage.id.index));
     let largest = times.first().map_or(0, |(_, time)| time.total_us());
     let has_come = live.has(Topic::Stages(id));
-    let status = Status::of(has_come, times.is_empty(), "No task has ended.");
+    let status = Status::of(has_come, times.is_empty(), "No task has finished.");
     let running: u64 =
         stages.iter().flat_map(|stages| stages.values()).map(|stage| stage.tasks.running).sum();
     let mut note = format!("{} on slots", duration_us(all.total_us()));

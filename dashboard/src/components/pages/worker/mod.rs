@@ -212,7 +212,9 @@ struct HistoryProps {
 #[component]
 fn History(props: &HistoryProps) -> Html {
     let has_points = props.history.as_ref().is_some_and(|history| !history.is_empty());
-    let status = Status::of(props.history.is_some(), !has_points, "No measurements yet.");
+    let nothing =
+        if props.is_there { "No measurements yet." } else { "It reported no measurements." };
+    let status = Status::of(props.history.is_some(), !has_points, nothing);
     let empty = Rc::default();
     let points = props.history.as_ref().map_or(&empty, |history| &history.0);
     html! {
