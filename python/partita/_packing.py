@@ -2,7 +2,7 @@
 
 The arguments of a call are a pickle in which its inputs, which are other calls' results, stand as places in a list.
 A result is a *packed value*: the number of its parts, the length of each, and the parts, which are a pickle and its
-out-of-band buffers (PEP 574). The worker's Python side, ``runner.py``, reads and writes the same.
+out-of-band buffers (PEP 574). The worker's Python side (``worker/src/python/runner``) reads and writes the same.
 """
 
 from __future__ import annotations

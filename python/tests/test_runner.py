@@ -1,13 +1,13 @@
 """The zygote and its runners, which execute Python functions: the tests speak their protocol as the worker does."""
 
 import contextlib
-import importlib.util
 import json
 import operator
 import os
 import pickle
 import random
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -22,11 +22,13 @@ import pytest
 from partita import _packing
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[1] / "worker" / "src" / "python" / "runner.py"
+SOURCE = HERE.parents[1] / "worker" / "src" / "python" / "runner"
 SCRIPTS = HERE / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+sys.path[:0] = [str(SCRIPTS), str(SOURCE.parent)]
 
 import runner_functions as functions  # noqa: E402
+from runner import calls, errors, exceptions, memory, packing, protocol  # noqa: E402
+from runner.functions import QUICK_CALLS  # noqa: E402
 
 try:
     import cloudpickle
@@ -39,10 +41,6 @@ except ImportError:
 
 needs_cloudpickle = pytest.mark.skipif(cloudpickle is None, reason="cloudpickle is not installed")
 needs_numpy = pytest.mark.skipif(numpy is None, reason="numpy is not installed")
-
-spec = importlib.util.spec_from_file_location("partita_runner_source", SOURCE)
-runner = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(runner)
 
 #: Maximum time for an answer, in seconds.
 PATIENCE = 30
@@ -112,7 +110,7 @@ class Mapped(bytes):
         (count,) = struct.unpack_from("<I", packed)
         head = 4 + 8 * count
         mapped = super().__new__(cls, packed[:head])
-        mapped.memory = runner.write_memory([packed[head:]])
+        mapped.memory = memory.write_memory([packed[head:]])
         return mapped
 
 
@@ -173,7 +171,7 @@ class Runner:
         self.thread = threading.Thread(target=self.drain, daemon=True)
         self.thread.start()
         kind, body = self.frames.read()
-        assert (kind, json.loads(body)) == (runner.READY, {"pid": pid})
+        assert (kind, json.loads(body)) == (protocol.READY, {"pid": pid})
 
     def drain(self):
         while chunk := os.read(self.log, 1 << 16):
@@ -209,21 +207,21 @@ class Runner:
         for index, packed in enumerate(inputs):
             size = len(packed)
             if isinstance(packed, Mapped):
-                size |= runner.MAPPED_INPUT
+                size |= protocol.MAPPED_INPUT
                 self.memories.append(packed.memory)
             body += struct.pack("<IIQ", 3, index, size) + packed
         return data + frame(2, body)
 
     def start(self, function, *args, **kwargs):
         self.send(self.encode_run(function, *args, **kwargs))
-        for memory in self.memories:
-            socket.send_fds(self.descriptors, [b"\0"], [memory])
+        for one in self.memories:
+            socket.send_fds(self.descriptors, [b"\0"], [one])
         self.memories.clear()
         return self.tickets
 
     def allow(self, body, answer=b"\1"):
         """Answer to a runner that asks for memory. Return the next frame."""
-        assert struct.unpack("<Q", body)[0] >= runner.MAPPED_RESULT
+        assert struct.unpack("<Q", body)[0] >= calls.MAPPED_RESULT
         self.descriptors.send(answer)
         return self.frames.read()
 
@@ -234,15 +232,15 @@ class Runner:
 
     def result(self, ticket=None):
         kind, body = self.frames.read()
-        if kind == runner.ALLOCATE:
+        if kind == protocol.ALLOCATE:
             kind, body = self.allow(body)
-        if kind == runner.RAISED:
+        if kind == protocol.RAISED:
             raised = Raised(body)
             assert raised.ticket == (ticket or self.tickets)
             raise raised
-        assert kind in (runner.DONE, runner.DONE_MAPPED)
+        assert kind in (protocol.DONE, protocol.DONE_MAPPED)
         assert struct.unpack_from("<Q", body)[0] == (ticket or self.tickets)
-        if kind == runner.DONE_MAPPED:
+        if kind == protocol.DONE_MAPPED:
             with open(self.take_memory(), "rb") as memory:
                 memory.seek(0)
                 body += memory.read()
@@ -258,17 +256,24 @@ class Runner:
         return caught.value
 
 
+def copy_runner(folder):
+    """Write the files of the runner as the worker does. Return the one that starts it."""
+    start_file, package = folder / "__main__.py", folder / "_partita_runner"
+    package.mkdir(parents=True, exist_ok=True)
+    for source in SOURCE.glob("*.py"):
+        shutil.copyfile(source, start_file if source.name == start_file.name else package / source.name)
+    return start_file
+
+
 class Zygote:
     """A zygote as the worker sees it."""
 
     def __init__(self, folder, **settings):
         own, other = socket.socketpair()
         self.errors = open(folder / "zygote.log", "w+b")  # noqa: SIM115
-        copy = folder / "scratch" / "runner.py"
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_text(SOURCE.read_text())
+        start_file = copy_runner(folder / "scratch" / "partita-runner")
         self.process = subprocess.Popen(
-            [sys.executable, str(copy), str(other.fileno())],
+            [sys.executable, str(start_file), str(other.fileno())],
             pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self.errors,
@@ -281,9 +286,9 @@ class Zygote:
         preload = ["numpy"] if numpy is not None else []
         defaults = {"sys_path": [str(SCRIPTS)], "cwd": str(folder), "env": {}, "preload": preload}
         defaults["python"] = list(sys.version_info[:2])
-        own.sendall(frame(runner.INIT, json.dumps({**defaults, **settings}).encode()))
+        own.sendall(frame(protocol.INIT, json.dumps({**defaults, **settings}).encode()))
         self.kind, body = self.frames.read()
-        self.answer = body.decode() if self.kind == runner.FAILED else json.loads(body)
+        self.answer = body.decode() if self.kind == protocol.FAILED else json.loads(body)
 
     def fork(self):
         """Fork a runner."""
@@ -292,13 +297,13 @@ class Zygote:
         own, others = socket.socketpair()
         log, others_log = os.pipe()
         descriptors = [others_control.fileno(), others_log, others.fileno()]
-        socket.send_fds(self.frames.connection, [frame(runner.FORK, struct.pack("<I", number))], descriptors)
+        socket.send_fds(self.frames.connection, [frame(protocol.FORK, struct.pack("<I", number))], descriptors)
         others_control.close()
         others.close()
         os.close(others_log)
         while True:
             kind, body = self.frames.read()
-            if kind == runner.FORKED:
+            if kind == protocol.FORKED:
                 break
             self.note_end(kind, body)
         forked, pid = struct.unpack("<II", body)
@@ -307,7 +312,7 @@ class Zygote:
         return self.runners[number]
 
     def note_end(self, kind, body):
-        assert kind == runner.EXITED
+        assert kind == protocol.EXITED
         number, pid, status = struct.unpack("<IIi", body)
         assert self.runners[number].pid == pid
         self.ended[number] = status
@@ -335,7 +340,7 @@ class Zygote:
 @pytest.fixture
 def zygote(tmp_path):
     zygote = Zygote(tmp_path)
-    assert zygote.kind == runner.ZYGOTE_READY, zygote.answer
+    assert zygote.kind == protocol.ZYGOTE_READY, zygote.answer
     yield zygote
     zygote.close()
 
@@ -365,9 +370,9 @@ def test_results_of_queued_calls_come_in_order(one):
 
 def test_a_call_gives_its_slot_back_and_takes_it_again(one):
     ticket = one.start(functions.wait_for_others)
-    for kind in (runner.SECEDE, runner.REJOIN):
+    for kind in (protocol.SECEDE, protocol.REJOIN):
         assert one.frames.read() == (kind, struct.pack("<Q", ticket))
-        one.send(frame(runner.SLOT, b"\1"))
+        one.send(frame(protocol.SLOT, b"\1"))
     assert one.result(ticket) == []
 
 
@@ -375,7 +380,7 @@ def test_a_change_of_the_slot_that_is_refused_is_an_error(one):
     ticket = one.start(functions.wait_for_others)
     for _ in range(2):
         one.frames.read()
-        one.send(frame(runner.SLOT, b"\0"))
+        one.send(frame(protocol.SLOT, b"\0"))
     secede, rejoin = one.result(ticket)
     assert "too many calls" in secede and "has not given its slot back" in rejoin
 
@@ -413,7 +418,7 @@ def test_a_result_does_not_wait_for_a_slow_function(one, tmp_path):
 def test_a_quick_function_that_waits_can_flush_the_results_of_earlier_calls(one, tmp_path, function):
     (tmp_path / "open").touch()
     # Until both functions count as quick, whatever their first calls took.
-    for _ in range(2 * runner.QUICK_CALLS):
+    for _ in range(2 * QUICK_CALLS):
         one.call(functions.add, 1)
         if function is functions.flush_and_wait:
             one.call(function, str(tmp_path / "open"))
@@ -426,7 +431,7 @@ def test_a_quick_function_that_waits_can_flush_the_results_of_earlier_calls(one,
 
 def test_a_function_is_forgotten(one):
     assert one.call(functions.add, 1) == 1
-    one.send(frame(runner.FORGET, struct.pack("<I", one.numbers[functions.add])))
+    one.send(frame(protocol.FORGET, struct.pack("<I", one.numbers[functions.add])))
     raised = one.raises(functions.add, 1)
     assert raised.flags == 3
     assert "function 0 was not sent" in raised.text
@@ -502,7 +507,7 @@ def test_arrays_are_buffers_both_ways_and_may_be_written(one, count):
     frames = one.encode_run(functions.write, Input(0), inputs=[pack(array)])
     threading.Thread(target=one.send, args=(frames,), daemon=True).start()
     kind, body = one.frames.read()
-    assert kind == runner.DONE
+    assert kind == protocol.DONE
     parts, pickled, size = struct.unpack_from("<IQQ", body, 8)
     assert (parts, size) == (2, 8 * count)
     assert pickled < 1_000
@@ -537,9 +542,9 @@ def test_a_large_result_is_in_sealed_memory_and_its_buffers_are_aligned(one):
     array = numpy.arange(300_000, dtype="float64")
     one.start(operator.add, Input(0), 1, inputs=[pack(array)])
     kind, body = one.frames.read()
-    assert kind == runner.ALLOCATE
+    assert kind == protocol.ALLOCATE
     kind, body = one.allow(body)
-    assert kind == runner.DONE_MAPPED
+    assert kind == protocol.DONE_MAPPED
     parts, pickled, size = struct.unpack_from("<IQQ", body, 8)
     assert (parts, size, pickled % 64) == (2, array.nbytes, 0)
     memory = one.take_memory()
@@ -553,7 +558,7 @@ def test_a_large_result_is_in_sealed_memory_and_its_buffers_are_aligned(one):
 @needs_numpy
 def test_a_part_of_an_array_is_a_buffer():
     """Items that do not lie together are copied once, and not into the pickle."""
-    first, *buffers = runner.pack(numpy.ones((300, 402))[:, 1:-1])
+    first, *buffers = packing.pack(numpy.ones((300, 402))[:, 1:-1])
     assert len(first) < 1_000 and [len(buffer) for buffer in buffers] == [300 * 400 * 8]
     assert (pickle.loads(first, buffers=buffers) == 1).all()
 
@@ -562,7 +567,7 @@ def test_a_large_result_without_memory_is_sent(one):
     array = numpy.arange(300_000, dtype="float64")
     one.start(operator.add, Input(0), 1, inputs=[pack(array)])
     kind, body = one.allow(one.frames.read()[1], answer=b"\0")
-    assert kind == runner.DONE
+    assert kind == protocol.DONE
     assert (unpack(body[8:]) == array + 1).all()
 
 
@@ -593,7 +598,7 @@ def test_an_exception_is_sent_with_its_frames(one):
     assert raised.error.args == ("no such thing",)
     assert [(Path(name).name, function) for name, _, function, _ in raised.frames] == [("runner_functions.py", "fail")]
     assert raised.frames[0][3] == "raise kind(*args)"
-    assert "runner.py" not in raised.traceback
+    assert "_partita_runner" not in raised.traceback
     assert raised.traceback.startswith("Traceback")
     assert one.call(functions.add, 1) == 1
 
@@ -622,8 +627,8 @@ def test_a_cause_that_cannot_be_pickled_is_sent_as_text(one):
 
 
 def test_a_long_chain_of_causes_is_cut(one):
-    raised = one.raises(functions.fail_with_many_causes, 2 * runner.CAUSES_MAX)
-    assert len(raised.causes) == runner.CAUSES_MAX
+    raised = one.raises(functions.fail_with_many_causes, 2 * exceptions.CAUSES_MAX)
+    assert len(raised.causes) == exceptions.CAUSES_MAX
 
 
 def test_an_exception_that_cannot_be_pickled_is_sent_as_text(one):
@@ -662,12 +667,12 @@ def test_an_exception_of_a_class_of_main_is_pickled_by_value(one):
 
 def test_a_long_message_and_a_deep_traceback_are_shortened(one):
     raised = one.raises(functions.fail, ValueError, "x" * (2 << 20))
-    assert len(raised.text) == runner.TEXT_MAX
+    assert len(raised.text) == errors.TEXT_MAX
     assert len(raised.traceback.encode()) <= 64 << 10
-    assert type(raised.error) is ValueError and len(str(raised.error)) < runner.ARGUMENT_TEXT_MAX + 100
+    assert type(raised.error) is ValueError and len(str(raised.error)) < exceptions.ARGUMENT_TEXT_MAX + 100
     raised = one.raises(functions.fail_deep, 900)
     assert isinstance(raised.error, KeyError)
-    assert len(raised.frames) == 2 * runner.FRAMES_MAX
+    assert len(raised.frames) == 2 * errors.FRAMES_MAX
     assert isinstance(one.raises(functions.fail_deep, 1 << 20).error, RecursionError)
 
 
@@ -790,7 +795,7 @@ def test_a_second_interrupt_ends_a_call_that_survived_the_first(one, tmp_path):
     until(path.exists)
     os.kill(one.pid, signal.SIGINT)
     until((tmp_path / "survived").exists)
-    time.sleep(runner.INTERRUPT_SECONDS)
+    time.sleep(calls.INTERRUPT_SECONDS)
     os.kill(one.pid, signal.SIGINT)
     with pytest.raises(Raised):
         one.result()
@@ -918,7 +923,7 @@ def test_the_process_of_a_runner_is_clean(zygote, one):
     # The last one is the folder that the function itself lists.
     assert low in ([0, 1, 2, 3], [0, 1, 2, 3, 4])
     assert state["path"].count(str(SCRIPTS)) == 1
-    assert not any(entry.endswith("scratch") for entry in state["path"])
+    assert not any("scratch" in entry for entry in state["path"])
 
 
 @needs_numpy
@@ -986,7 +991,7 @@ def test_runners_that_are_killed_at_random_moments_answer_in_order_until_then(zy
 
 def test_a_folder_that_does_not_exist_is_reported_and_not_used(tmp_path):
     zygote = Zygote(tmp_path, cwd="/no/such/folder")
-    assert zygote.kind == runner.ZYGOTE_READY
+    assert zygote.kind == protocol.ZYGOTE_READY
     assert zygote.fork().call(os.getcwd) == zygote.answer["cwd"] == os.getcwd()
     zygote.close()
     assert "cannot use the client's folder '/no/such/folder'" in zygote.output()
@@ -994,7 +999,7 @@ def test_a_folder_that_does_not_exist_is_reported_and_not_used(tmp_path):
 
 def test_another_version_of_python_is_refused(tmp_path):
     zygote = Zygote(tmp_path, python=[3, 2])
-    assert zygote.kind == runner.FAILED
+    assert zygote.kind == protocol.FAILED
     assert "the client runs Python 3.2" in zygote.answer
     assert sys.executable in zygote.answer
     assert zygote.close() == 1
@@ -1005,7 +1010,7 @@ def test_an_invalid_message_ends_the_zygote(tmp_path):
     zygote.frames.connection.sendall(frame(99, b""))
     with pytest.raises(EOFError):
         zygote.frames.read()
-    assert zygote.close() == runner.EXIT_PROTOCOL
+    assert zygote.close() == protocol.EXIT_PROTOCOL
     assert "frame of kind 99" in zygote.output()
 
 
@@ -1026,6 +1031,23 @@ def test_modules_that_start_threads_are_named(tmp_path):
     assert "cannot import exits" in zygote.output()
 
 
+def test_modules_of_a_user_may_be_called_as_those_of_the_runner(tmp_path):
+    names = [source.stem for source in SOURCE.glob("[a-z]*.py")]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"print('the {name} of the user')\n")
+    zygote = Zygote(tmp_path, sys_path=[str(SCRIPTS), str(tmp_path)], preload=names)
+    assert zygote.fork().call(functions.add, 1) == 1
+    zygote.close()
+    assert len(names) > 5 and all(f"the {name} of the user" in zygote.output() for name in names)
+
+
+def test_a_python_that_does_not_look_beside_the_started_file_runs_functions(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    zygote = Zygote(tmp_path)
+    assert zygote.fork().call(functions.add, 1) == 1
+    zygote.close()
+
+
 def test_variables_and_modules_of_init_are_used(tmp_path):
     zygote = Zygote(tmp_path, env={"PARTITA_TEST": "x", "OMP_NUM_THREADS": "3"}, preload=["decimal", "no_such_module"])
     one = zygote.fork()
@@ -1038,31 +1060,31 @@ def test_variables_and_modules_of_init_are_used(tmp_path):
 
 
 def test_a_long_frame_has_a_long_length(monkeypatch):
-    monkeypatch.setattr(runner, "LONG_FRAME", 10)
-    assert runner.encode_frame(2, b"x" * 9) == struct.pack("<IB", 10, 2) + b"x" * 9
-    data = runner.encode_frame(2, b"x" * 10)
+    monkeypatch.setattr(protocol, "LONG_FRAME", 10)
+    assert protocol.encode_frame(2, b"x" * 9) == struct.pack("<IB", 10, 2) + b"x" * 9
+    data = protocol.encode_frame(2, b"x" * 10)
     assert data == struct.pack("<IQB", 0xFFFFFFFF, 11, 2) + b"x" * 10
-    cursor = runner.Cursor(data)
-    assert runner.read_head(cursor) == (10, 2)
+    cursor = protocol.Cursor(data)
+    assert protocol.read_head(cursor) == (10, 2)
     assert cursor.take(10) == b"x" * 10
 
 
 def test_a_value_whose_lengths_do_not_match_is_refused():
     data = pack([1])
-    with pytest.raises(runner.ProtocolError):
-        runner.read_packed(runner.Cursor(data), len(data) + 1)
+    with pytest.raises(protocol.ProtocolError):
+        protocol.read_packed(protocol.Cursor(data), len(data) + 1)
 
 
 @needs_numpy
 def test_parts_of_every_size_are_read_from_a_socket(monkeypatch):
-    monkeypatch.setattr(runner, "READ_SIZE", 1_000)
-    monkeypatch.setattr(runner, "MAPPED_PART", 4_000)
+    monkeypatch.setattr(protocol, "READ_SIZE", 1_000)
+    monkeypatch.setattr(protocol, "MAPPED_PART", 4_000)
     own, other = socket.socketpair()
     values = [numpy.arange(size, dtype="uint8") for size in (0, 1, 999, 1_000, 1_001, 3_999, 4_000, 70_001)]
     data = pack(values)
     thread = threading.Thread(target=own.sendall, args=(data,))
     thread.start()
-    first, *buffers = runner.read_packed(runner.Reader(other, lambda: None), len(data))
+    first, *buffers = protocol.read_packed(protocol.Reader(other, lambda: None), len(data))
     thread.join()
     read = pickle.loads(first, buffers=buffers)
     assert all((a == b).all() and a.flags.writeable for a, b in zip(read, values))

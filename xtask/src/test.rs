@@ -134,8 +134,9 @@ fn lint_package(paths: &Paths, tools: &TestTools) -> Result<()> {
     let ruff = |arguments: &[&str]| {
         let mut ruff = on_package(paths, tools);
         ruff.args(["-m", "ruff"]).args(arguments).arg("--cache-dir").arg(cache.join("ruff"));
-        // The examples are users' programs, in the style of the package.
-        command::run(ruff.args(["--config", "pyproject.toml", ".", "../examples", "../docs/site"]))
+        // The examples are users' programs, in the style of the package, and so is what workers run.
+        ruff.args(["--config", "pyproject.toml", ".", "../examples", "../docs/site"]);
+        command::run(ruff.arg("../worker/src/python"))
     };
     ruff(&["format", "--check"])?;
     ruff(&["check", "--quiet"])?;

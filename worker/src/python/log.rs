@@ -1,7 +1,7 @@
 //! What functions print: always read, so that no function waits for its reader; written into the worker's log, and told of
 //! the call that printed it.
 //!
-//! A runner writes a line with a mark and the number of the call before what that call prints first (`runner.py`).
+//! A runner writes a line with a mark and the number of the call before what that call prints first (`runner/output.py`).
 
 use crate::python::texts::CallTexts;
 use partita_shared::ids::{Attempt, TaskId};

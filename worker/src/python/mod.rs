@@ -3,7 +3,7 @@
 //! For each environment that clients use, a worker starts one Python process, the *zygote*, which imports what is
 //! common and never runs a function. It forks the *runners*: each runs one call at a time in its main thread. The
 //! worker speaks with both over Unix sockets, in the frames of [`frames`]; large objects are mapped, not sent
-//! (`memory/segments.rs`). The Python side is `runner.py`, which is part
+//! (`memory/segments.rs`). The Python side is the package in `runner`, which is part
 //! of this program, so that the Python of a node needs only the packages of its user.
 
 mod descriptors;
@@ -16,15 +16,13 @@ mod pool;
 mod profiler;
 mod query;
 mod runner;
+mod source;
 mod texts;
 mod zygote;
 
 pub(crate) use executor::FunctionExecutor;
 pub(crate) use pool::Pools;
 pub(crate) use query::QueryFunctions;
-
-/// The Python side of the runners.
-const RUNNER_SOURCE: &str = include_str!("runner.py");
 
 /// Why a function could not be called, or gave nothing.
 #[derive(Debug, thiserror::Error)]

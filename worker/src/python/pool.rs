@@ -5,7 +5,7 @@ use crate::python::PythonError;
 use crate::python::profiler::{Profiler, Sampled};
 use crate::python::runner::Runner;
 use crate::python::texts::CallTexts;
-use crate::python::zygote::{RUNNER_FILE, Zygote};
+use crate::python::zygote::Zygote;
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::units::format_bytes;
 use std::collections::HashMap;
@@ -124,7 +124,7 @@ impl Pools {
         let segments = Arc::clone(segments);
         let (contact, pools, watched) = (Mutex::default(), Mutex::default(), Arc::default());
         let (texts, ends) = (Arc::default(), Mutex::default());
-        let profiler = Profiler::new(RUNNER_FILE);
+        let profiler = Profiler::new();
         Pools {
             chosen,
             scratch,

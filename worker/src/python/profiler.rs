@@ -3,6 +3,7 @@
 //! A thread reads the Python frames of each process that runs a call, from its memory, without stopping it (as py-spy
 //! does, whose library this is). A process that could not be read is left alone from then on.
 
+use crate::python::source::is_own_file;
 use partita_shared::ids::{Attempt, StageId, TaskId};
 use partita_shared::limits::{
     FRAME_TEXT_BYTES_MAX, SAMPLE_INTERVAL_MS, SAMPLED_CALLS_MAX, SAMPLED_STAGES_MAX,
@@ -37,8 +38,6 @@ const TELL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Profiler {
     state: Mutex<State>,
-    /// The name of the file of the runner's own code, whose frames are left out.
-    own_file: &'static str,
 }
 
 #[derive(Debug)]
@@ -89,8 +88,8 @@ impl Drop for Sampled {
 }
 
 impl Profiler {
-    /// None runs yet. `own_file` is the name of the file of the runner's own code.
-    pub(super) fn new(own_file: &'static str) -> Arc<Self> {
+    /// None runs yet.
+    pub(super) fn new() -> Arc<Self> {
         let state = State {
             running: HashMap::new(),
             trees: HashMap::new(),
@@ -99,7 +98,7 @@ impl Profiler {
             had_stacks: false,
             has_thread: false,
         };
-        Arc::new(Profiler { state: Mutex::new(state), own_file })
+        Arc::new(Profiler { state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -153,7 +152,7 @@ impl Profiler {
                     continue;
                 }
                 let was_known = process.spy.is_some();
-                if let Some(stack) = process.sample(self.own_file) {
+                if let Some(stack) = process.sample() {
                     let weight = weight(process.sampled, one.since, began);
                     self.add(*pid, one, (stack, weight));
                 }
@@ -231,7 +230,7 @@ impl Process {
     }
 
     /// The frames of the call that runs, the outermost first. None if they could not be read, or there are none.
-    fn sample(&mut self, own_file: &str) -> Option<Vec<StackFrame>> {
+    fn sample(&mut self) -> Option<Vec<StackFrame>> {
         if self.failures >= FAILURES_MAX {
             return None;
         }
@@ -239,7 +238,7 @@ impl Process {
         if SAMPLE_INTERVAL * self.found < RUN_TIME_MIN {
             return None;
         }
-        match self.read(own_file) {
+        match self.read() {
             Ok(frames) => {
                 self.failures = 0;
                 frames
@@ -254,7 +253,7 @@ impl Process {
         }
     }
 
-    fn read(&mut self, own_file: &str) -> Result<Option<Vec<StackFrame>>, Failure> {
+    fn read(&mut self) -> Result<Option<Vec<StackFrame>>, Failure> {
         let spy = match &mut self.spy {
             Some(spy) => spy,
             None => {
@@ -264,7 +263,7 @@ impl Process {
         };
         let traces = spy.get_stack_traces()?;
         // Functions run in the thread of the runner's own code.
-        let own = |frame: &Frame| frame.filename.ends_with(own_file);
+        let own = |frame: &Frame| is_own_file(&frame.filename);
         let trace = traces.iter().find(|trace| trace.frames.last().is_some_and(own));
         let Some(trace) = trace else { return Ok(None) };
         let frames = trace.frames.iter().rev().skip_while(|frame| own(frame));
@@ -308,7 +307,7 @@ mod tests {
     /// A sample counts for the calls that ran when their process was read, and for no others.
     #[test]
     fn samples_count_for_the_calls_that_ran() {
-        let profiler = Profiler::new("runner.py");
+        let profiler = Profiler::new();
         let attempt = (TaskId { stage: stage(), index: 3 }, 1);
         let began = Instant::now() - SHOWN_TIME_MIN;
         let was = Running { stage: stage(), attempt: Some(attempt), since: began };
@@ -329,7 +328,7 @@ mod tests {
     /// That no call runs any more is told once.
     #[test]
     fn the_end_of_calls_is_told_once() {
-        let profiler = Profiler::new("runner.py");
+        let profiler = Profiler::new();
         let due = || profiler.lock().told = Instant::now() - TELL_INTERVAL;
         due();
         assert_eq!(profiler.take(), None);

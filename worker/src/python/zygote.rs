@@ -1,10 +1,11 @@
 //! The Python process that is forked: started once for each environment.
 
+use crate::python::PythonError;
 use crate::python::descriptors;
 use crate::python::find::Environment;
 use crate::python::frames::{self, Reader, from_zygote, to_zygote};
 use crate::python::log::{Printed, follow};
-use crate::python::{PythonError, RUNNER_SOURCE};
+use crate::python::source::write_source;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,8 +28,6 @@ const FORK_TIMEOUT: Duration = Duration::from_secs(30);
 const ORDERS_MAX: usize = 64;
 /// Sockets of a runner: for frames, for what it prints, and for descriptors.
 pub(super) const RUNNER_SOCKETS: usize = 3;
-/// The name of the Python side in the scratch folder.
-pub(super) const RUNNER_FILE: &str = "partita-runner.py";
 
 /// How a process ended, as `waitpid` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,9 +101,8 @@ impl Zygote {
         variables: &[(&'static str, String)],
     ) -> Result<Self, PythonError> {
         let environment = Environment::read(text)?;
-        let source = scratch.join(RUNNER_FILE);
-        let written = tokio::fs::write(&source, RUNNER_SOURCE).await;
-        written
+        let source = write_source(scratch)
+            .await
             .map_err(PythonError::system("cannot write the Python side to the scratch folder"))?;
         let mut tried = Vec::new();
         for program in environment.candidates(chosen) {
