@@ -38,6 +38,12 @@ pub async fn is_answering() -> bool {
     answer.await.unwrap_or(false)
 }
 
+/// The token for a ticket, if it is valid.
+pub async fn redeem(ticket: String) -> Option<String> {
+    let response = post("page/token", &ticket).await.ok().filter(Response::ok)?;
+    JsFuture::from(response.text().ok()?).await.ok()?.as_string()
+}
+
 async fn post(path: &str, token: &str) -> Result<Response, JsValue> {
     let window = browser::window().ok_or(JsValue::NULL)?;
     let folder = browser::base_folder().ok_or(JsValue::NULL)?;

@@ -38,6 +38,11 @@ pub fn is_hidden() -> bool {
     document().is_some_and(|document| document.visibility_state() == VisibilityState::Hidden)
 }
 
+/// Whether the page is in a frame, as a panel in a notebook is.
+pub fn is_framed() -> bool {
+    window().is_some_and(|window| window.top().ok().flatten().is_some_and(|top| top != window))
+}
+
 /// Sets the title of the tab.
 pub fn set_title(title: &str) {
     if let Some(document) = document() {

@@ -10,25 +10,27 @@ use wasm_bindgen::JsCast;
 use web_sys::{BroadcastChannel, MessageEvent};
 use yew::Callback;
 
-/// The name in the fragment.
+/// The names in the fragment. A ticket stands for the token once: panels in notebooks have one, since notebooks are
+/// saved with their addresses.
 const FRAGMENT_KEY: &str = "token";
+const TICKET_KEY: &str = "ticket";
 
 /// The stored name ends with the page's own folder: two clusters behind one proxy have one origin.
 fn storage_key() -> String {
     format!("partita-token:{}", browser::base_folder().unwrap_or_default())
 }
 
-/// Takes the token out of a fragment. Gives it and the fragment that is left.
-fn split_fragment(fragment: &str) -> Option<(String, String)> {
+/// Takes the value of this name out of a fragment. Gives it and the fragment that is left.
+fn split_fragment(fragment: &str, name: &str) -> Option<(String, String)> {
     let parts: Vec<&str> = fragment.trim_start_matches('#').split('&').collect();
     let found = parts
         .iter()
-        .find_map(|part| part.split_once('=').filter(|(key, _)| *key == FRAGMENT_KEY))
+        .find_map(|part| part.split_once('=').filter(|(key, _)| *key == name))
         .map(|(_, value)| value.trim().to_string())
         .filter(|value| !value.is_empty())?;
     let rest: Vec<&str> = parts
         .into_iter()
-        .filter(|part| part.split_once('=').is_none_or(|(key, _)| key != FRAGMENT_KEY))
+        .filter(|part| part.split_once('=').is_none_or(|(key, _)| key != name))
         .collect();
     let rest = rest.join("&");
     Some((found, if rest.is_empty() { rest } else { format!("#{rest}") }))
@@ -36,10 +38,20 @@ fn split_fragment(fragment: &str) -> Option<(String, String)> {
 
 /// Moves the token from the address into the tab's storage, if there is one in the address.
 pub fn take_from_address() -> Option<String> {
-    let (token, rest) = split_fragment(&browser::fragment())?;
+    let token = take(FRAGMENT_KEY)?;
     store(&token);
-    browser::replace_fragment(if rest.is_empty() { "#/" } else { &rest });
     Some(token)
+}
+
+/// Takes the ticket out of the address, if there is one.
+pub fn take_ticket_from_address() -> Option<String> {
+    take(TICKET_KEY)
+}
+
+fn take(name: &str) -> Option<String> {
+    let (value, rest) = split_fragment(&browser::fragment(), name)?;
+    browser::replace_fragment(if rest.is_empty() { "#/" } else { &rest });
+    Some(value)
 }
 
 /// The token that this tab already has.
@@ -64,6 +76,9 @@ pub fn forget() {
 
 /// What a tab without a token asks the others.
 const QUESTION: &str = "?";
+
+/// How a tab tells that it has got a token: those that wait for one ask again.
+const NEWS: &str = "!";
 
 /// How a tab gives its token to another.
 const ANSWER: &str = "=";
@@ -105,6 +120,11 @@ impl Tabs {
         self.say(&format!("{ANSWER}{nonce}:{token}"));
     }
 
+    /// Tells those that wait for a token that this tab has got one.
+    pub fn announce(&self) {
+        self.say(NEWS);
+    }
+
     fn say(&self, text: &str) {
         let _ = self.channel.post_message(&text.into());
     }
@@ -115,6 +135,8 @@ impl Tabs {
 pub enum Said {
     /// It has no token, and asks with this nonce.
     Asks(String),
+    /// It has got one.
+    HasNews,
     /// It has this one.
     Has(String),
 }
@@ -123,22 +145,34 @@ fn said(text: &str, own_nonce: &str) -> Option<Said> {
     if let Some(nonce) = text.strip_prefix(QUESTION) {
         return (!nonce.is_empty()).then(|| Said::Asks(nonce.into()));
     }
+    if text == NEWS {
+        return Some(Said::HasNews);
+    }
     let (nonce, token) = text.strip_prefix(ANSWER)?.split_once(':')?;
     (nonce == own_nonce && !token.is_empty()).then(|| Said::Has(token.into()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Said, said, split_fragment};
+    use super::{FRAGMENT_KEY, Said, TICKET_KEY, said, split_fragment};
 
     fn split(fragment: &str) -> Option<(String, String)> {
-        split_fragment(fragment)
+        split_fragment(fragment, FRAGMENT_KEY)
+    }
+
+    /// A ticket is found beside the panel that it opens, and a token is none.
+    #[test]
+    fn the_ticket_leaves_the_fragment() {
+        let found = split_fragment("#/panel/timeline/timeline&ticket=ab", TICKET_KEY);
+        assert_eq!(found, Some(("ab".into(), "#/panel/timeline/timeline".into())));
+        assert_eq!(split_fragment("#token=ab", TICKET_KEY), None);
     }
 
     /// Tabs ask and answer; answers to others and whatever else is said in the channel are not heard.
     #[test]
     fn tabs_ask_and_answer() {
         assert_eq!(said("?7", "1"), Some(Said::Asks("7".into())));
+        assert_eq!(said("!", "1"), Some(Said::HasNews));
         assert_eq!(said("=1:abc", "1"), Some(Said::Has("abc".into())));
         for text in ["=2:abc", "=abc", "=1:", "?", "", "abc"] {
             assert_eq!(said(text, "1"), None, "{text}");

@@ -221,15 +221,24 @@ class ClusterMethods:
         -------
         Dashboard
             A notebook shows it as a frame, or as a link where the browser reaches the scheduler only directly. It does
-            not contain the token: the panel takes it from another tab of the dashboard, or asks for it. A saved notebook
-            whose cluster has ended says so in place of the panel.
+            not contain the token, but a ticket that opens the dashboard once, within two minutes. A notebook that is
+            opened again takes the token from another tab of the dashboard, or asks for it; if its cluster has ended, it
+            says so in place of the panel.
 
         Notes
         -----
         Behind a JupyterHub the address is that of the hub's proxy. Elsewhere ``PARTITA_DASHBOARD_LINK`` names it, such
         as ``/rnode/{host}/{port}/`` for Open OnDemand.
         """
-        return Dashboard(panel, self._connection.address, height)
+        return Dashboard(panel, self._connection.address, height, self._page_ticket)
+
+    def _page_ticket(self) -> str | None:
+        """Return a ticket that opens the dashboard once, or None from a cluster that cannot be reached or has none."""
+        try:
+            ticket: str = self._rest("page/ticket", "POST")["ticket"]
+        except ClusterError:
+            return None
+        return ticket
 
     def cancel_job(self, job: int | str) -> None:
         """Cancel a job, given its id or name, such as ``7`` or ``"job-7"``."""

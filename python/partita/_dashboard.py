@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from html import escape
 
 from ._tls import page_token
@@ -124,16 +125,35 @@ _ABSENT = (
 class Dashboard:
     """A panel of the dashboard, which a notebook shows in a frame.
 
-    Neither the frame nor a saved notebook contains the token. The panel takes it from another tab of the dashboard
-    under the same address, or asks for it.
+    Neither the frame nor a saved notebook contains the token. The frame has a ticket, which opens the dashboard once and
+    within two minutes; a panel without a valid one takes the token from another tab of the dashboard under the same
+    address, or asks for it.
+
+    Parameters
+    ----------
+    panel : str
+        The name of the panel.
+    scheduler : str
+        The address of the scheduler.
+    height : int, optional
+        The height of the frame in pixels.
+    make_ticket : callable, optional
+        Returns a new ticket, or None if there is none.
     """
 
-    def __init__(self, panel: str, scheduler: str, height: int | None = None) -> None:
+    def __init__(
+        self,
+        panel: str,
+        scheduler: str,
+        height: int | None = None,
+        make_ticket: Callable[[], str | None] | None = None,
+    ) -> None:
         if panel not in PANELS:
             raise ValueError(f"unknown panel {panel!r}; supported: {', '.join(sorted(PANELS))}")
         self.panel = panel
         self.height = _HEIGHTS.get(panel, _HEIGHT) if height is None else height
         self.base = page_address(scheduler)
+        self._make_ticket = make_ticket
 
     @property
     def address(self) -> str:
@@ -149,10 +169,12 @@ class Dashboard:
         if self.base.startswith("http"):
             # The dashboard does not let pages of another origin frame it.
             return f"<p>Dashboard: {link}</p>"
+        ticket = self._make_ticket() if self._make_ticket else None
+        framed = address + escape(f"&ticket={ticket}", quote=True) if ticket else address
         title = escape(f"Partita: {self.panel}", quote=True)
         # An object, not an iframe: where the proxy answers with an error page, and where a viewer of saved notebooks
         # removes frames, it shows the text instead.
         return (
-            f"<object data='{address}' type='text/html' title='{title}' width='100%' height='{self.height}'>"
+            f"<object data='{framed}' type='text/html' title='{title}' width='100%' height='{self.height}'>"
             f"<p>{_ABSENT}</p></object><p>Dashboard: {link}</p>"
         )

@@ -69,6 +69,16 @@ def test_text_in_place_of_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     assert instead.startswith("The panel is not available here: its cluster has ended or cannot be reached,")
 
 
+def test_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame has a ticket, a new one each time it is shown; the link, which stays, has none."""
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/mara/")
+    tickets = iter(["a1", "b2"])
+    panel = Dashboard("timeline", "n17:8786", make_ticket=lambda: next(tickets))
+    assert "data='/user/mara/proxy/n17:8786/#/panel/timeline/timeline&amp;ticket=a1'" in panel._repr_html_()
+    assert panel._repr_html_().count("ticket=") == 1
+    assert "ticket" not in panel.address
+
+
 def test_height(monkeypatch: pytest.MonkeyPatch) -> None:
     """A panel has a height of its own, and another one if it is given."""
     assert Dashboard("memory", "n17:8786").height < Dashboard("timeline", "n17:8786").height

@@ -87,6 +87,12 @@ impl FromRef<Parts> for Hub {
     }
 }
 
+impl FromRef<Parts> for Arc<Auth> {
+    fn from_ref(parts: &Parts) -> Self {
+        Arc::clone(&parts.auth)
+    }
+}
+
 impl FromRef<Parts> for Arc<Telemetry> {
     fn from_ref(parts: &Parts) -> Self {
         Arc::clone(&parts.telemetry)

@@ -59,6 +59,8 @@ pub enum Msg {
     Tab(token::Said),
     /// Whether the scheduler answers ordinary requests.
     Answering(bool),
+    /// The token for the ticket in the address, if it was valid.
+    Redeemed(Option<String>),
 }
 
 /// The whole page.
@@ -66,6 +68,8 @@ pub struct App {
     token: Option<String>,
     /// Whether the scheduler refused the token that was given last.
     refused: bool,
+    /// Whether the scheduler was asked for the token for a ticket.
+    is_redeeming: bool,
     route: Route,
     /// The panel that is shown alone.
     alone: Option<AttrValue>,
@@ -138,12 +142,35 @@ impl App {
         self.token = Some(token);
         self.link = Link::new(self.now_ms);
         self.connect(ctx);
+        if let Some(tabs) = &self.tabs {
+            tabs.announce();
+        }
+    }
+
+    /// Asks for the token for a ticket, if there is one and this tab has no token.
+    fn redeem(&mut self, ctx: &Context<Self>, ticket: Option<String>) {
+        let Some(ticket) = ticket.filter(|_| self.token.is_none()) else { return };
+        self.is_redeeming = true;
+        let redeemed = ctx.link().callback(Msg::Redeemed);
+        wasm_bindgen_futures::spawn_local(async move {
+            redeemed.emit(api::redeem(ticket).await);
+        });
+    }
+
+    fn on_redeemed(&mut self, ctx: &Context<Self>, token: Option<String>) -> bool {
+        self.is_redeeming = false;
+        if let (Some(token), None) = (token, &self.token) {
+            token::store(&token);
+            self.take_token(ctx, token);
+        }
+        true
     }
 
     /// A tab without a token asks for one; this tab takes one if it has none.
     fn on_tab(&mut self, ctx: &Context<Self>, said: token::Said) -> bool {
         match (said, &self.token, &self.tabs) {
             (token::Said::Asks(nonce), Some(token), Some(tabs)) => tabs.tell(&nonce, token),
+            (token::Said::HasNews, None, Some(tabs)) => tabs.ask(),
             (token::Said::Has(token), None, _) if !self.refused => {
                 token::store(&token);
                 self.take_token(ctx, token);
@@ -200,6 +227,7 @@ impl App {
         if let Some(token) = token::take_from_address() {
             self.take_token(ctx, token);
         }
+        self.redeem(ctx, token::take_ticket_from_address());
         let (alone, route) = address(&browser::fragment());
         self.alone = alone;
         if route != self.route {
@@ -360,10 +388,12 @@ impl Component for App {
         let clock = ctx.link().callback(|()| Msg::Clock);
         theme::Theme::stored().apply();
         let token = token::take_from_address().or_else(token::stored);
+        let ticket = token::take_ticket_from_address().filter(|_| token.is_none());
         let (alone, route) = address(&browser::fragment());
         let mut app = Self {
             token,
             refused: false,
+            is_redeeming: false,
             route,
             alone,
             link: Link::new(now_ms),
@@ -389,8 +419,11 @@ impl Component for App {
         if ctx.props().opener.needs_token() {
             app.tabs = token::Tabs::open(ctx.link().callback(Msg::Tab));
         }
-        if let Some(tabs) = app.tabs.as_ref().filter(|_| app.token.is_none()) {
-            tabs.ask();
+        app.redeem(ctx, ticket);
+        match &app.tabs {
+            Some(tabs) if app.token.is_none() => tabs.ask(),
+            Some(tabs) => tabs.announce(),
+            None => {}
         }
         app
     }
@@ -427,6 +460,7 @@ impl Component for App {
                 true
             }
             Msg::Tab(said) => self.on_tab(ctx, said),
+            Msg::Redeemed(token) => self.on_redeemed(ctx, token),
             Msg::Answering(is_answering) => {
                 if self.trouble != Trouble::Full {
                     self.trouble = if is_answering { Trouble::NoSocket } else { Trouble::NoAnswer };
@@ -439,6 +473,9 @@ impl Component for App {
     }
 
     fn view(&self, ctx: &Context<Self>) -> Html {
+        if self.token.is_none() && self.is_redeeming {
+            return html! { <p class="empty loading" role="status">{ "Loading…" }</p> };
+        }
         if self.token.is_none() && ctx.props().opener.needs_token() {
             let on_token = ctx.link().callback(Msg::Token);
             return html! { <TokenForm refused={self.refused} {on_token} /> };

@@ -19,7 +19,10 @@ pub struct Props {
 pub fn TokenForm(props: &Props) -> Html {
     let input = use_node_ref();
     use_effect_with((), |()| {
-        crate::browser::focus("#token");
+        // In a notebook, the keys belong to the cells around the panel.
+        if !crate::browser::is_framed() {
+            crate::browser::focus("#token");
+        }
     });
     let onsubmit = {
         let input = input.clone();
@@ -49,8 +52,9 @@ pub fn TokenForm(props: &Props) -> Html {
                     spellcheck="false" aria-describedby="where" />
                 <button type="submit">{ "Show the cluster" }</button>
                 <p id="where" class="hint">
-                    { "On the cluster's machine, " }<code>{ "partita dashboard" }</code>
-                    { " prints a link that contains it." }
+                    { "A link contains it: " }<code>{ "partita dashboard" }</code>
+                    { " prints it on the cluster's machine, and " }
+                    <code>{ "print(client.dashboard_link)" }</code>{ " in Python." }
                 </p>
             </form>
         </main>

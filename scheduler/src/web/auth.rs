@@ -3,6 +3,7 @@
 
 use crate::SecurityConfig;
 use crate::error::SchedulerError;
+use crate::web::tickets::Tickets;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
-fn given(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
+pub(crate) fn given(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let text = value.as_bytes();
         let (scheme, rest) = text.split_at_checked(7)?;
@@ -84,6 +85,8 @@ pub(crate) struct Auth {
     /// Opens pages, and nothing else. None without a dashboard.
     page_token: Option<Token>,
     pages_may_act: bool,
+    /// What opens pages once.
+    tickets: Arc<Tickets>,
 }
 
 impl Auth {
@@ -94,12 +97,18 @@ impl Auth {
             page_token: dashboard.then(|| Token(page_token(&token))),
             pages_may_act: !security.page_read_only,
             token: Token(token),
+            tickets: Arc::default(),
         }
     }
 
     /// The token of pages, if there are pages.
     pub(crate) fn page_token(&self) -> Option<&Token> {
         self.page_token.as_ref()
+    }
+
+    /// What opens pages once.
+    pub(crate) fn tickets(&self) -> &Arc<Tickets> {
+        &self.tickets
     }
 
     /// Whether pages may cancel jobs and retire workers.

@@ -4,7 +4,8 @@
 
 use crate::observer::{Observer, Viewers};
 use crate::web::answers::Answers;
-use crate::web::auth::Token;
+use crate::web::auth::{self, Token};
+use crate::web::tickets::Tickets;
 use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
@@ -15,7 +16,7 @@ use partita_observe::frame::{FromPage, PAGE_MESSAGE_BYTES_MAX, PAGE_PROTOCOL, So
 use partita_shared::limits::HANDSHAKE_TIMEOUT;
 use partita_shared::wire;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// The close code that says that the token was refused.
@@ -69,6 +70,8 @@ pub(crate) struct Door {
     pub(crate) may_act: bool,
     /// The cluster's name.
     pub(crate) cluster: String,
+    /// Open it once.
+    pub(crate) tickets: Arc<Tickets>,
     /// Permits to refuse a token.
     pub(crate) refusals: Semaphore,
 }
@@ -81,10 +84,32 @@ impl Door {
         answers: Answers,
         may_act: bool,
         cluster: String,
+        tickets: Arc<Tickets>,
     ) -> Self {
         let refusals = Semaphore::new(REFUSALS_MAX);
-        Door { token, followed, answers, may_act, cluster, refusals }
+        Door { token, followed, answers, may_act, cluster, tickets, refusals }
     }
+
+    /// Leaves a wrong token without an answer for a while.
+    async fn delay_refusal(&self) {
+        if let Ok(_permit) = self.refusals.acquire().await {
+            tokio::time::sleep(REFUSAL_DELAY).await;
+        }
+    }
+}
+
+/// Gives a page the token for a ticket.
+pub(crate) async fn redeem(State(door): State<Arc<Door>>, headers: HeaderMap) -> Response {
+    if !is_same_origin(&headers) {
+        return (StatusCode::FORBIDDEN, "pages of other sites cannot use this endpoint\n")
+            .into_response();
+    }
+    let ticket = auth::given(&headers, None);
+    if ticket.is_some_and(|ticket| door.tickets.redeem(&ticket, Instant::now())) {
+        return ([(header::CACHE_CONTROL, "no-store")], door.token.0.clone()).into_response();
+    }
+    door.delay_refusal().await;
+    (StatusCode::UNAUTHORIZED, "the ticket was used, or is too old\n").into_response()
 }
 
 pub(crate) async fn upgrade(
@@ -127,9 +152,7 @@ async fn serve(door: Arc<Door>, caller: Option<Caller>, mut socket: WebSocket) -
         _ => false,
     };
     if !known {
-        if let Ok(_permit) = door.refusals.acquire().await {
-            tokio::time::sleep(REFUSAL_DELAY).await;
-        }
+        door.delay_refusal().await;
         return close(socket, CLOSE_REFUSED, "invalid token").await;
     }
     if let Some(caller) = caller {

@@ -11,6 +11,7 @@ mod metrics;
 mod prefix;
 mod replay;
 mod report;
+mod tickets;
 mod worker;
 
 pub(crate) use auth::Auth;
@@ -27,7 +28,7 @@ use crate::web::dashboard::{Door, Followed};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::serve::{Listener, ListenerExt, TapIo};
 use partita_net::connections::Caller;
 use partita_net::listen::{Encryption, Port, ServerStream};
@@ -71,7 +72,8 @@ fn door(hub: &Hub, auth: &Auth, telemetry: &Telemetry) -> Option<Arc<Door>> {
     let observer = telemetry.observer()?.clone();
     let answers = Answers::Live(hub.clone());
     let (may_act, cluster) = (auth.pages_may_act(), telemetry.cluster_name().to_string());
-    Some(Arc::new(Door::new(token, Followed::Live(observer), answers, may_act, cluster)))
+    let (followed, tickets) = (Followed::Live(observer), Arc::clone(auth.tickets()));
+    Some(Arc::new(Door::new(token, followed, answers, may_act, cluster, tickets)))
 }
 
 /// What is served without the cluster's token, and to callers that do not use TLS: the page's own files, and its link,
@@ -80,6 +82,7 @@ fn pages(door: Option<Arc<Door>>) -> Router {
     let pages = match door {
         Some(door) => Router::new()
             .route("/ws/dashboard", any(dashboard::upgrade))
+            .route("/page/token", post(dashboard::redeem))
             .fallback(assets::serve)
             .with_state(door),
         None => Router::new().route("/ws/dashboard", any(dashboard::none)),

@@ -44,6 +44,7 @@ impl Replay {
             Answers::Remembered,
             false,
             cluster,
+            Arc::default(),
         );
         Ok(Replay { listener, door: Arc::new(door), port, token })
     }

@@ -54,6 +54,12 @@ pub(super) struct Profiles {
     pub(super) profiles: Vec<StageProfile>,
 }
 
+/// What opens the dashboard once.
+#[derive(Debug, Serialize)]
+pub(super) struct PageTicket {
+    pub(super) ticket: String,
+}
+
 /// The stages of a job.
 #[derive(Debug, Serialize)]
 pub(super) struct Stages {

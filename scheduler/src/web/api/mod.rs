@@ -8,12 +8,14 @@ mod parameters;
 #[cfg(test)]
 mod tests;
 
+use crate::error::SchedulerError;
 use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::telemetry::Telemetry;
-use crate::web::{client, details};
+use crate::web::{Auth, client, details};
 use answer::{
-    Answer, ApiError, Attempts, Jobs, Named, Profiles, Stages, Tasks, Workers, split_page,
+    Answer, ApiError, Attempts, Jobs, Named, PageTicket, Profiles, Stages, Tasks, Workers,
+    split_page,
 };
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
@@ -27,6 +29,7 @@ use partita_shared::model::{
     ClusterRow, JobRow, JobState, TaskDetail, WorkerLog, WorkerRow, WorkerState,
 };
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Workers in one answer.
 const WORKERS_PAGE_MAX: usize = 1000;
@@ -49,6 +52,7 @@ pub(crate) fn routes() -> Router<Parts> {
         .route("/api/v2/jobs/{id}/attempts", get(attempts))
         .route("/api/v2/jobs/{id}/profile", get(profile))
         .route("/api/v2/workers/{id}/log", get(log))
+        .route("/api/v2/page/ticket", post(ticket))
         .route("/api/{*rest}", any(nothing_here))
         .method_not_allowed_fallback(wrong_method)
 }
@@ -70,6 +74,19 @@ async fn cluster(
 ) -> Answered<ClusterRow> {
     Parameters::read(query.as_deref(), &[])?;
     telemetry.cluster(&hub).await.map(Answer).ok_or_else(ApiError::ending)
+}
+
+/// Gives a ticket with which a page opens once.
+async fn ticket(State(auth): State<Arc<Auth>>) -> Answered<PageTicket> {
+    if auth.page_token().is_none() {
+        let text = "this scheduler runs without a dashboard".to_string();
+        return Err(ApiError::new(StatusCode::NOT_FOUND, text));
+    }
+    let failed =
+        |error: SchedulerError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let ticket = crate::new_token().map_err(failed)?;
+    auth.tickets().add(ticket.clone(), Instant::now());
+    Ok(Answer(PageTicket { ticket }))
 }
 
 async fn workers(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Answered<Workers> {
