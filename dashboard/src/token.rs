@@ -160,7 +160,7 @@ mod tests {
         split_fragment(fragment, FRAGMENT_KEY)
     }
 
-    /// A ticket is found beside the panel that it opens, and a token is none.
+    /// A ticket is found beside the panel that it opens, and a token is not taken for a ticket.
     #[test]
     fn the_ticket_leaves_the_fragment() {
         let found = split_fragment("#/panel/timeline/timeline&ticket=ab", TICKET_KEY);

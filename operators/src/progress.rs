@@ -428,7 +428,7 @@ mod tests {
     use datafusion::physical_plan::displayable;
     use datafusion::prelude::{SessionConfig, SessionContext};
 
-    /// What is expected grows with what is known of the parts, and what was read is never more than all.
+    /// The expected rows grow as parts become known, and the rows that were read are never more than all.
     #[test]
     fn progress_is_what_was_read_by_what_is_expected() {
         let progress = Progress::default();

@@ -138,7 +138,7 @@ class Dashboard:
     height : int, optional
         The height of the frame in pixels.
     make_ticket : callable, optional
-        Returns a new ticket, or None if there is none.
+        Returns a new ticket, or None where the cluster gives no tickets.
     """
 
     def __init__(

@@ -214,7 +214,7 @@ impl Shape {
         1.0 - self.longer(us)
     }
 
-    /// What is known of a running task alone, by what it has read and what others took.
+    /// The distribution of one running task, by what it has read and what others took.
     fn of_task(&self, told: &Told) -> Shape {
         let own = self.spread * self.spread + self.doubt * self.doubt;
         // An outlier has nothing in common with the others.
