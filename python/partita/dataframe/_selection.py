@@ -328,7 +328,7 @@ class FrameRows:
             made = made.with_changes(is_undivided=True)
         frame = DataFrame(made, columns, levels, self._axis)
         if divisions is not None or isinstance(npartitions, int):
-            return frame.repartition(divisions, npartitions if divisions is None else None)
+            return frame.repartition(divisions, npartitions if divisions is None else None, force=True)
         return frame
 
     def reset_index(self, drop: bool = False) -> DataFrame:
@@ -423,13 +423,13 @@ class FrameRows:
     ) -> DataFrame:
         """Persist the frame in other partitions, with the rows in the same order.
 
-        Exactly one argument must be given. Rows with the same label are not split, so there may be fewer partitions
-        than requested.
+        Exactly one argument must be given. Rows with the same number or time as their label are not split, so there may be
+        fewer partitions than requested.
 
         Parameters
         ----------
         divisions : sequence, optional
-            First index label of each partition, and last label of the last one.
+            First index label of each partition, and last label of the last one. The rows must be sorted by the index.
         npartitions : int, optional
             Number of partitions.
         partition_size : int or str, optional
@@ -437,7 +437,7 @@ class FrameRows:
         freq : str or Timedelta, optional
             Time interval of the index for each partition, such as ``"1D"``.
         force : bool
-            Accepted for compatibility with Dask; no effect: divisions may always be wider than the labels.
+            Whether `divisions` may be wider than the labels.
 
         Examples
         --------
@@ -449,9 +449,9 @@ class FrameRows:
         >>> ddf.repartition(divisions=[0, 10, 99]).divisions
         (0, 10, 99)
         """
-        from ._io import repartition
+        from ._repartition import repartition
 
-        return repartition(cast("DataFrame", self), divisions, npartitions, partition_size, freq)
+        return repartition(cast("DataFrame", self), divisions, npartitions, partition_size, freq, force)
 
 
 def _sort_column(column: Series, key: Callable[[Series], Any]) -> Series:
