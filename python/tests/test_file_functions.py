@@ -121,6 +121,20 @@ def test_parquet_refused(loaded, tmp_path, arguments, kind):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("paths", ["in", "in/*.parquet"])
+def test_own_files_are_not_replaced(loaded, tmp_path, paths):
+    """overwrite=True does not replace files that the frame reads, unless it is persisted."""
+    loaded.to_parquet(tmp_path / "in")
+    frame = dd.read_parquet(str(tmp_path / paths))
+    for target in (tmp_path, tmp_path / "in"):
+        with pytest.raises(ValueError, match="Cannot overwrite a path from which the frame is read"):
+            frame[frame.index > 0].to_parquet(target, overwrite=True)
+    frame.to_parquet(tmp_path / "in2", overwrite=True)
+    kept = frame.persist()
+    kept.to_parquet(tmp_path / "in", overwrite=True)
+    assert len(dd.read_parquet(tmp_path / "in")) == len(kept)
+
+
 def test_parquet_footers_of_files(loaded, tmp_path):
     """The footers of existing files are written, or returned."""
     loaded.to_parquet(tmp_path)
