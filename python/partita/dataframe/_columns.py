@@ -22,6 +22,7 @@ __all__ = [
     "NULLABLE",
     "RANGE",
     "Column",
+    "Items",
     "Lists",
     "Repeated",
     "UnknownCategories",
@@ -61,6 +62,11 @@ class Lists:
     are_tuples: bool = False
 
 
+@dataclass(frozen=True)
+class Items:
+    """The origin of items of lists, which pandas keeps as Python objects. What is computed from them is plain."""
+
+
 class UnknownCategories(pd.CategoricalDtype):  # type: ignore[misc]
     """The origin of categorical columns whose categories count as unknown, because a user demanded it."""
 
@@ -84,8 +90,8 @@ MASKED = {
 class Column(NamedTuple):
     """A column over the rows of a relation.
 
-    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical, sparse or period type, :class:`Lists`, :class:`Mixed`, or None if Arrow's
-    type determines the pandas type.
+    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical, sparse or period type, :class:`Lists`, :class:`Items`,
+    :class:`Mixed`, or None if Arrow's type determines the pandas type.
     """
 
     expr: Expr
@@ -175,6 +181,9 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     kind = column.type
     if isinstance(origin, Lists):
         return _python_lists(column, origin)
+    if isinstance(origin, Items):
+        found = _plain(column).to_pandas(integer_object_nulls=True, date_as_object=True).astype(object)
+        return found.where(found.notna(), float("nan"))
     if is_mixed(kind):
         return python_values(column, origin if isinstance(origin, Mixed) else Mixed())
     if isinstance(origin, pd.CategoricalDtype):

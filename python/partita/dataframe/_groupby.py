@@ -19,7 +19,7 @@ from ..plan.rewrite import distinct_keys, with_windows
 from ._aggregations import FUNCTION_NAMES, Cell, check_titles, is_many, title
 from ._arguments import check_split_every, reject_unsupported, without_tuning
 from ._base import Level, UnsupportedName
-from ._columns import Column, derived_origin, full_label, renumbered, sort_value
+from ._columns import Column, Items, derived_origin, full_label, renumbered, sort_value
 from ._frame import LISTS, DataFrame
 from ._group_functions import aggregate_groups, apply_groups, call_method, reject_unobserved
 from ._group_keys import keys_of
@@ -75,6 +75,8 @@ class GroupBy(GroupWindows):
         has_group_keys: bool = True,
     ) -> None:
         frame, keys, by = keys_of(frame, by)
+        # As in pandas, the labels of groups of objects have the type of the objects.
+        keys = [(name, key._replace(origin=None) if isinstance(key.origin, Items) else key) for name, key in keys]
         #: Whether categories without rows are groups.
         self._has_unobserved = not observed and any(isinstance(key.origin, pd.CategoricalDtype) for _, key in keys)
         self._is_selection = selected is not None
