@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import UnsupportedType
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey, Trait, cast, window
 from ..plan.expr import aggregate as aggregated
@@ -193,7 +194,7 @@ class GroupBy(GroupWindows):
         try:
             return group_reduction(name, self._frame._column(label), self._frame._rows.order, **how)
         except TypeError as error:
-            raise TypeError(f"column {label!r} does not support {name}: {error}") from None
+            raise UnsupportedType(f"column {label!r} does not support {name}: {error}") from None
 
     def _all(self, name: str, numeric_only: bool = False, **how: Any) -> Any:
         kinds = self._frame._kinds()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import trim_traceback
+from .._errors import UnknownSortColumn, trim_traceback
 from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey
 from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
@@ -243,7 +243,8 @@ class FrameRows:
             raise ValueError(f"sort_values: ascending must have the length of by=, {len(labels)}, not {len(ways)}")
         order = []
         for label, way in zip(labels, ways):
-            column = self._key(label) if key is None else _sort_column(self._key(label), key)
+            by_label = self._sort_key(label)
+            column = by_label if key is None else _sort_column(by_label, key)
             order.append(SortKey(sort_value(column._expr, column._origin), not way, na_position != "last"))
         made = self._reordered((*order, *self._rows.order))
         made = made.reset_index(drop=True) if ignore_index else made
@@ -252,6 +253,17 @@ class FrameRows:
         given = {"by": by, "ascending": ascending, "na_position": na_position, **(options or {})}
         found: DataFrame = made.map_partitions(function, meta=made._meta, **given)
         return found
+
+    def _sort_key(self, label: Any) -> Series:
+        """Return the column or index level to sort by."""
+        try:
+            return self._key(label)
+        except KeyError:
+            if isinstance(label, str):
+                raise
+            raise UnknownSortColumn(
+                f"sort_values() supports only sorting by named columns and levels: none is named {label!r}"
+            ) from None
 
     def set_index(
         self,
