@@ -240,6 +240,20 @@ def test_parquet_numbers_as_labels(tmp_path):
     same(dd.read_parquet(tmp_path / "t"), frame, check_column_type=False)
 
 
+def test_parquet_categories_as_arrow(tmp_path):
+    """With Arrow's types, columns of categories are dictionaries, as in pandas, also of several files."""
+    frame = pd.DataFrame({"a": pd.Categorical(["x", "y", None]), "b": [1, 2, 3]})
+    frame.to_parquet(tmp_path / "0.parquet")
+    found = dd.read_parquet(tmp_path / "0.parquet", dtype_backend="pyarrow")
+    expected = pd.read_parquet(tmp_path / "0.parquet", dtype_backend="pyarrow")
+    assert found.dtypes.tolist() == expected.dtypes.tolist()
+    same(found, expected)
+    frame.assign(a=pd.Categorical(["z", "x", "z"])).to_parquet(tmp_path / "1.parquet")
+    both = dd.read_parquet(tmp_path, dtype_backend="pyarrow").compute()
+    assert sorted(both.a.dropna()) == ["x", "x", "y", "z", "z"]
+    assert found[found.a == "y"].b.compute().tolist() == [2]
+
+
 # Text.
 
 CSV = {

@@ -15,7 +15,7 @@ from ..plan.expr import NULL, Expr, case
 from ..plan.relation import Relation
 from ._mixed import Mixed, is_mixed, python_values
 from ._periods import to_periods
-from ._sql import is_plain_text, is_text, literal
+from ._sql import is_plain_text, is_text, literal, value_type
 
 __all__ = [
     "ARROW",
@@ -206,10 +206,13 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     if isinstance(origin, pd.SparseDtype):
         return pd.arrays.SparseArray(column.to_pandas().to_numpy(), dtype=origin)
     if origin == ARROW:
+        wanted = value_type(kind)
+        wanted = pa.string() if is_plain_text(wanted) else wanted
         if pa.types.is_dictionary(kind):
-            column = column.cast(kind.value_type)
-        if is_plain_text(column.type):
-            column = column.cast(pa.string())
+            # The dictionaries of several partitions may differ.
+            column = column.cast(kind.value_type).dictionary_encode()
+            wanted = pa.dictionary(kind.index_type, wanted, kind.ordered)
+        column = column if column.type == wanted else column.cast(wanted)
         return pd.ArrowDtype(column.type).__from_arrow__(column)
     if is_text(kind):
         return pd.StringDtype().__from_arrow__(column.cast(pa.large_string()))
@@ -257,7 +260,8 @@ def _with_sorted_categories(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame:
     """Convert rows to a pandas frame, without a copy where Arrow allows. The labels are the column positions."""
     origins = origins or [None] * table.num_columns
-    columns = [_plain(column) for column in table.columns]
+    # Dictionaries of Arrow's types of pandas keep the type of their positions.
+    columns = [column if origin == ARROW else _plain(column) for column, origin in zip(table.columns, origins)]
     names = [str(at) for at in range(len(columns))]
     plain = [at for at, origin in enumerate(origins) if origin is None and not is_mixed(columns[at].type)]
     shown = pa.table([columns[at] for at in plain], names=[names[at] for at in plain])
