@@ -133,6 +133,10 @@ def test_more_partitions_than_names():
     assert ddf.npartitions == 10 and not ddf.known_divisions
     assert rows_of_partitions(ddf) == [6] * 10
     assert_frame_equal(ddf.compute(), frame.sort_index(kind="stable"))
+    numbered = dd.from_pandas(frame, npartitions=2).reset_index().repartition(npartitions=10)
+    assert numbered.npartitions == 10
+    assert_frame_equal(numbered.compute(), frame.sort_index(kind="stable").reset_index())
+    assert numbered.index.compute().equals(pd.RangeIndex(60))
 
 
 @pytest.mark.parametrize(

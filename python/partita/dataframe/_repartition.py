@@ -85,6 +85,9 @@ def _repartition_evenly(frame: DataFrame, wanted: int) -> DataFrame:
     if len(bounds) - 1 <= made.npartitions:
         return made
     numbered = frame._reordered((SortKey(place_of(frame._rows)),))
+    if frame._rows.numbers == frame._rows.order:
+        # Rows without an index are still numbered in their order.
+        numbered._rows.numbers = numbered._rows.order
     return numbered._persist(splits=[format_split(place) for place in bounds[1:-1]])
 
 

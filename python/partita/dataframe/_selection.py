@@ -341,7 +341,7 @@ class FrameRows:
         frame = DataFrame(made, columns, levels, self._axis)
         if divisions is not None or isinstance(npartitions, int):
             return frame.repartition(divisions, npartitions if divisions is None else None, force=True)
-        if is_sorting and sorted and not append:
+        if is_sorting and sorted and rows.order:
             made.presorted = DataFrame(rows, {label: column._cell}, self._index)
         return frame
 
