@@ -195,6 +195,7 @@ def test_functions_of_methods(loaded):
     assert dd.to_bag(loaded.n).compute() == FRAME.n.tolist()
     assert dd.repartition(loaded, [10, 30, 60]).divisions == (10, 30, 60)
     assert dd.repartition(FRAME[["n"]], [10, 40, 60], force=True).divisions == (10, 40, 60)
+    assert dd.repartition(FRAME[["n"]], [0, 40, 70]).divisions == (0, 40, 70)
     assert dd.DataFrame.from_dict({"a": [1, 2]}, npartitions=1).a.sum().compute() == 3
     with pytest.raises(TypeError, match="use from_pandas"):
         dd.to_bag(FRAME)

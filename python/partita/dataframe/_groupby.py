@@ -140,7 +140,9 @@ class GroupBy(GroupWindows):
             return [label for label, _ in self._keys]
         if name in ("compute", "persist"):
             raise NotImplementedError(
-                f"DataFrameGroupBy does not allow {name} method: say first what of the groups, such as .mean() or .get_group(key)"
+                # The words of Dask, which programs look for.
+                f"DataFrameGroupBy does not allow {name} method.Please chain it with an aggregation method (like ``.mean()``) or "
+                f"get a specific group using ``.get_group()`` before calling ``{name}()``"
             )
         known = f"supported: {', '.join(GROUP_REDUCTIONS)}, agg, apply, transform"
         if hasattr(pd.core.groupby.DataFrameGroupBy, name):

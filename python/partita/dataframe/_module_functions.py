@@ -35,12 +35,13 @@ def repartition(df: Any, divisions: Any = None, force: bool = False) -> Any:
     divisions : sequence
         First index label of each partition, and last label of the last one.
     force : bool
-        Whether the divisions may be wider than the labels.
+        Whether the divisions may be wider than the labels, as they always may for an object of pandas.
     """
     if isinstance(df, (pd.DataFrame, pd.Series)):
         from ._io import from_pandas
 
-        df = from_pandas(df, npartitions=1)
+        # As in Dask, the divisions of an object of pandas may always be wider.
+        df, force = from_pandas(df, npartitions=1), True
     return _plan("repartition", df).repartition(divisions=divisions, force=force)
 
 
