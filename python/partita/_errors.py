@@ -22,9 +22,11 @@ __all__ = [
     "QueryError",
     "RemoteError",
     "TokenRefused",
+    "UnknownSortColumn",
     "Unreachable",
     "UnsupportedName",
     "UnsupportedReduction",
+    "UnsupportedType",
     "query_error",
     "remote_traceback",
     "trim_traceback",
@@ -168,6 +170,14 @@ class UnsupportedReduction(TypeError, ValueError):
 
 class UnsupportedName(NotImplementedError, AttributeError):
     """A name of pandas or Dask that is not supported. ``hasattr`` returns False for it."""
+
+
+class UnsupportedType(TypeError, NotImplementedError):
+    """An operation does not support the type of a column. pandas raises a TypeError, Dask a NotImplementedError."""
+
+
+class UnknownSortColumn(NotImplementedError, KeyError):
+    """No column has the label to sort by, which is no text. pandas raises a KeyError, Dask a NotImplementedError."""
 
 
 def trim_traceback(function: _Function) -> _Function:

@@ -58,6 +58,20 @@ def test_known_types(function, frame):
         function(frame)
 
 
+def test_types_of_mapped_integers(frame):
+    """Integers of a lazy column become floats where it has no value, which is not known before: a warning tells."""
+    mapper = dd.from_pandas(pd.Series([5], index=[1], name="m"), npartitions=1)
+    with pytest.warns(UserWarning, match="got no metadata.*meta=\\('m', 'int64'\\)") as record:
+        found = frame.x.map(mapper)
+    assert len(record) == 1 and record[0].filename == __file__
+    assert found.compute().equals(FRAME.x.map({1: 5}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame.x.map(mapper, meta=("x", "int64"))
+        frame.x.map(mapper * 0.5)
+        frame.x.map(mapper.astype("Int64"))
+
+
 @pytest.mark.parametrize("column", ["s", "n"])
 def test_values_of_extension_types(column, frame):
     """Values without a dtype of NumPy are Python objects, of which a warning tells."""

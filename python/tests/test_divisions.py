@@ -215,3 +215,22 @@ def test_merges_of_single_partitions_keep_the_order(client):
     made = dd.from_pandas(left, npartitions=1).join(right, on="k", how="inner")
     assert made.divisions == (0, 9)
     same(made.compute(), left.join(right, on="k", how="inner"))
+
+
+def test_divisions_of_presorted_partitions(client):
+    """set_index(sorted=True) has the divisions of the partitions with rows, if no label is in two of them."""
+    rows = pd.DataFrame({"a": [1, 2, 2, 3, 3, 3, 4, 5], "b": [1, 1, 0, 0, 0, 1, 0, 0]})
+    frame = dd.from_pandas(rows, npartitions=4)
+    made = frame[frame.b == 1].set_index("a", sorted=True)
+    assert made.divisions == (1, 3, 3) and made.npartitions == 2
+    assert [len(part) for part in made.persist().partitions] == [2, 1]
+    same(made.compute(), rows[rows.b == 1].set_index("a"))
+    assert frame.set_index("a", sorted=True).divisions == (1, 5)
+
+
+def test_labels_of_other_rows(client):
+    """The index cannot be set to labels of other rows. The error is an AssertionError too, as in Dask."""
+    frame = dd.from_pandas(pd.DataFrame({"a": range(4)}), npartitions=2)
+    for kind in (AssertionError, NotImplementedError):
+        with pytest.raises(kind, match="not aligned"):
+            frame.index = frame.repartition(npartitions=1).index

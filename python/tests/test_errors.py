@@ -121,3 +121,12 @@ def test_errors_travel_between_processes(ddf):
     error = raised(ValueError, lambda: ddf.s.astype("int64").compute())
     back = pickle.loads(pickle.dumps(error))
     assert (type(back), str(back), back.query) == (type(error), str(error), error.query)
+
+
+@pytest.mark.parametrize("kinds", [(KeyError, NotImplementedError), (TypeError, NotImplementedError)])
+def test_types_of_errors_of_pandas_and_dask(client, kinds):
+    """Errors have the types of pandas and of Dask, which raises others for the same call."""
+    frame = dd.from_pandas(pd.DataFrame({"a": [1, 2], "s": ["x", "y"]}), npartitions=2)
+    for kind in kinds:
+        with pytest.raises(kind, match=r"named columns|does not support mean"):
+            frame.sort_values(by=1) if KeyError in kinds else frame.groupby("a").mean(numeric_only=False)

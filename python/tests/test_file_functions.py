@@ -121,6 +121,20 @@ def test_parquet_refused(loaded, tmp_path, arguments, kind):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("paths", ["in", "in/*.parquet"])
+def test_own_files_are_not_replaced(loaded, tmp_path, paths):
+    """overwrite=True does not replace files that the frame reads, unless it is persisted."""
+    loaded.to_parquet(tmp_path / "in")
+    frame = dd.read_parquet(str(tmp_path / paths))
+    for target in (tmp_path, tmp_path / "in"):
+        with pytest.raises(ValueError, match="Cannot overwrite a path from which the frame is read"):
+            frame[frame.index > 0].to_parquet(target, overwrite=True)
+    frame.to_parquet(tmp_path / "in2", overwrite=True)
+    kept = frame.persist()
+    kept.to_parquet(tmp_path / "in", overwrite=True)
+    assert len(dd.read_parquet(tmp_path / "in")) == len(kept)
+
+
 def test_parquet_footers_of_files(loaded, tmp_path):
     """The footers of existing files are written, or returned."""
     loaded.to_parquet(tmp_path)
@@ -224,6 +238,20 @@ def test_parquet_numbers_as_labels(tmp_path):
     frame = pd.DataFrame({0: [1, 2], 1: [3, 4]})
     dd.from_pandas(frame, npartitions=1).to_parquet(tmp_path / "t", write_index=False)
     same(dd.read_parquet(tmp_path / "t"), frame, check_column_type=False)
+
+
+def test_parquet_categories_as_arrow(tmp_path):
+    """With Arrow's types, columns of categories are dictionaries, as in pandas, also of several files."""
+    frame = pd.DataFrame({"a": pd.Categorical(["x", "y", None]), "b": [1, 2, 3]})
+    frame.to_parquet(tmp_path / "0.parquet")
+    found = dd.read_parquet(tmp_path / "0.parquet", dtype_backend="pyarrow")
+    expected = pd.read_parquet(tmp_path / "0.parquet", dtype_backend="pyarrow")
+    assert found.dtypes.tolist() == expected.dtypes.tolist()
+    same(found, expected)
+    frame.assign(a=pd.Categorical(["z", "x", "z"])).to_parquet(tmp_path / "1.parquet")
+    both = dd.read_parquet(tmp_path, dtype_backend="pyarrow").compute()
+    assert sorted(both.a.dropna()) == ["x", "x", "y", "z", "z"]
+    assert found[found.a == "y"].b.compute().tolist() == [2]
 
 
 # Text.

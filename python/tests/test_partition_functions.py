@@ -535,6 +535,16 @@ def test_categories_that_differ_become_values_unless_they_are_verified(meta):
     assert series.tolist() == [1, 2, 3, 1] and series.name == "n"
 
 
+def test_categories_of_a_later_partition():
+    """Categories of which the first partition has none are those of the first partition that has some."""
+    parts = [pd.DataFrame({"k": pd.Categorical(values)}) for values in ([None, None], ["a", "b"], [None])]
+    made = dd.from_delayed([delayed(part) for part in parts])
+    assert list(made.k.cat.categories) == ["a", "b"]
+    assert made.compute().k.tolist()[2:4] == ["a", "b"] and made.k.isna().sum().compute() == 3
+    with pytest.raises(ValueError, match="without categories"):
+        dd.from_delayed([delayed(parts[0])])
+
+
 def test_from_delayed_values():
     """Delayed values, futures, or a single one; series give a column."""
     parts = [pd.Series([1, 2], name="x"), pd.Series([3], index=[7], name="y")]

@@ -99,15 +99,44 @@ def test_divisions_of_a_sorted_frame():
 
 
 def test_divisions():
-    """divisions= sets the first labels of partitions, some of which are empty; unsorted rows are sorted."""
+    """divisions= sets the first labels of partitions, some of which are empty."""
     frame = pd.DataFrame({"v": np.arange(10.0)}, index=[5, 3, 1, 4, 2, 0, 9, 7, 6, 8])
-    ddf = dd.from_pandas(frame, npartitions=2, sort=False).repartition(divisions=[0, 2, 9, 12, 20])
+    ddf = dd.from_pandas(frame, npartitions=2).repartition(divisions=[0, 2, 9, 12, 20], force=True)
     assert rows_of_partitions(ddf) == [2, 7, 1, 0]
     assert ddf.divisions == (0, 2, 9, 12, 20)
     assert_frame_equal(ddf.compute(), frame.sort_index())
     column = dd.from_pandas(frame.v, npartitions=2).repartition(divisions=[0, 5, 9])
     assert column.npartitions == 2
     assert_series_equal(column.compute(), frame.v.sort_index())
+
+
+def test_wider_divisions():
+    """Divisions beyond the labels require force=True, as in Dask."""
+    ddf = dd.from_pandas(pd.DataFrame({"v": range(6)}, index=[10, 20, 30, 40, 50, 60]), npartitions=2)
+    for wider in [[0, 60], [10, 70]]:
+        with pytest.raises(ValueError, match="force=True"):
+            ddf.repartition(divisions=wider)
+        assert ddf.repartition(divisions=wider, force=True).divisions == tuple(wider)
+
+
+def test_divisions_of_unsorted_rows():
+    """Rows that are not known to be sorted are not divided by labels: this would change their order."""
+    ddf = dd.from_pandas(pd.DataFrame({"v": range(4)}, index=[3, 1, 2, 0]), npartitions=2, sort=False)
+    with pytest.raises(ValueError, match=r"unknown divisions.*set_index first"):
+        ddf.repartition(divisions=[0, 3])
+
+
+def test_more_partitions_than_names():
+    """Rows with the same name are divided if there would be fewer partitions, whose divisions are then unknown."""
+    frame = pd.DataFrame({"v": range(60)}, index=list("abdabd") * 10)
+    ddf = dd.from_pandas(frame, npartitions=2).repartition(npartitions=10)
+    assert ddf.npartitions == 10 and not ddf.known_divisions
+    assert rows_of_partitions(ddf) == [6] * 10
+    assert_frame_equal(ddf.compute(), frame.sort_index(kind="stable"))
+    numbered = dd.from_pandas(frame, npartitions=2).reset_index().repartition(npartitions=10)
+    assert numbered.npartitions == 10
+    assert_frame_equal(numbered.compute(), frame.sort_index(kind="stable").reset_index())
+    assert numbered.index.compute().equals(pd.RangeIndex(60))
 
 
 @pytest.mark.parametrize(

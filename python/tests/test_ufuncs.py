@@ -124,3 +124,13 @@ def test_mapped_labels_are_not_nullable():
     for dtype in ("Int16", "boolean", "Float32", "int16[pyarrow]", "bool[pyarrow]", "float32[pyarrow]"):
         mapper = pd.Series([1, 0], index=[2, 1], dtype=dtype)
         same(index.map(mapper).compute(), labels.index.map(mapper))
+
+
+@pytest.mark.parametrize("name", ["repeat", "argsort", "transpose"])
+def test_functions_of_arrays_are_refused(ddf, name):
+    """Functions whose result is an object with an index in pandas do not return a bare array."""
+    arguments = (2,) if name == "repeat" else ()
+    for plan in (ddf, ddf.a):
+        with pytest.raises(NotImplementedError, match=f"`{name}` is not implemented"):
+            getattr(np, name)(plan, *arguments)
+    assert np.argmax(ddf.a) == np.argmax(FRAME.a)

@@ -15,13 +15,14 @@ from ..plan.expr import NULL, Expr, case
 from ..plan.relation import Relation
 from ._mixed import Mixed, is_mixed, python_values
 from ._periods import to_periods
-from ._sql import is_plain_text, is_text, literal
+from ._sql import is_plain_text, is_text, literal, value_type
 
 __all__ = [
     "ARROW",
     "NULLABLE",
     "RANGE",
     "Column",
+    "Items",
     "Lists",
     "Repeated",
     "UnknownCategories",
@@ -61,6 +62,11 @@ class Lists:
     are_tuples: bool = False
 
 
+@dataclass(frozen=True)
+class Items:
+    """The origin of items of lists, which pandas keeps as Python objects. What is computed from them is plain."""
+
+
 class UnknownCategories(pd.CategoricalDtype):  # type: ignore[misc]
     """The origin of categorical columns whose categories count as unknown, because a user demanded it."""
 
@@ -84,8 +90,8 @@ MASKED = {
 class Column(NamedTuple):
     """A column over the rows of a relation.
 
-    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical, sparse or period type, :class:`Lists`, :class:`Mixed`, or None if Arrow's
-    type determines the pandas type.
+    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical, sparse or period type, :class:`Lists`, :class:`Items`,
+    :class:`Mixed`, or None if Arrow's type determines the pandas type.
     """
 
     expr: Expr
@@ -175,6 +181,9 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     kind = column.type
     if isinstance(origin, Lists):
         return _python_lists(column, origin)
+    if isinstance(origin, Items):
+        found = _plain(column).to_pandas(integer_object_nulls=True, date_as_object=True).astype(object)
+        return found.where(found.notna(), float("nan"))
     if is_mixed(kind):
         return python_values(column, origin if isinstance(origin, Mixed) else Mixed())
     if isinstance(origin, pd.CategoricalDtype):
@@ -197,10 +206,13 @@ def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     if isinstance(origin, pd.SparseDtype):
         return pd.arrays.SparseArray(column.to_pandas().to_numpy(), dtype=origin)
     if origin == ARROW:
+        wanted = value_type(kind)
+        wanted = pa.string() if is_plain_text(wanted) else wanted
         if pa.types.is_dictionary(kind):
-            column = column.cast(kind.value_type)
-        if is_plain_text(column.type):
-            column = column.cast(pa.string())
+            # The dictionaries of several partitions may differ.
+            column = column.cast(kind.value_type).dictionary_encode()
+            wanted = pa.dictionary(kind.index_type, wanted, kind.ordered)
+        column = column if column.type == wanted else column.cast(wanted)
         return pd.ArrowDtype(column.type).__from_arrow__(column)
     if is_text(kind):
         return pd.StringDtype().__from_arrow__(column.cast(pa.large_string()))
@@ -248,7 +260,8 @@ def _with_sorted_categories(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame:
     """Convert rows to a pandas frame, without a copy where Arrow allows. The labels are the column positions."""
     origins = origins or [None] * table.num_columns
-    columns = [_plain(column) for column in table.columns]
+    # Dictionaries of Arrow's types of pandas keep the type of their positions.
+    columns = [column if origin == ARROW else _plain(column) for column, origin in zip(table.columns, origins)]
     names = [str(at) for at in range(len(columns))]
     plain = [at for at, origin in enumerate(origins) if origin is None and not is_mixed(columns[at].type)]
     shown = pa.table([columns[at] for at in plain], names=[names[at] for at in plain])

@@ -15,7 +15,7 @@ from ._arguments import reject_unsupported
 from ._expressions import kind_of
 from ._sql import arrow_name
 
-__all__ = ["Dialect", "encode_request", "select_columns"]
+__all__ = ["Dialect", "encode_request", "request_paths", "select_columns"]
 
 #: Prefix of a table name that encodes several paths or reader options.
 _REQUEST = "partita-files:"
@@ -67,6 +67,14 @@ _CATEGORY = "Dictionary(Int32, Utf8)"
 def encode_request(paths: Sequence[str], **how: Any) -> str:
     """Return a table name that encodes several paths and reader options."""
     return _REQUEST + json.dumps({"paths": list(paths), **how})
+
+
+def request_paths(request: str) -> list[str]:
+    """Return the paths of a table name: those that it encodes, or itself."""
+    if not request.startswith(_REQUEST):
+        return [request]
+    paths: list[str] = json.loads(request.removeprefix(_REQUEST))["paths"]
+    return paths
 
 
 class Dialect:

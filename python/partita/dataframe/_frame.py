@@ -21,12 +21,12 @@ from ._array_columns import column_of_array, is_array, is_boolean_array
 from ._base import Level, Plan, UnsupportedName
 from ._columns import Column, Repeated, full_label, keyed_columns, label_index, labels_below, renumbered, to_pandas
 from ._combination import FrameCombination
-from ._frame_partitions import FramePartitions
+from ._frame_partitions import FramePartitions, divisions_of_parts
 from ._listing import listed
 from ._matching import aligned, is_aligned, uploaded
 from ._moments import FrameMoments
 from ._operators import Operators
-from ._partitions import Partitions, divide, index_bounds, kept_divisions, parse_splits
+from ._partitions import Partitions, divide, divide_later, index_bounds, kept_divisions, parse_splits
 from ._periods import period_label
 from ._ranks import FrameRanks
 from ._replacement import MISSING, NO_TIME
@@ -161,8 +161,9 @@ class DataFrame(
     def divisions(self) -> tuple[Any, ...]:
         """The first index label of each partition and the last label of the last one.
 
-        If the rows are sorted by the index but not persisted, only the first and last label of the frame. If the rows
-        are not known to be sorted, ``None`` for each partition.
+        If the rows are sorted by the index but not persisted, only the first and last label of the frame, unless
+        ``set_index(sorted=True)`` told that the partitions are sorted already. If the rows are not known to be sorted,
+        ``None`` for each partition.
         """
         rows = self._rows
         known = kept_divisions(self)
@@ -170,6 +171,11 @@ class DataFrame(
             return known
         if not self.known_divisions:
             return (None,) * (self.npartitions + 1)
+        if rows.presorted is not None and self.npartitions > 1:
+            of_parts = divisions_of_parts(rows.presorted)
+            if of_parts is not None:
+                divide_later(self, of_parts)
+                return of_parts
         first, last = index_bounds(self)
         splits = self._client._connection.table(rows.persisted)["splits"] if rows.persisted else []
         between = parse_splits(splits, rows.type(self._index[0].expr))

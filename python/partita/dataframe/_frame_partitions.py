@@ -23,7 +23,7 @@ from ._scalar import Scalar
 if TYPE_CHECKING:
     from ._base import Level
 
-__all__ = ["FramePartitions"]
+__all__ = ["FramePartitions", "divisions_of_parts"]
 
 
 class FramePartitions:
@@ -192,9 +192,6 @@ class FramePartitions:
         set_divisions : bool
             Whether to return the frame with these divisions instead. Its rows must be sorted by the index.
         """
-        from ..base import compute
-        from ..delayed import delayed
-
         frame: Any = self
         if set_divisions and col is not None:
             raise NotImplementedError(
@@ -203,12 +200,10 @@ class FramePartitions:
         frame = frame if frame._rows.persisted else frame.persist()
         if not frame._rows.persisted or (col is None and len(frame._index) != 1):
             raise ValueError("compute_current_divisions() requires an index of one level; use set_index first")
-        kept = frame[[]] if col is None else frame[[col]]
-        parts = [delayed(_bounds)(part) for part in kept.to_delayed()]
-        found = [one for one in compute(*parts) if one is not None]
+        found = bounds_of_parts(frame[[]] if col is None else frame[[col]])
         if not found:
             raise ValueError("compute_current_divisions() requires rows")
-        if any(before[1] >= after[0] for before, after in zip(found, found[1:])):
+        if _overlap(found):
             warnings.warn(
                 "Partitions have overlapping values: a label is in several of them; set_index and repartition divide them anew",
                 UserWarning,
@@ -348,6 +343,33 @@ class _Records:
                 "its integers and booleans to float64 with astype, or use fillna"
             )
         return found
+
+
+def bounds_of_parts(frame: Any) -> list[tuple[Any, Any]]:
+    """Compute the least and the greatest label of each partition with rows: of the only column, or of the index."""
+    from ..base import compute
+    from ..delayed import delayed
+
+    parts = [delayed(_bounds)(part) for part in frame.to_delayed()]
+    return [one for one in compute(*parts) if one is not None]
+
+
+def _overlap(bounds: list[tuple[Any, Any]]) -> bool:
+    """Whether a label of a partition may be in another one."""
+    return any(before[1] >= after[0] for before, after in zip(bounds, bounds[1:]))
+
+
+def divisions_of_parts(frame: Any) -> tuple[Any, ...] | None:
+    """Compute the divisions of rows that are in the order of their only column: those of the partitions with rows.
+
+    None if no row is there, a label is missing or in several partitions, or the labels have an order of their own.
+    """
+    if any(isinstance(cell.origin, pd.CategoricalDtype) for cell in frame._columns.values()):
+        return None
+    bounds = bounds_of_parts(frame)
+    if not bounds or pd.isna([label for pair in bounds for label in pair]).any() or _overlap(bounds):
+        return None
+    return (*(low for low, _ in bounds), bounds[-1][1])
 
 
 def _bounds(part: pd.DataFrame) -> tuple[Any, Any] | None:

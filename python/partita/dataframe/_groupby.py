@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import UnsupportedType
 from ..plan import expr as px
 from ..plan.expr import Expr, SortKey, Trait, cast, window
 from ..plan.expr import aggregate as aggregated
@@ -19,7 +20,7 @@ from ..plan.rewrite import distinct_keys, with_windows
 from ._aggregations import FUNCTION_NAMES, Cell, check_titles, is_many, title
 from ._arguments import check_split_every, reject_unsupported, without_tuning
 from ._base import Level, UnsupportedName
-from ._columns import Column, derived_origin, full_label, renumbered, sort_value
+from ._columns import Column, Items, derived_origin, full_label, renumbered, sort_value
 from ._frame import LISTS, DataFrame
 from ._group_functions import aggregate_groups, apply_groups, call_method, reject_unobserved
 from ._group_keys import keys_of
@@ -75,6 +76,8 @@ class GroupBy(GroupWindows):
         has_group_keys: bool = True,
     ) -> None:
         frame, keys, by = keys_of(frame, by)
+        # As in pandas, the labels of groups of objects have the type of the objects.
+        keys = [(name, key._replace(origin=None) if isinstance(key.origin, Items) else key) for name, key in keys]
         #: Whether categories without rows are groups.
         self._has_unobserved = not observed and any(isinstance(key.origin, pd.CategoricalDtype) for _, key in keys)
         self._is_selection = selected is not None
@@ -137,7 +140,9 @@ class GroupBy(GroupWindows):
             return [label for label, _ in self._keys]
         if name in ("compute", "persist"):
             raise NotImplementedError(
-                f"DataFrameGroupBy does not allow {name} method: say first what of the groups, such as .mean() or .get_group(key)"
+                # The words of Dask, which programs look for.
+                f"DataFrameGroupBy does not allow {name} method.Please chain it with an aggregation method (like ``.mean()``) or "
+                f"get a specific group using ``.get_group()`` before calling ``{name}()``"
             )
         known = f"supported: {', '.join(GROUP_REDUCTIONS)}, agg, apply, transform"
         if hasattr(pd.core.groupby.DataFrameGroupBy, name):
@@ -191,7 +196,7 @@ class GroupBy(GroupWindows):
         try:
             return group_reduction(name, self._frame._column(label), self._frame._rows.order, **how)
         except TypeError as error:
-            raise TypeError(f"column {label!r} does not support {name}: {error}") from None
+            raise UnsupportedType(f"column {label!r} does not support {name}: {error}") from None
 
     def _all(self, name: str, numeric_only: bool = False, **how: Any) -> Any:
         kinds = self._frame._kinds()

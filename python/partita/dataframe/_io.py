@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from .._client import current_client
 from .._errors import trim_traceback
-from ..plan.expr import SortKey, aggregate
+from ..plan.expr import SortKey
 from ..plan.relation import Files, Query, Relation, Table
 from ._arguments import reject_unsupported
 from ._base import Level
@@ -26,7 +26,6 @@ from ._columns import (
     keyed_columns,
     origin_of,
     regularity_of,
-    sort_value,
 )
 from ._dialects import encode_request
 from ._frame import DataFrame
@@ -34,14 +33,8 @@ from ._listing import listed
 from ._mixed import Mixed, check_zones, has_several_types, missing_of, mixed_array
 from ._pandas_metadata import absolute, last_file
 from ._partitions import (
-    check_count,
-    check_divisions,
     divide,
     even_bounds,
-    format_split,
-    index_bounds,
-    parse_bytes,
-    time_divisions,
 )
 from ._periods import starts_of
 from ._rows import Labels, Rows, new_table_name, release_after, typed_relation
@@ -230,66 +223,6 @@ def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple
     if 2 * len(starts) < wanted:
         return (ROW,), bounds
     return (INDEX + "0", ROW), [*starts, bounds[-1]]
-
-
-def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_size: Any, freq: Any) -> DataFrame:
-    """Persist a frame in other partitions, which exactly one of the arguments describes."""
-    given = [one for one in (divisions, npartitions, partition_size, freq) if one is not None]
-    if len(given) != 1:
-        raise ValueError("repartition() takes exactly one of divisions=, npartitions=, partition_size= and freq=")
-    if npartitions is not None and npartitions < 1:
-        raise ValueError(f"npartitions must be at least 1, not {npartitions}")
-    if npartitions is not None:
-        return frame._persist(check_count(npartitions, "npartitions="))
-    if partition_size is not None:
-        wanted = parse_bytes(partition_size)
-        frame = frame if frame._rows.persisted else frame.persist()
-        parts = check_count(max(-(-_bytes_of(frame) // wanted), 1), f"partition_size={partition_size!r}")
-        return frame._persist(parts)
-    if not frame._index:
-        raise ValueError("cannot repartition a frame without an index by divisions; use set_index first")
-    origin = frame._index[0].origin
-    if isinstance(origin, pd.CategoricalDtype):
-        return _repartition_categories(frame, divisions, origin)
-    frame = frame if frame.known_divisions else frame.sort_index()
-    first, last = index_bounds(frame)
-    known = list(divisions) if freq is None else time_divisions(first, last, freq)
-    if first is not None or divisions is not None:
-        check_divisions(known, first, last)
-    made = frame._persist(splits=[format_split(label) for label in known[1:-1]])
-    divide(made, known)
-    return made
-
-
-#: Bytes of a partition on the workers below which they are mostly those of its buffers, whatever the number of rows.
-_SMALL_PARTITION = 2**20
-
-
-def _bytes_of(frame: DataFrame) -> int:
-    """Return the bytes of a persisted frame: those on the workers, or of pandas objects if its partitions are small."""
-    table = frame._client._connection.table(str(frame._rows.persisted))
-    if table["bytes"] > _SMALL_PARTITION * max(int(table["partitions"]), 1):
-        return int(table["bytes"])
-    return int(frame.memory_usage_per_partition(deep=True).compute().sum())
-
-
-def _repartition_categories(frame: DataFrame, divisions: Any, origin: pd.CategoricalDtype) -> DataFrame:
-    """Persist a frame in partitions between categories of its index, which sort by their position."""
-    if divisions is None:
-        raise ValueError("repartition(freq=) requires an index of times, not of categories; use set_index first")
-    unknown = [label for label in divisions if label not in origin.categories]
-    if unknown:
-        raise ValueError(f"divisions: {unknown} are not categories of the index, which are {list(origin.categories)}")
-    places = [int(origin.categories.get_loc(label)) for label in divisions]
-    key = sort_value(frame._index[0].expr, origin)
-    if not frame._rows.order or frame._rows.order[0].expr is not key:
-        frame = frame.sort_index()
-    bounds = frame._rows.values([aggregate("min", key), aggregate("max", key)])
-    first, last = (column[0].as_py() for column in bounds.columns)
-    check_divisions(places, first, last)
-    made = frame._persist(splits=[format_split(place) for place in places[1:-1]])
-    divide(made, divisions)
-    return made
 
 
 def _column(values: pd.Series, label: Any, is_level: bool = False) -> pa.Array:

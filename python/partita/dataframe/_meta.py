@@ -304,7 +304,9 @@ def _stored_kind(kind: pa.DataType) -> pa.DataType:
 
 def _fit(column: pa.ChunkedArray, kind: pa.DataType, dtype: Any, expected: Any) -> pa.ChunkedArray | None:
     """Return a column with the expected type if that changes no value, otherwise None."""
-    if column.null_count == len(column) and (is_object_dtype(dtype) or pa.types.is_floating(column.type)):
+    # Categories without one, of which no row has a value, say nothing of the type.
+    is_open = isinstance(dtype, pd.CategoricalDtype) and not len(dtype.categories)
+    if column.null_count == len(column) and (is_open or is_object_dtype(dtype) or pa.types.is_floating(column.type)):
         return pa.chunked_array([pa.nulls(len(column), kind)])
     if origin_of(dtype) != origin_of(expected):
         return None

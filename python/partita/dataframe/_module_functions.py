@@ -35,13 +35,14 @@ def repartition(df: Any, divisions: Any = None, force: bool = False) -> Any:
     divisions : sequence
         First index label of each partition, and last label of the last one.
     force : bool
-        Accepted for compatibility with Dask; no effect: divisions may always extend beyond the labels.
+        Whether the divisions may be wider than the labels, as they always may for an object of pandas.
     """
     if isinstance(df, (pd.DataFrame, pd.Series)):
         from ._io import from_pandas
 
-        df = from_pandas(df, npartitions=1)
-    return _plan("repartition", df).repartition(divisions=divisions)
+        # As in Dask, the divisions of an object of pandas may always be wider.
+        df, force = from_pandas(df, npartitions=1), True
+    return _plan("repartition", df).repartition(divisions=divisions, force=force)
 
 
 def to_bag(df: Any, index: bool = False, format: str = "tuple") -> Any:

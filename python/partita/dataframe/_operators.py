@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._matching import uploaded
@@ -91,6 +92,24 @@ class Operators:
         import numpy as np
 
         return np.asarray(self.compute(), dtype=dtype)
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """Return the value to which a NumPy function reduced this object. Others have no rows of a plan.
+
+        Raises
+        ------
+        NotImplementedError
+            If the function returns an array, of which pandas makes an object with an index.
+        """
+        if array.ndim:
+            name, frame = "", sys._getframe(1)
+            while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "numpy":
+                name, frame = frame.f_code.co_name, frame.f_back
+            raise NotImplementedError(
+                f"`{name}` is not implemented for {type(self).__name__}; use a method of the same meaning, or "
+                "np.asarray(..) for an array in memory"
+            )
+        return array[()]
 
     def __pos__(self: T) -> T:
         return self

@@ -117,7 +117,7 @@ def _divided_like(frame: Any, other: Any) -> Any:
         )
     wanted, own = list(frame.divisions), other.divisions
     wanted[0], wanted[-1] = min(wanted[0], own[0]), max(wanted[-1], own[-1])
-    return other.repartition(divisions=wanted)
+    return other.repartition(divisions=wanted, force=True)
 
 
 def _size(given: Any, name: str, plan: Any) -> Any:

@@ -210,7 +210,9 @@ def _read_files(
         origin = _BACKENDS[backend]
         levels = tuple(level._replace(origin=level.origin or origin) for level in frame._index)
         cells = {
-            label: cell if pa.types.is_dictionary(kind) else cell._replace(origin=cell.origin or origin)
+            label: cell
+            if pa.types.is_dictionary(kind) and origin == NULLABLE
+            else cell._replace(origin=cell.origin or origin)
             for (label, cell), kind in zip(frame._columns.items(), frame._kinds().values())
         }
         frame = DataFrame(frame._rows, cells, levels, frame._axis)

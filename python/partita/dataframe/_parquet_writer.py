@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -15,8 +16,10 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ..plan.dtype import refuse_mixed
 from ..plan.expr import Expr, cast
+from ..plan.relation import Files, postorder
 from ._base import Level
 from ._columns import to_pandas
+from ._dialects import request_paths
 from ._listing import listed
 from ._pandas_metadata import absolute, file_metadata, write_metadata
 from ._parquet_parts import ParquetJob, check_append, writer_options
@@ -187,6 +190,8 @@ class ParquetWriters:
         ------
         FileExistsError
             If the folder exists, is not empty, and neither `overwrite` nor `append` is true.
+        ValueError
+            If `overwrite` would replace files that the frame reads.
 
         Examples
         --------
@@ -207,6 +212,8 @@ class ParquetWriters:
         )
         _check_target(path, append, overwrite)
         path = absolute(path, stores=True).rstrip("/")
+        if overwrite:
+            _refuse_own_files(self, path)
         storage = storage_config([path], storage_options)
         is_remote = service_of(path) is not None
         refuse_mixed(self._kinds().values(), "write to Parquet")
@@ -279,6 +286,21 @@ def _check_target(path: Any, append: bool, overwrite: bool) -> None:
         os.getcwd()
     ):
         raise ValueError("cannot overwrite the working directory; use another folder")
+
+
+def _refuse_own_files(frame: Any, path: str) -> None:
+    """Raise an error if files that a frame reads would be replaced: the frame would then have other rows, or none."""
+    target = path.removeprefix("file://")
+    for node in postorder([frame._rows.relation]):
+        for source in request_paths(node.request) if isinstance(node, Files) else ():
+            read = source.removeprefix("file://").rstrip("/")
+            while glob.has_magic(read):
+                read = os.path.dirname(read)
+            if f"{read}/".startswith(f"{target}/"):
+                raise ValueError(
+                    f"Cannot overwrite a path from which the frame is read: '{source}'; persist() the frame first, or use another "
+                    "folder"
+                )
 
 
 def _check_labels(frame: Any, folders: list[str]) -> None:

@@ -21,7 +21,15 @@ from ..utils import has_keyword, no_default
 from ._base import Plan
 from ._meta import Meta, as_pandas, sample_table
 from ._partition_inputs import Inputs, Part, argument_of, meta_of, persisted_partitions, shared_arguments
-from ._partition_results import Conversion, Results, check_divisions, convert_part, describe, without_categories
+from ._partition_results import (
+    Conversion,
+    Results,
+    check_divisions,
+    convert_part,
+    describe,
+    describe_first,
+    without_categories,
+)
 from ._rows import new_table_name
 from ._scalar import Scalar
 from ._series import Index
@@ -169,8 +177,8 @@ def from_delayed(
         for partitions without rows.
     meta : DataFrame, Series, dict, list, tuple or dtype, optional
         The columns and types: a pandas object, which may have rows, pairs of name and type, or one pair for a column.
-        Without it, the first partition is computed at once. If it does not describe the index, this has integers and no
-        name.
+        Without it, the first partition is computed at once, and others if a column of categories has none in it. If it does
+        not describe the index, this has integers and no name.
     divisions : tuple, optional
         The first index label of each partition and the last label of the last one, if the partitions are sorted by their
         index. This is checked.
@@ -205,8 +213,7 @@ def from_delayed(
         meta = without_categories(meta) if isinstance(meta, (pd.DataFrame, pd.Series)) else meta
     if meta is None or meta is no_default:
         scheduler = None if is_synchronous() else client
-        nodes[0] = persist_nodes([nodes[0]], scheduler)[0]
-        described: Meta = run_nodes([Task(describe, (nodes[0],), None, "describe")], scheduler)[0]
+        described = describe_first(nodes, scheduler)
     else:
         described = Meta.of(meta)
     convert = Conversion(described, known)

@@ -304,6 +304,24 @@ def describe(result: Any) -> Meta:
     return Meta(as_pandas(result, "partition 0"))
 
 
+def describe_known(result: Any) -> Meta | None:
+    """Describe a partition; None if a column has no categories, so that another partition has to describe it."""
+    dtypes = result.dtypes if isinstance(result, pd.DataFrame) else [getattr(result, "dtype", None)]
+    is_unknown = any(isinstance(dtype, pd.CategoricalDtype) and not len(dtype.categories) for dtype in dtypes)
+    return None if is_unknown else describe(result)
+
+
+def describe_first(nodes: list[Any], scheduler: Any) -> Meta:
+    """Compute partitions, which are kept, up to the first one that describes its columns."""
+    for at, node in enumerate(nodes):
+        nodes[at] = persist_nodes([node], scheduler)[0]
+        found: Meta | None = run_nodes([Task(describe_known, (nodes[at],), None, "describe")], scheduler)[0]
+        if found is not None:
+            return found
+    first: Meta = run_nodes([Task(describe, (nodes[0],), None, "describe")], scheduler)[0]
+    return first
+
+
 def frame_of_parts(nodes: list[Any], counts: Sequence[int]) -> Any:
     """Return a persisted frame of results of calls, whose index counts from 0 over all partitions.
 

@@ -24,6 +24,7 @@ from ._mixed import Method, is_equal, is_mixed, mixed_kind, with_kind
 from ._periods import start_of
 from ._scalar import Scalar
 from ._sql import checked, fill_condition, is_plain_text, is_time, literal, sort_of, type_of
+from ._warnings import warn_of_missing
 
 if TYPE_CHECKING:
     from ._rows import Rows
@@ -273,6 +274,8 @@ class ColumnReplacement:
             results for made-up values.
         """
         if _is_column(arg):
+            if meta is None:
+                warn_of_missing("map", arg)
             arg = arg.compute()
         if isinstance(arg, pd.Series):
             return self._mapped_by(arg, na_action)

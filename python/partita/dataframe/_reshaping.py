@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
-from ..plan.dtype import common_type
+from ..plan.dtype import common_type, is_number
 from ..plan.expr import Expr, SortKey, call, case, cast
 from ..plan.relation import Join, Named, Projection, Values
-from ._columns import ARROW, Column, UnknownCategories, derived_origin, refuse_equal_labels, renumbered
+from ._columns import ARROW, Column, Items, UnknownCategories, derived_origin, refuse_equal_labels, renumbered
 from ._listing import listed
 from ._mixed import (
     ItemsOf,
@@ -60,8 +60,8 @@ class FrameReshaping:
     def explode(self, column: Any) -> DataFrame:
         """Return a row for each item of the lists of a column.
 
-        Rows with an empty or missing list have a missing value. The index labels are repeated. The column has the type of
-        the items, while pandas leaves Python objects.
+        Rows with an empty or missing list have a missing value. The index labels are repeated. As in pandas, numbers become
+        Python objects, while what is computed from them has the type of the items.
 
         Parameters
         ----------
@@ -424,9 +424,19 @@ def explode(frame: Any, label: Any) -> DataFrame:
     relation = Projection(inner, [*parts, Named(ROW, call("unnest", places))])
     order = frame._order_over(relation, rows)
     made = Rows(rows.client, relation, [*order, SortKey(relation.column(ROW))] if order else (), keep=rows)
-    cells = {**frame._columns, label: Column(px.NULL, ARROW if column._origin == ARROW else None)}
+    cells = {**frame._columns, label: Column(px.NULL, _origin_of_items(column))}
     index = tuple(level._replace(expr=relation.column(name)) for level, (name, _) in zip(frame._index, frame._levels()))
     return DataFrame(made, renumbered(cells, relation), index, frame._axis)
+
+
+def _origin_of_items(column: Any) -> Any:
+    """Return the origin of the items of a column of lists. Numbers stay Python objects in pandas, texts and times do not."""
+    if column._origin == ARROW:
+        return ARROW
+    kind = column._kind.value_type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return column._origin
+    return Items() if is_number(kind) else None
 
 
 def _explode_mixed(frame: Any, label: Any) -> DataFrame:

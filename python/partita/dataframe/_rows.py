@@ -114,6 +114,8 @@ class Rows:
     divided_by: Expr | None = None
     #: Whether the divisions count as unknown, as a user demanded.
     is_undivided: bool = False
+    #: For rows that a user called sorted by their index: the frame with only these labels, in the partitions that it has.
+    presorted: Any = None
     #: For rows of files: the same relation over the last file only, whose rows are in the order of the file.
     last: Relation | None = None
     #: What is known of the labels.

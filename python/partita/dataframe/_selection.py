@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import trim_traceback
+from .._errors import UnknownSortColumn, trim_traceback
 from ..plan import expr as px
 from ..plan.expr import Expr, Literal, SortKey
 from ..plan.relation import Distinct, Filter, Join, Named, Projection, Sorting, Values
@@ -243,7 +243,8 @@ class FrameRows:
             raise ValueError(f"sort_values: ascending must have the length of by=, {len(labels)}, not {len(ways)}")
         order = []
         for label, way in zip(labels, ways):
-            column = self._key(label) if key is None else _sort_column(self._key(label), key)
+            by_label = self._sort_key(label)
+            column = by_label if key is None else _sort_column(by_label, key)
             order.append(SortKey(sort_value(column._expr, column._origin), not way, na_position != "last"))
         made = self._reordered((*order, *self._rows.order))
         made = made.reset_index(drop=True) if ignore_index else made
@@ -252,6 +253,17 @@ class FrameRows:
         given = {"by": by, "ascending": ascending, "na_position": na_position, **(options or {})}
         found: DataFrame = made.map_partitions(function, meta=made._meta, **given)
         return found
+
+    def _sort_key(self, label: Any) -> Series:
+        """Return the column or index level to sort by."""
+        try:
+            return self._key(label)
+        except KeyError:
+            if isinstance(label, str):
+                raise
+            raise UnknownSortColumn(
+                f"sort_values() supports only sorting by named columns and levels: none is named {label!r}"
+            ) from None
 
     def set_index(
         self,
@@ -328,7 +340,9 @@ class FrameRows:
             made = made.with_changes(is_undivided=True)
         frame = DataFrame(made, columns, levels, self._axis)
         if divisions is not None or isinstance(npartitions, int):
-            return frame.repartition(divisions, npartitions if divisions is None else None)
+            return frame.repartition(divisions, npartitions if divisions is None else None, force=True)
+        if is_sorting and sorted and rows.order:
+            made.presorted = DataFrame(rows, {label: column._cell}, self._index)
         return frame
 
     def reset_index(self, drop: bool = False) -> DataFrame:
@@ -423,13 +437,13 @@ class FrameRows:
     ) -> DataFrame:
         """Persist the frame in other partitions, with the rows in the same order.
 
-        Exactly one argument must be given. Rows with the same label are not split, so there may be fewer partitions
-        than requested.
+        Exactly one argument must be given. Rows with the same number or time as their label are not split, so there may be
+        fewer partitions than requested.
 
         Parameters
         ----------
         divisions : sequence, optional
-            First index label of each partition, and last label of the last one.
+            First index label of each partition, and last label of the last one. The rows must be sorted by the index.
         npartitions : int, optional
             Number of partitions.
         partition_size : int or str, optional
@@ -437,7 +451,7 @@ class FrameRows:
         freq : str or Timedelta, optional
             Time interval of the index for each partition, such as ``"1D"``.
         force : bool
-            Accepted for compatibility with Dask; no effect: divisions may always be wider than the labels.
+            Whether `divisions` may be wider than the labels.
 
         Examples
         --------
@@ -449,9 +463,9 @@ class FrameRows:
         >>> ddf.repartition(divisions=[0, 10, 99]).divisions
         (0, 10, 99)
         """
-        from ._io import repartition
+        from ._repartition import repartition
 
-        return repartition(cast("DataFrame", self), divisions, npartitions, partition_size, freq)
+        return repartition(cast("DataFrame", self), divisions, npartitions, partition_size, freq, force)
 
 
 def _sort_column(column: Series, key: Callable[[Series], Any]) -> Series:

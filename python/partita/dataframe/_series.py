@@ -566,11 +566,20 @@ class Index(IndexMethods, Series):  # type: ignore[misc, override]
         return regular_index(pd.Index(frame.iloc[:, 0].array, name=self.name, tupleize_cols=False), self._regularity)
 
 
+class NotAlignedError(NotImplementedError, AssertionError):
+    """Labels are those of other rows. Dask raises an AssertionError."""
+
+
 def with_index(plan: Plan, labels: Any) -> tuple[Rows, tuple[Level, ...]]:
     """Return the rows and the index of a plan whose index is set to a column of the same rows."""
     if not isinstance(labels, Series):
         raise TypeError(
             f"the index can be set to a column of the same rows, not to an object of type {type(labels).__name__}"
+        )
+    if plan._rows.identity is not labels._rows.identity:
+        raise NotAlignedError(
+            "the labels are not aligned with the rows: the index can be set to a column of the same frame; use set_index, which "
+            "takes those of other frames by position"
         )
     return plan._rows.combine(labels._rows), (Level(labels.name, labels._expr, labels._origin),)
 

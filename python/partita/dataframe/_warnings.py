@@ -12,7 +12,7 @@ from ..utils import warn_caller
 if TYPE_CHECKING:
     from ._meta import Meta
 
-__all__ = ["warn_of_inference", "warn_of_objects"]
+__all__ = ["warn_of_inference", "warn_of_missing", "warn_of_objects"]
 
 
 def warn_of_inference(method: str, name: str, described: Meta) -> None:
@@ -23,6 +23,17 @@ def warn_of_inference(method: str, name: str, described: Meta) -> None:
         f"{method}() got no metadata: {name} was called with made-up values to infer the type of its results, which may be "
         f"wrong; give the type with meta={found!r}"
     )
+
+
+def warn_of_missing(method: str, mapping: Any) -> None:
+    """Warn if the results of a mapping have another type than its values where it has no value, as integers have."""
+    dtype = mapping.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
+        warn_caller(
+            f"{method}() got no metadata: the type of its results is inferred as {dtype}, that of the values of the column, but "
+            "if this has no value for one of the labels they become floats or objects; give the type with "
+            f"meta=({mapping.name!r}, {str(dtype)!r})"
+        )
 
 
 def warn_of_objects(plan: Any) -> None:
