@@ -177,7 +177,7 @@ class UnsupportedType(TypeError, NotImplementedError):
 
 
 class UnknownSortColumn(NotImplementedError, KeyError):
-    """No column has the label to sort by, which is no text. pandas raises a KeyError, Dask a NotImplementedError."""
+    """No column has the label to sort by, which is not a text. pandas raises a KeyError, Dask a NotImplementedError."""
 
 
 def trim_traceback(function: _Function) -> _Function:

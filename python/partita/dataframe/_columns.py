@@ -64,7 +64,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class Items:
-    """The origin of items of lists, which pandas keeps as Python objects. What is computed from them is plain."""
+    """The origin of items of lists, which pandas keeps as Python objects. Results that are computed from them are plain."""
 
 
 class UnknownCategories(pd.CategoricalDtype):  # type: ignore[misc]
