@@ -12,9 +12,6 @@ use yew::prelude::*;
 /// Stages whose plans are listed.
 const PLANS_MAX: usize = 300;
 
-/// Operators of the first stage that are shown at once.
-const OPEN_MAX: usize = 24;
-
 /// What the panel shows.
 #[derive(PartialEq, Properties)]
 pub struct Props {
@@ -62,9 +59,8 @@ fn Plans(props: &PlansProps) -> Html {
         <div class="plans">
             { for text.stages.iter().take(PLANS_MAX).enumerate().map(|(index, stage)| {
                 let operators = text.operators.get(index).filter(|rows| !rows.is_empty());
-                let is_open = index == 0 && stage.plan.lines().count() <= OPEN_MAX;
                 html! {
-                    <details key={index} open={is_open}>
+                    <details key={index} open={index == 0}>
                         <summary>
                             <span class="index">{ index }</span>{ stage.name.clone() }
                         </summary>
