@@ -445,8 +445,8 @@ mod tests {
         wide.read(900);
         assert_eq!(
             progress.milli(),
-            Some(950),
-            "1,350 values of 1,450: it has more rows than it said"
+            Some(948),
+            "2,750 values of 2,900: it has more rows than it said"
         );
         small.read(500);
         assert_eq!(progress.milli(), Some(1_000));
