@@ -160,6 +160,9 @@ test('a worker that is killed is shown as lost, with the cause, on its page, in 
     .filter({ hasText: 'doomed' });
   const [there, gone] = [rowIn('Workers'), rowIn('Disconnected workers')];
   await until('the worker', async () => /\bup\b/.test(await there.innerText({ timeout: 1000 })));
+  // The lines of its log come with its heartbeats, before what it measured.
+  await until('its first heartbeat', async () => (await here.cluster.workerRows())
+    .some((one) => one.name === 'doomed' && one.metrics.resident_bytes > 0));
   await doomed.kill();
   await until('its loss', async () => /\blost\b/.test(await gone.innerText({ timeout: 1000 })));
   assert.equal(await there.count(), 0);

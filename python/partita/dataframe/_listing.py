@@ -21,7 +21,7 @@ def listed(labels: Iterable[Any], wanted: Any = None) -> str:
     --------
     >>> listed(["a", "b", 3])
     'a, b, 3'
-    >>> listed([f"c{number}" for number in range(5000)], "d4711").partition(", c0, c1, ")[0]
+    >>> listed([f"c{number}" for number in range(5000)], "d4711").split(", ")[0]
     'c4711'
     """
     names = [str(label) for label in labels]

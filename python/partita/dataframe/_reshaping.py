@@ -74,10 +74,10 @@ class FrameReshaping:
         >>> from partita import dataframe as dd
         >>> ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2], "items": [[3, 4], [5]]}), npartitions=2)
         >>> ddf.explode("items").compute()
-           a  items
-        0  1      3
-        0  1      4
-        1  2      5
+           a items
+        0  1     3
+        0  1     4
+        1  2     5
         """
         labels = list(column) if isinstance(column, (list, pd.Index)) else [column]
         if len(labels) != 1:
