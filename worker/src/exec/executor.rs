@@ -129,7 +129,7 @@ pub(crate) fn keep(
             stage.forget_plan();
             let exception = exception_of(&error);
             let (kind, error) = classify(&error, store.folder());
-            tracing::warn!(%task, attempt, ?kind, cause = %error, "a task failed");
+            tracing::warn!(%task, attempt, cause = %error, "a task failed");
             Outcome::Failed { kind, error, exception }
         }
     }
