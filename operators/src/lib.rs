@@ -4,7 +4,7 @@
 //!   the tasks of a window over sorted ranges run, [`windows`] what DataFusion's operators tell of themselves.
 //! - Rows in order: [`sorting`] sorts what fits into memory at once, [`merging`] merges in levels, [`clustered`]
 //!   brings equal rows together.
-//! - Values: [`one_nan`] gives the scans one NaN, [`progress`] counts what they read; [`functions`] has scalar functions and aggregates, by which queries may call them.
+//! - Values: [`one_nan`] gives the scans one NaN, [`progress`] counts what they read, by other [`readers`]; [`functions`] has scalar functions and aggregates, by which queries may call them.
 //!
 //! The wire form of the operators that have one, and the rules that put them into plans, are in the crate `plan`.
 //! The others are put in by the process that runs a plan.
@@ -17,6 +17,7 @@ pub mod merging;
 pub mod one_nan;
 pub mod progress;
 pub mod ranged;
+pub mod readers;
 pub mod sliding;
 pub mod sorting;
 #[cfg(test)]

@@ -5,13 +5,13 @@
 //! The operator is put above scans of files by the process that runs a plan, and has no wire form. Row groups of Parquet files
 //! that a scan leaves out count as read when it comes to one behind them.
 
+use crate::readers::with_readers;
 use crate::{Plan, over_input};
 use bytes::Bytes;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::DefaultParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{
-    FileScanConfig, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+    FileScanConfig, ParquetFileReaderFactory, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
@@ -203,32 +203,14 @@ pub fn with_progress(plan: Plan, runtime: &RuntimeEnv) -> Result<Plan> {
         let sources = Arc::new(ScanSources::default());
         let files = config.clone();
         let input = match scan.downcast_to_file_source::<ParquetSource>() {
-            Some((config, source)) => counted_parquet(config, source, runtime, &sources)?,
+            Some((config, source)) => with_readers(config, source, runtime, |inner| {
+                CountedReaders { inner, sources: Arc::clone(&sources) }
+            })?,
             None => Arc::clone(&node),
         };
         Ok(Transformed::yes(Arc::new(CountedScanExec { input, files, sources }) as Plan))
     })?;
     Ok(changed.data)
-}
-
-/// A scan of Parquet files whose readers tell which rows they reach.
-fn counted_parquet(
-    config: &FileScanConfig,
-    source: &ParquetSource,
-    runtime: &RuntimeEnv,
-    sources: &Arc<ScanSources>,
-) -> Result<Plan> {
-    let inner = match source.parquet_file_reader_factory() {
-        Some(inner) => Arc::clone(inner),
-        None => {
-            let store = runtime.object_store(&config.object_store_url)?;
-            Arc::new(DefaultParquetFileReaderFactory::new(store))
-        }
-    };
-    let factory = Arc::new(CountedReaders { inner, sources: Arc::clone(sources) });
-    let source = source.clone().with_parquet_file_reader_factory(factory);
-    let config = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build();
-    Ok(DataSourceExec::from_data_source(config))
 }
 
 /// What the tasks that share a scan have read of it, by partition.

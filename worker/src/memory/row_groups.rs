@@ -8,10 +8,7 @@ use crate::memory::Budget;
 use bytes::Bytes;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::DefaultParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{
-    FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
-};
+use datafusion::datasource::physical_plan::{ParquetFileReaderFactory, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -25,6 +22,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use partita_operators::readers::with_readers;
 use partita_shared::units::format_bytes;
 use std::collections::VecDeque;
 use std::fmt;
@@ -155,19 +153,9 @@ pub(crate) fn with_gated_reads(
         else {
             return Ok(Transformed::no(node));
         };
-        let inner = match source.parquet_file_reader_factory() {
-            Some(inner) => Arc::clone(inner),
-            None => {
-                let store = runtime.object_store(&config.object_store_url)?;
-                Arc::new(DefaultParquetFileReaderFactory::new(store))
-            }
-        };
         let (gate, url) = (Arc::clone(gate), config.object_store_url.clone());
-        let factory = Arc::new(GatedReaders { inner, gate, url });
-        let source = source.clone().with_parquet_file_reader_factory(factory);
-        let config =
-            FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build();
-        Ok(Transformed::yes(DataSourceExec::from_data_source(config) as Arc<dyn ExecutionPlan>))
+        let around = |inner| GatedReaders { inner, gate, url };
+        Ok(Transformed::yes(with_readers(config, source, runtime, around)?))
     })?;
     Ok(changed.data)
 }
