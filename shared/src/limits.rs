@@ -146,6 +146,9 @@ pub const TASK_KILLS_MAX: u8 = 3;
 /// Failures after which a task that is worth another try is not tried again.
 pub const TASK_FAILURES_MAX: u8 = 3;
 
+/// Workers that one task could not read from, though they are connected, after which the task is held to be the cause.
+pub const TASK_UNREADABLE_MAX: u8 = 5;
+
 /// Starts of one task, for whatever reason, after which its job fails: a bound on every cycle.
 pub const TASK_ATTEMPTS_MAX: u16 = 100;
 

@@ -79,6 +79,7 @@ pub(crate) fn on_submitted(
         causes: BTreeMap::new(),
         avoid: BTreeMap::new(),
         suspects: BTreeSet::new(),
+        unreadable: BTreeMap::new(),
         next_rank,
         errors: BTreeMap::new(),
         argument_bytes: 0,

@@ -94,6 +94,7 @@ fn on_finished(
     }
     job.running -= 1;
     job.suspects.remove(&(stage as u32, index));
+    job.unreadable.remove(&(stage as u32, index));
     job.set_state(stage, index, TaskState::Done);
     let at = &mut job.stages[stage];
     at.rows += figures.rows;
@@ -169,8 +170,17 @@ fn on_failed(
             if from != worker && core.workers.contains_key(&from) {
                 job.avoid.entry(at).or_default().insert(worker);
             }
-            put_back(core, id, stage, index, effects);
-            suspect(core, from, worker, &error);
+            if !suspect(core, from) {
+                put_back(core, id, stage, index, effects);
+            } else if let Some(error) = blame(core, task, &error) {
+                failure.error = error;
+                fail_for_good(core, id, (stage, index), failure, effects);
+            } else {
+                put_back(core, id, stage, index, effects);
+                let cause =
+                    format!("{worker} failed to read from it {UNREADABLE_MAX} times: {error}");
+                core.give_up_worker(from, cause);
+            }
         }
     }
 }
@@ -244,16 +254,32 @@ pub(crate) fn on_slot_changed(
     });
 }
 
-/// A worker could not be read from. If that continues while it sends heartbeats, it is considered
-/// lost: its data is unreachable, as if it were dead.
-fn suspect(core: &mut Core, from: WorkerId, reader: WorkerId, error: &str) {
-    let Some(worker) = core.workers.get_mut(&from) else { return };
+/// A worker could not be read from. Whether that has continued while it sends heartbeats: then its data is
+/// unreachable, as if it were dead.
+fn suspect(core: &mut Core, from: WorkerId) -> bool {
+    let Some(worker) = core.workers.get_mut(&from) else { return false };
     worker.unreadable += 1;
     core.suspects.insert(from);
-    if worker.unreadable >= UNREADABLE_MAX {
-        let cause = format!("{reader} failed to read from it {UNREADABLE_MAX} times: {error}");
-        core.give_up_worker(from, cause);
+    worker.unreadable >= UNREADABLE_MAX
+}
+
+/// A task is why a worker is to be given up. If that happened with others before, it is the task that cannot read:
+/// then this is its error, and the worker is not suspected any more.
+fn blame(core: &mut Core, task: TaskId, error: &str) -> Option<String> {
+    let job = core.jobs.get_mut(&task.stage.job)?;
+    let given_up = job.unreadable.entry((task.stage.index, task.index)).or_default();
+    *given_up += 1;
+    if *given_up < limits::TASK_UNREADABLE_MAX {
+        return None;
     }
+    for from in std::mem::take(&mut core.suspects) {
+        if let Some(worker) = core.workers.get_mut(&from) {
+            worker.unreadable = 0;
+        }
+    }
+    Some(format!(
+        "task {task} could not read its inputs from {given_up} workers, one after the other: {error}"
+    ))
 }
 
 /// A task has read from other workers: those of them that were suspected are readable.

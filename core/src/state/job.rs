@@ -62,6 +62,8 @@ pub(crate) struct Job {
     /// no task of the job is read ahead on a worker: tasks that die together with them are not to
     /// blame.
     pub(crate) suspects: BTreeSet<(u32, u32)>,
+    /// Number of workers that were given up because a task, which has not finished since, could not read from them.
+    pub(crate) unreadable: BTreeMap<(u32, u32), u8>,
     /// The rank of the next task of a graph.
     pub(crate) next_rank: u32,
     /// Errors of an open job's tasks that have none of their output: their own or inherited ones.

@@ -105,6 +105,28 @@ fn a_holder_that_nobody_can_read_is_given_up() {
     ]);
 }
 
+/// A task that can read from nobody is the cause itself: it takes four workers with it, and fails its job at the fifth.
+#[test]
+fn a_task_that_cannot_read_its_inputs_is_stopped() {
+    let mut t = Cluster::with_workers(&["a", "b", "c", "d", "e", "f"]);
+    t.submit_quietly(job().source(1).stage(1, [gather(0)]));
+    t.finish_quietly(&["1.0.0"]);
+    for lost in 1..=4 {
+        for _ in 0..3 {
+            let holder = t.attempt("1.0.0").0;
+            t.fail("1.1.0", FailureKind::Input(holder), "not a stream");
+        }
+        assert_eq!(t.core.workers_up(), 6 - lost);
+        t.finish_quietly(&["1.0.0"]);
+    }
+    let holder = t.attempt("1.0.0").0;
+    (0..3).for_each(|_| t.fail("1.1.0", FailureKind::Input(holder), "not a stream"));
+    let ended = t.take();
+    let error = "task job-1.1.0 could not read its inputs from 5 workers, one after the other: not a stream";
+    assert!(ended.iter().any(|effect| effect.contains(error)), "{ended:?}");
+    assert_eq!(t.core.workers_up(), 2);
+}
+
 /// A holder that could be read meanwhile starts anew: failures that are far apart do not add up.
 #[test]
 fn a_holder_that_others_can_read_is_kept() {
