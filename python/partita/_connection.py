@@ -43,7 +43,7 @@ from .plan.wire import Request
 __all__ = ["Connection", "Running"]
 
 #: Version of the protocol between client and scheduler.
-PROTOCOL = "14"
+PROTOCOL = "15"
 #: Key of the schema metadata of a result that contains a notice for the user.
 _NOTICE_KEY = b"partita.notice"
 #: Timeout for connecting to the scheduler again, in seconds.
@@ -226,6 +226,8 @@ class Connection(Transfers):
         self.trust = Trust(token, tls_ca_file)
         self._client: flight.FlightClient | None = None
         self._workers: dict[str, flight.FlightClient | None] = {}
+        #: Workers of this node whose memory cannot be opened.
+        self._apart: set[str] = set()
         self._located: dict[str, list[dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._attending: threading.Thread | None = None

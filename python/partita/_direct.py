@@ -9,19 +9,29 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ._packing import dumps
+from ._shared_memory import map_place, place_of
 
-__all__ = ["UPLOAD_BYTES_MIN", "is_large", "join_parts", "split_parts", "to_table"]
+__all__ = ["UPLOAD_BYTES_MIN", "Mapped", "is_large", "join_parts", "map_parts", "split_parts", "to_table"]
 
 #: Arrays, frames and texts of at least this many bytes are sent to a worker directly. Smaller ones are arguments of a
 #: call, which the scheduler keeps, so that they survive the loss of a worker.
 UPLOAD_BYTES_MIN = 4 << 20
 #: The metadata of the schema that describes the bytes.
 _HEADER = b"partita.payload"
+#: Alignment of buffers that are used where they lie, in bytes. Others are copied.
+_USED_ALIGNMENT = 8
+
+
+class Mapped(NamedTuple):
+    """A value in the memory of a worker of this node: its bytes, and the length of each part."""
+
+    view: memoryview
+    lengths: list[int]
 
 
 def is_large(value: Any) -> bool:
@@ -56,12 +66,41 @@ def to_table(parts: Sequence[memoryview]) -> pa.Table:
     return pa.Table.from_arrays([pa.chunked_array(chunks, pa.uint8())], schema=schema)
 
 
-def join_parts(table: pa.Table) -> Any:
-    """Return the value of a table of bytes. Each of its buffers is in memory of its own, which can be written to."""
-    lengths = json.loads(table.schema.metadata[_HEADER])["Pickle"]["parts"]
-    views = [memoryview(_bytes_of(chunk)).cast("B") for chunk in table.column(0).chunks]
-    parts = _divide(views, lengths)
+def map_parts(schema: pa.Schema) -> Mapped | None:
+    """Map the value whose place the schema of an answer tells; None if its bytes follow.
+
+    Raises
+    ------
+    OSError
+        If this process cannot open the memory.
+    """
+    place = place_of(schema)
+    return None if place is None else Mapped(map_place(place), _lengths(schema))
+
+
+def join_parts(found: pa.Table | Mapped) -> Any:
+    """Return the value of a table of bytes, or of mapped memory. Its buffers can be written to."""
+    if isinstance(found, Mapped):
+        parts = _slices(found)
+    else:
+        views = [memoryview(_bytes_of(chunk)).cast("B") for chunk in found.column(0).chunks]
+        parts = _divide(views, _lengths(found.schema))
     return pickle.loads(parts[0], buffers=parts[1:])
+
+
+def _lengths(schema: pa.Schema) -> list[int]:
+    lengths: list[int] = json.loads(schema.metadata[_HEADER])["Pickle"]["parts"]
+    return lengths
+
+
+def _slices(mapped: Mapped) -> list[Any]:
+    parts: list[Any] = []
+    start = 0
+    for length in mapped.lengths:
+        part = mapped.view[start : start + length]
+        parts.append(part if start % _USED_ALIGNMENT == 0 else bytearray(part))
+        start += length
+    return parts
 
 
 def _bytes_of(chunk: pa.Array) -> pa.Buffer:

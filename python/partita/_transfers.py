@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,10 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from ._deferred import DeferredTables
+from ._direct import Mapped, map_parts
 from ._errors import PartitaError, PartitionLost, Unreachable
 from ._flight import flight_client, translated
+from ._shared_memory import can_map, own_node
 from ._tls import Trust
 from ._wire import quote, upload_command
 
@@ -47,6 +50,7 @@ class Transfers:
     _options: flight.FlightCallOptions
     _scheduler: flight.FlightClient
     _workers: dict[str, flight.FlightClient | None]
+    _apart: set[str]
     _located: dict[str, list[dict[str, Any]]]
 
     # Tables.
@@ -211,19 +215,44 @@ class Transfers:
 
     def locate_results(self, job: int, places: Sequence[tuple[int, int]]) -> list[dict[str, Any] | None]:
         """Return where large results of functions are; ``None`` for others."""
-        found: list[dict[str, Any] | None] = self.action("partita.locate_results", {"job": job, "tasks": list(places)})
+        wanted = {"job": job, "tasks": list(places), "node": own_node()}
+        found: list[dict[str, Any] | None] = self.action("partita.locate_results", wanted)
         return found
 
-    def fetch_results(self, places: Sequence[dict[str, Any]]) -> list[pa.Table | None]:
+    def fetch_results(self, places: Sequence[dict[str, Any]]) -> list[pa.Table | Mapped | None]:
         """Fetch large results from the workers that hold them. Those that are not there any more are ``None``."""
 
-        def fetch(place: dict[str, Any]) -> pa.Table | None:
+        def fetch(place: dict[str, Any]) -> pa.Table | Mapped | None:
             try:
-                return self._fetch_partition(place)
+                mapped = self._map_result(place)
+                return self._fetch_partition(place) if mapped is None else mapped
             except PartitaError:
                 return None
 
         return self.each(places, fetch)
+
+    def _map_result(self, place: dict[str, Any]) -> pa.Table | Mapped | None:
+        """Map a result in the memory of a worker of this node; None if it is not there or cannot be opened."""
+        address, ticket = place["address"], place.get("shared")
+        if ticket is None or address in self._apart or not can_map():
+            return None
+        worker = self._worker(address)
+        if worker is None:
+            return None
+        with translated():
+            reader = worker.do_get(flight.Ticket(base64.b64decode(ticket)), self._options)
+            try:
+                mapped = map_parts(reader.schema)
+                if mapped is None:
+                    return reader.read_all()
+            except OSError as error:
+                mapped = None
+                with self._lock:
+                    if error.errno != errno.EMFILE and len(self._apart) < WORKERS_MAX:
+                        self._apart.add(address)
+            # The worker keeps the memory until then.
+            reader.cancel()
+            return mapped
 
     def upload_value(self, task: tuple[int, int, int], address: str, value: pa.Table) -> None:
         """Send a value, which is a table of bytes, to a worker, for a call with this job, stage and index."""

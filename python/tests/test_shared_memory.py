@@ -1,5 +1,6 @@
-"""Large values that workers of one node read from each other: as memory that both map, or as copies."""
+"""Large values that workers and clients of one node read from workers: as memory that both map, or as copies."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from polling import until
 
+from partita import _shared_memory
 from partita._binary import find_program
 from partita.distributed import Client, wait
 
@@ -49,6 +51,41 @@ def test_workers_of_one_node_share_memory(client):
     assert client.submit(np.sum, array, workers=[first], pure=False).result(LONG_S) == total
     here, there = client.gather([client.submit(mapped, array, workers=[name], pure=False) for name in (first, second)])
     assert here & there
+
+
+def test_a_client_of_the_node_maps_large_results(client):
+    """A large result is not copied, can be written to, and what the client writes is seen by nobody else."""
+    future = client.submit(np.arange, LENGTH, pure=False)
+    array, second = future.result(LONG_S), client.gather(future)
+    assert mapped(array) & client.submit(mapped, future, pure=False).result(LONG_S)
+    array += 1
+    assert int(second[0]) == 0 and int(second[-1]) == LENGTH - 1
+    del future
+    assert int(array.sum()) == LENGTH * (LENGTH + 1) // 2
+    del array, second
+    gc.collect()
+    assert not mapped(None)
+
+
+def test_a_client_that_cannot_open_the_memory_gets_a_copy(client, monkeypatch):
+    """As one in a container of its own, or as another user."""
+
+    def refuse(place):
+        raise PermissionError("no such process here")
+
+    monkeypatch.setattr("partita._direct.map_place", refuse)
+    array = client.submit(np.arange, LENGTH, pure=False).result(LONG_S)
+    assert int(array.sum()) == LENGTH * (LENGTH - 1) // 2 and not mapped(array)
+    client._connection._apart.clear()
+
+
+def test_a_client_with_few_descriptors_gets_copies(client, monkeypatch):
+    """Each mapped value has a descriptor: the program of the user needs some, too."""
+    monkeypatch.setattr(_shared_memory.resource, "getrlimit", lambda _: (4, 4))
+    made = [client.submit(np.full, LENGTH, number, pure=False) for number in range(3)]
+    arrays = client.gather(made)
+    assert [int(array[-1]) for array in arrays] == [0, 1, 2]
+    assert len(mapped(arrays)) == 1
 
 
 def test_shared_memory_outlives_its_first_holder(client):

@@ -25,7 +25,7 @@ pub mod wire;
 
 /// The version of the messages between processes. Peers of another version are refused with an
 /// error that names both: there is no negotiation, because every process runs the same binary.
-pub const PROTOCOL_VERSION: u32 = 14;
+pub const PROTOCOL_VERSION: u32 = 15;
 
 /// The version of this build, as it is shown to people.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

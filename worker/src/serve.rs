@@ -204,9 +204,8 @@ fn where_it_lies(
     let object = store.shareable(task, attempt, object);
     let segment = store.segments().find(object.bytes())?;
     let place = SegmentPlace::of(&segment).ok()?;
-    let mut message: FlightData =
-        SchemaAsIpc::new(&found.schema, &IpcWriteOptions::default()).into();
-    message.app_metadata = wire::encode(&place).ok()?.into();
+    let schema = place.write_to(&found.schema)?;
+    let message: FlightData = SchemaAsIpc::new(&schema, &IpcWriteOptions::default()).into();
     // The reader ends the stream when it has opened the segment, which stays where it is so long.
     let held = stream::once(async move {
         tokio::time::sleep(OPEN_TIMEOUT).await;

@@ -13,7 +13,7 @@ use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use partita_core::Event;
 use partita_net::payload::{Header, Payload, parts_prefix};
-use partita_net::peer::{DataPlane, FetchTicket};
+use partita_net::peer::{DataPlane, FetchTicket, Part};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::Holder;
@@ -52,6 +52,9 @@ struct Located {
     address: Endpoint,
     /// What to ask there by `DoGet`, in base64.
     ticket: String,
+    /// The same for a client that can open the worker's memory, if it told its node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<String>,
     /// Its size in memory.
     bytes: u64,
 }
@@ -61,7 +64,7 @@ struct Located {
 /// # Errors
 /// If the question cannot be read.
 pub(crate) async fn locate_results(hub: &Hub, text: &[u8]) -> Result<Vec<u8>, Status> {
-    let Wanted { job, tasks } = read_wanted(text)?;
+    let Wanted { job, tasks, node } = read_wanted(text)?;
     let found = hub.query(move |core| {
         let place = |(stage, index)| {
             let task = TaskId { stage: StageId { job: JobId(job), index: stage }, index };
@@ -77,11 +80,20 @@ pub(crate) async fn locate_results(hub: &Hub, text: &[u8]) -> Result<Vec<u8>, St
             located.push(None);
             continue;
         };
-        let ticket = FetchTicket::whole(task, holder.attempt);
-        let ticket = wire::encode(&ticket).map_err(|error| Status::internal(error.to_string()))?;
-        located.push(Some(Located { address, ticket: STANDARD.encode(ticket), bytes }));
+        let whole = FetchTicket::whole(task, holder.attempt);
+        let shared = node
+            .clone()
+            .map(|node| encode(&FetchTicket { part: Part::Shared { node }, ..whole.clone() }));
+        let ticket = encode(&whole)?;
+        located.push(Some(Located { address, ticket, shared: shared.transpose()?, bytes }));
     }
     serde_json::to_vec(&located).map_err(|error| Status::internal(error.to_string()))
+}
+
+/// A ticket, in base64.
+fn encode(ticket: &FetchTicket) -> Result<String, Status> {
+    let bytes = wire::encode(ticket).map_err(|error| Status::internal(error.to_string()))?;
+    Ok(STANDARD.encode(bytes))
 }
 
 fn read_wanted(text: &[u8]) -> Result<Wanted, Status> {
@@ -98,6 +110,9 @@ fn read_wanted(text: &[u8]) -> Result<Wanted, Status> {
 struct Wanted {
     job: u32,
     tasks: Vec<(u32, u32)>,
+    /// What names the node of the client, and the namespace of its processes, where it can open the memory of others.
+    #[serde(default)]
+    node: Option<String>,
 }
 
 /// Where a result is.

@@ -15,7 +15,6 @@ use partita_net::payload::{Header, Payload, PayloadError};
 use partita_net::peer::{FetchTicket, Part};
 use partita_shared::ids::{StageId, TaskId, WorkerId};
 use partita_shared::message::Holder;
-use partita_shared::wire;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
@@ -100,7 +99,6 @@ impl TaskInputs {
 
     /// What a worker answers. None if it says where the object lies, and this process cannot open that.
     async fn fetch(&self, task: TaskId, holder: Holder, part: Part) -> Result<Option<Payload>> {
-        let asks_for_place = matches!(part, Part::Shared { .. });
         let tasks = vec![(task.index, holder.attempt)];
         let ticket = FetchTicket { stage: task.stage, part, tasks };
         let (source, fetched) = (&self.source, Arc::clone(&self.fetched_bytes));
@@ -111,10 +109,9 @@ impl TaskInputs {
         while let Some(message) = answer.next().await {
             let message = message.map_err(|error| unreadable(holder.worker, error))?;
             match message.payload {
-                DecodedPayload::Schema(schema)
-                    if asks_for_place && !message.inner.app_metadata.is_empty() =>
-                {
-                    let opened = self.open(&schema, &message.inner.app_metadata);
+                DecodedPayload::Schema(schema) => {
+                    let Some(place) = SegmentPlace::of_schema(&schema) else { continue };
+                    let opened = place.map_err(Into::into).and_then(|at| self.open(&schema, &at));
                     return Ok(opened
                         .inspect_err(|error| {
                             tracing::debug!(%error, "cannot open memory of {}", holder.worker);
@@ -122,15 +119,14 @@ impl TaskInputs {
                         .ok());
                 }
                 DecodedPayload::RecordBatch(batch) => batches.push(batch),
-                DecodedPayload::Schema(_) | DecodedPayload::None => {}
+                DecodedPayload::None => {}
             }
         }
         self.payload(task, holder.worker, &batches).map(Some)
     }
 
     /// The object with this schema whose place an answer tells.
-    fn open(&self, schema: &Schema, place: &[u8]) -> Result<Payload, Box<dyn Error>> {
-        let place: SegmentPlace = wire::decode(place)?;
+    fn open(&self, schema: &Schema, place: &SegmentPlace) -> Result<Payload, Box<dyn Error>> {
         let header = Header::of(schema)?.ok_or(PayloadError::Rows)?;
         let bytes = self.source.store.segments().adopt(place.open()?, place.bytes)?;
         Ok(Payload::new(header, bytes)?)

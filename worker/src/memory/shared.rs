@@ -1,10 +1,12 @@
-//! Memory that workers of one node share: a process opens a segment of another one instead of getting a copy.
+//! Memory that processes of one node share: a process opens a segment of a worker instead of getting a copy.
 //!
-//! Linux shows the open files of a process to other processes of the same user below `/proc/PID/fd`. A worker that asks
-//! another one for an object names its node; if that is the other's node too, the answer says where the object lies.
-//! Where the system does not let the reader open it, as in containers of their own, it asks for a copy.
+//! Linux shows the open files of a process to other processes of the same user below `/proc/PID/fd`. A worker or client
+//! that asks a worker for an object names its node; if that is the worker's node too, the answer says where the object
+//! lies, in the metadata of its schema. Where the system does not let the reader open it, as in containers of their own,
+//! the reader asks for a copy. The client's side is `python/partita/_shared_memory.py`.
 
 use crate::memory::Segment;
+use datafusion::arrow::datatypes::Schema;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
@@ -16,6 +18,8 @@ use std::sync::OnceLock;
 const BOOT_FILE: &str = "/proc/sys/kernel/random/boot_id";
 /// Where Linux tells in which namespace the numbers of processes are meant.
 const NAMESPACE_LINK: &str = "/proc/self/ns/pid";
+/// The metadata of a schema that says where the object lies, as JSON.
+const PLACE: &str = "partita.place";
 
 /// The node of this process, and the namespace of its processes: two processes that tell the same can name each other by
 /// number. None where the system does not tell.
@@ -54,6 +58,18 @@ impl SegmentPlace {
             inode: metadata.ino(),
             bytes: metadata.len(),
         })
+    }
+
+    /// The schema of the object that lies there, with the place in its metadata. None if it cannot be written.
+    pub(crate) fn write_to(&self, schema: &Schema) -> Option<Schema> {
+        let mut metadata = schema.metadata().clone();
+        metadata.insert(PLACE.to_string(), serde_json::to_string(self).ok()?);
+        Some(schema.clone().with_metadata(metadata))
+    }
+
+    /// The place that a schema tells of; none if the rows follow.
+    pub(crate) fn of_schema(schema: &Schema) -> Option<serde_json::Result<Self>> {
+        schema.metadata().get(PLACE).map(|text| serde_json::from_str(text))
     }
 
     /// Opens the segment.
