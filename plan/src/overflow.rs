@@ -122,6 +122,8 @@ mod tests {
             "select sum(distinct big + k) from (select 9223372036854775800 as big, 1 as k union all select 9223372036854775801, 2) s",
             "select sum(big) over (order by k, i) from t",
             "select sum(big) over (order by i rows between 1 preceding and current row) from t where k = 1",
+            "select sum(distinct big) over (order by i rows between 2 preceding and current row) from (select big, i from t union all select 9, 6) s",
+            "select sum(distinct d) over (order by i rows between 2 preceding and current row) from (select i, d from t union all select 3, d + 1 from t where k = 1) s",
             "select sum(d) from t where k = 1",
             "select k, sum(d) from t group by k",
             "select sum(arrow_cast(18446744073709551615, 'UInt64') - u) from t",

@@ -24,7 +24,7 @@ use partita_files::{FileOptions, LISTING_LIFETIME, ScanCheck, Stores};
 use partita_operators::functions::arithmetic::arithmetic;
 use partita_operators::functions::checked::checked;
 use partita_operators::functions::extreme::extremes;
-use partita_operators::functions::intervals::times_interval;
+use partita_operators::functions::intervals::{one_interval, times_interval};
 use partita_operators::functions::missing::{fill_null, nan_as_null};
 use partita_operators::functions::one_nan::one_nan;
 use partita_operators::functions::present::present_values;
@@ -114,6 +114,7 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
             Arc::new(guards::copies::RULE),
             Arc::new(guards::aggregates::RULE),
             Arc::new(guards::filters::RULE),
+            Arc::new(guards::intervals::RULE),
             Arc::new(ZerosRule),
             Arc::new(OneNanRule),
             Arc::new(SingleValueRule),
@@ -130,7 +131,7 @@ fn with_functions(builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut functions = builder.scalar_functions().take().unwrap_or_default();
     functions.extend(arithmetic().iter().cloned());
     functions.extend(checked().iter().cloned());
-    functions.extend([nan_as_null(), fill_null(), one_nan(), times_interval()]);
+    functions.extend([nan_as_null(), fill_null(), one_nan(), one_interval(), times_interval()]);
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     // The latter of two of one name counts.
     aggregates.extend([checked_sum(), product()]);

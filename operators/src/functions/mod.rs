@@ -10,4 +10,5 @@ pub mod one_nan;
 pub mod present;
 pub mod product;
 pub mod single;
+mod sliding_distinct;
 pub mod sums;

@@ -4,6 +4,7 @@
 //! (apache/datafusion#17539). This aggregate has the same name, types and states, and takes its place. Sums of all rows are
 //! computed with 128 bits, so that only the result must fit; sums of groups are checked at each addition.
 
+use crate::functions::sliding_distinct::SlidingDistinct;
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray};
 use datafusion::arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, FieldRef, Int64Type, UInt64Type,
@@ -20,6 +21,7 @@ use datafusion::logical_expr::{
 };
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_op::PrimitiveGroupsAccumulator;
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -172,6 +174,13 @@ fn distinct<T: Summed>(kind: &DataType, values: Box<dyn Accumulator>) -> Box<dyn
     Box::new(Distinct::<T> { values, total: Total::new(kind, 0, 0) })
 }
 
+fn sliding<T: Summed>(kind: &DataType) -> Box<dyn Accumulator>
+where
+    T::Native: Hash + Eq,
+{
+    Box::new(SlidingDistinct::<T>::new(kind))
+}
+
 fn groups<T: Summed>(kind: &DataType) -> Box<dyn GroupsAccumulator> {
     let is_too_large = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&is_too_large);
@@ -226,10 +235,12 @@ impl AggregateUDFImpl for CheckedSum {
         &self,
         arguments: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn Accumulator>> {
-        if arguments.is_distinct {
-            return self.plain.create_sliding_accumulator(arguments);
-        }
         let kind = arguments.return_field.data_type().clone();
+        if arguments.is_distinct {
+            return Ok(
+                if_checked!(kind, sliding(&kind), else self.plain.create_sliding_accumulator(arguments)?),
+            );
+        }
         Ok(if_checked!(kind, total(&kind), else self.plain.create_sliding_accumulator(arguments)?))
     }
 

@@ -28,6 +28,7 @@ pub(crate) mod branches;
 pub(crate) mod copies;
 pub(crate) mod correlated;
 pub(crate) mod filters;
+pub(crate) mod intervals;
 pub(crate) mod lateral;
 pub(crate) mod lists;
 pub(crate) mod membership;
