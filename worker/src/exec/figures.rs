@@ -3,6 +3,7 @@
 //! DataFusion counts them in the plan, over all tasks of a stage here that share it. What they grew by is told now and then,
 //! and when a stage has no more tasks here.
 
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use partita_shared::limits::{OPERATOR_LINE_CHARS_MAX, STAGE_OPERATORS_MAX};
 use partita_shared::model::OperatorRow;
@@ -40,12 +41,23 @@ fn add(plan: &Arc<dyn ExecutionPlan>, depth: usize, rows: &mut Vec<OperatorRow>)
     let line = line.chars().take(OPERATOR_LINE_CHARS_MAX).collect();
     let mut row = OperatorRow { line, ..OperatorRow::default() };
     if let Some(metrics) = plan.metrics() {
-        row.rows = metrics.output_rows().unwrap_or(0) as u64;
+        row.rows = rows_of(plan).unwrap_or(0) as u64;
         row.elapsed_ns = metrics.elapsed_compute().unwrap_or(0) as u64;
         row.spilled_bytes = metrics.spilled_bytes().unwrap_or(0) as u64;
     }
     rows.push(row);
     plan.children().into_iter().for_each(|child| add(child, depth + 1, rows));
+}
+
+/// The rows that an operator gave. A repartition at the root of a stage never runs: what is below it is split into the
+/// buckets of the output instead.
+fn rows_of(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+    let metrics = plan.metrics();
+    let own = metrics.as_ref().and_then(|metrics| metrics.output_rows());
+    own.or_else(|| match plan.children()[..] {
+        [child] if metrics.is_none() || plan.is::<RepartitionExec>() => rows_of(child),
+        _ => None,
+    })
 }
 
 /// How much of the work of the operators of a stage was told.
@@ -130,13 +142,36 @@ fn grown(now: &[OperatorRow], before: &[OperatorRow]) -> Vec<OperatorRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::arrow::datatypes::Schema;
+    use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::physical_expr::expressions::Column;
+    use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
+    use datafusion::physical_plan::collect;
     use datafusion::physical_plan::coop::CooperativeExec;
     use datafusion::physical_plan::empty::EmptyExec;
     use datafusion::physical_plan::limit::GlobalLimitExec;
+    use datafusion::physical_plan::sorts::sort::SortExec;
 
     fn row(line: &str, rows: u64) -> OperatorRow {
         OperatorRow { line: line.to_string(), rows, elapsed_ns: rows * 10, spilled_bytes: rows }
+    }
+
+    /// A repartition that never ran gave the rows of what is below it.
+    #[tokio::test]
+    async fn a_repartition_at_the_root_gives_all_rows() {
+        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int32, false)]));
+        let column = Arc::new(Int32Array::from(vec![3, 1, 2])) as ArrayRef;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
+        let rows = MemorySourceConfig::try_new_exec(&[vec![batch]], schema, None).unwrap();
+        let key = PhysicalSortExpr::new_default(Arc::new(Column::new("a", 0)));
+        let sort = Arc::new(SortExec::new(LexOrdering::new(vec![key]).unwrap(), rows));
+        let sort = sort as Arc<dyn ExecutionPlan>;
+        let parts = Partitioning::RoundRobinBatch(4);
+        let root = Arc::new(RepartitionExec::try_new(Arc::clone(&sort), parts).unwrap());
+        collect(sort, Arc::default()).await.unwrap();
+        let found = operators(&(root as Arc<dyn ExecutionPlan>));
+        assert_eq!(found.iter().map(|row| row.rows).collect::<Vec<_>>()[..2], [3, 3]);
     }
 
     /// An operator that counts nothing is left out, and what is below it takes its place.
