@@ -63,9 +63,7 @@ impl SharedTable {
         plan: LogicalPlan,
         state: &SessionState,
     ) -> Result<LogicalPlan> {
-        // Only the analyzer decides on all types.
-        let options = state.config_options();
-        let plan = state.analyzer().execute_and_check(plan, options, |_, _| {})?;
+        let plan = analyzed(state, plan)?;
         let schema = Arc::new(plan.schema().as_arrow().clone());
         scan(Arc::new(SharedTable { id, readers, plan, schema }))
     }
@@ -228,8 +226,16 @@ fn is_wide(plan: &LogicalPlan) -> Result<bool> {
     Ok(is_wide)
 }
 
-/// The physical plan of a logical one, with those of the shared relations that it reads. `change` is applied to
-/// each logical plan before it is optimised.
+/// A plan in which the types of all expressions are decided.
+///
+/// # Errors
+/// If DataFusion refuses it.
+pub fn analyzed(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
+    state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})
+}
+
+/// The physical plan of an [`analyzed`] logical one, with those of the shared relations that it reads. `change` is applied
+/// to each logical plan before it is optimised, and gives an analyzed one.
 ///
 /// # Errors
 /// If one of them cannot be planned.
@@ -238,18 +244,16 @@ pub async fn physical_plan(
     logical: &LogicalPlan,
     change: &(dyn Fn(&LogicalPlan) -> Result<LogicalPlan> + Sync),
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let optimized = |plan: &LogicalPlan| -> Result<LogicalPlan> {
-        let plan = if is_wide(plan)? {
-            let mut once = state.clone();
-            once.config_mut().options_mut().optimizer.max_passes = 1;
-            once.optimize(plan)
-        } else {
-            state.optimize(plan)
-        }?;
+    let optimized = |plan: LogicalPlan| -> Result<LogicalPlan> {
+        let mut state = state.clone();
+        if is_wide(&plan)? {
+            state.config_mut().options_mut().optimizer.max_passes = 1;
+        }
+        let plan = state.optimizer().optimize(plan, &state, |_, _| {})?;
         correlated::check(&plan)?;
         Ok(plan)
     };
-    let outer = optimized(&change(logical)?)?;
+    let outer = optimized(change(logical)?)?;
     let (mut wanted, mut inner) = (BTreeMap::new(), Vec::new());
     collect(&outer, &mut wanted)?;
     while let Some((id, Wanted { table, columns })) = wanted.pop_last() {
@@ -257,7 +261,7 @@ pub async fn physical_plan(
         // Rows without columns would be none.
         let columns = if columns.is_empty() { BTreeSet::from([0]) } else { columns };
         let columns: Vec<usize> = columns.into_iter().collect();
-        let plan = optimized(&selected(change(&table.plan)?, &columns)?)?;
+        let plan = optimized(selected(change(&table.plan)?, &columns)?)?;
         collect(&plan, &mut wanted)?;
         inner.push((id, columns, plan));
     }

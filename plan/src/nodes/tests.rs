@@ -1,7 +1,7 @@
 //! Plans of nodes: meaning, refusals, sharing, and the growth of the work of planning.
 
 use super::lower::{Leaf, leaves, lower};
-use super::shared::physical_plan;
+use super::shared::{analyzed, physical_plan};
 use super::{Expression, Id, JoinKind, Key, Plan, PlanCommand, Relation};
 use crate::cut::cut;
 use crate::logical::Purpose;
@@ -13,6 +13,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::OptimizerConfig;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use serde_json::json;
 use std::collections::HashMap;
@@ -169,9 +170,18 @@ async fn joins_and_shared_rows() {
     made.relation(Relation::Project(both, columns));
     let context = session();
     let logical = lowered(&made.plan(), &context).await.expect("a plan");
-    let plan = physical_plan(&context.state(), &logical, &|plan| Ok(plan.clone())).await;
+    let plan = physical(&context, &logical).await;
     assert!(cut(plan.expect("a physical plan")).expect("stages").len() > 1);
     assert!(logical.display_indent().to_string().contains("step_"), "{}", logical.display_indent());
+}
+
+async fn physical(
+    context: &SessionContext,
+    logical: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let state = context.state();
+    let analyzed = analyzed(&state, logical.clone())?;
+    physical_plan(&state, &analyzed, &|plan| Ok(plan.clone())).await
 }
 
 /// What no client of ours sends is refused, not planned.
@@ -299,7 +309,7 @@ async fn work(plan: Plan) -> (usize, usize) {
     let count = Arc::clone(&counting.0);
     context.add_optimizer_rule(Arc::new(counting));
     let logical = lowered(&plan, &context).await.expect("a plan");
-    let physical = physical_plan(&context.state(), &logical, &|plan| Ok(plan.clone())).await;
+    let physical = physical(&context, &logical).await;
     let stages = cut(physical.expect("a physical plan")).expect("stages").len();
     (count.load(Ordering::Relaxed), stages)
 }

@@ -21,6 +21,7 @@ use futures::StreamExt;
 use partita_core::Event;
 use partita_observe::event::Observation;
 use partita_plan::depth;
+use partita_plan::nodes::shared;
 use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
 use partita_shared::message::FailureKind;
@@ -109,7 +110,9 @@ pub(crate) fn understand(
         return Err(collections::exists(&name));
     }
     let owner = create.temporary.then(|| session.name.clone());
-    let (logical, session) = (create.input.as_ref().clone(), Arc::clone(session));
+    let logical = shared::analyzed(&session.context.state(), create.input.as_ref().clone());
+    let logical = logical.map_err(|error| QueryError::plan(&error))?;
+    let session = Arc::clone(session);
     Ok(Some(CreateTable { name, owner, logical, session, layout }))
 }
 

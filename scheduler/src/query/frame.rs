@@ -133,7 +133,7 @@ pub(crate) async fn describe_plan(
                 Planned::Done(plan) => plan,
                 Planned::Unsure(sampled) => return Ok(Planned::Unsure(sampled)),
             };
-            let schema = prepare::answer_schema(&session_too.context.state(), &plan, false);
+            let schema = prepare::described(&session_too, &plan, false);
             Ok(Planned::Done(Described { schema, parameters: Vec::new() }))
         };
         match runner.planner.describe(request_context, &command.text, work).await? {

@@ -57,7 +57,7 @@ pub(crate) struct Described {
 pub(crate) enum Kind {
     /// A job on the workers.
     Job {
-        /// The plan, before the optimiser.
+        /// The plan, after the analyzer and before the optimiser.
         logical: LogicalPlan,
         /// The session.
         session: Arc<Session>,
@@ -68,19 +68,22 @@ pub(crate) enum Kind {
     Rows(Vec<RecordBatch>),
 }
 
-/// The schema of what a plan answers.
-pub(super) fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
+/// The schema of what a plan answers that was analyzed. The optimiser keeps the types.
+fn answer_schema(plan: &LogicalPlan, analyze: bool) -> SchemaRef {
     match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => create_table::schema(),
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => explain::schema(),
         plan if analyze && !is_about_the_session(plan) => explain::schema(),
-        // Only the analyzer and the optimiser decide on all types: on those of columns that a union
-        // puts together, say. Where they fail, so will the planner, with a better error.
-        plan => match state.optimize(plan) {
-            Ok(plan) => Arc::new(plan.schema().as_arrow().clone()),
-            Err(_) => Arc::new(plan.schema().as_arrow().clone()),
-        },
+        plan => Arc::new(plan.schema().as_arrow().clone()),
+    }
+}
+
+/// The schema of what a plan answers. Where the analyzer refuses the plan, so will the planner, with a better error.
+pub(super) fn described(session: &Session, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
+    match shared::analyzed(&session.context.state(), plan.clone()) {
+        Ok(analyzed) => answer_schema(&analyzed, analyze),
+        Err(_) => answer_schema(plan, analyze),
     }
 }
 
@@ -182,8 +185,11 @@ pub(super) async fn understand(
         }
         LogicalPlan::Explain(explained) => {
             let inner = explained.plan.as_ref().clone();
+            let analyzed = shared::analyzed(&session.context.state(), inner.clone());
+            let analyzed = analyzed.map_err(wrong)?;
             let stages =
-                build(&session, &text, &inner, capacity, MemoryMode::Normal, false, None).await?;
+                build(&session, &text, &analyzed, capacity, MemoryMode::Normal, false, None)
+                    .await?;
             let (schema, batch) = explain::plans(&inner, &stages).map_err(wrong)?;
             Ok(rows(schema, vec![batch]))
         }
@@ -193,7 +199,8 @@ pub(super) async fn understand(
             Ok(rows(schema, frame.collect().await.map_err(wrong)?))
         }
         _ => {
-            let schema = answer_schema(&session.context.state(), &plan, analyze);
+            let plan = shared::analyzed(&session.context.state(), plan).map_err(wrong)?;
+            let schema = answer_schema(&plan, analyze);
             let kind = Kind::Job { logical: plan, session };
             Ok(Prepared { text, schema, kind, parameters, statement: None, values: None })
         }
@@ -225,7 +232,7 @@ fn is_about_the_session(plan: &LogicalPlan) -> bool {
     walked.is_ok() && found
 }
 
-/// The physical plan of a query, with as many tasks a step as the cluster and the data ask for.
+/// The physical plan of a query that was analyzed, with as many tasks a step as the cluster and the data ask for.
 pub(super) async fn physical(
     state: &SessionState,
     logical: &LogicalPlan,
@@ -234,7 +241,7 @@ pub(super) async fn physical(
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
     let change = |plan: &LogicalPlan| match mode {
         MemoryMode::Normal => Ok(plan.clone()),
-        MemoryMode::Low => with_divided_distincts(plan),
+        MemoryMode::Low => shared::analyzed(state, with_divided_distincts(plan)?),
     };
     let planned = |partitions: usize| {
         let mut state = state.clone();

@@ -170,7 +170,7 @@ pub(crate) async fn describe(
                 Planned::Done(plan) => plan,
                 Planned::Unsure(sampled) => return Ok(Planned::Unsure(sampled)),
             };
-            let schema = prepare::answer_schema(&session_too.context.state(), &plan, analyze);
+            let schema = prepare::described(&session_too, &plan, analyze);
             let parameters = parameters(&text, &plan)?;
             Ok(Planned::Done(Described { schema, parameters }))
         };
