@@ -18,7 +18,7 @@
 //! | [`LAST_SHARE`] | the limit, of the process | what cannot spill is refused; the task that grew most is ended |
 //!
 //! The first ten count reservations, or what is expected. The last four are compared with the resident set of the process,
-//! which is measured.
+//! which is measured; they are of the limit less the part that [`UNSEEN_PART`] keeps free.
 
 use crate::environment::memory::{PROGRAM_BYTES, TIGHT_LIMIT_BYTES};
 use crate::store::SPILLED_BATCH_BYTES;
@@ -53,6 +53,11 @@ const LAST_SHARE: f64 = 0.97;
 const SMALL_LIMIT_BYTES: u64 = 256 << 20;
 /// By how much a process with a small limit may exceed it.
 const SMALL_EXCESS_BYTES: u64 = 24 << 20;
+/// The part of a larger limit that the process keeps free for its growth between two measurements and until operators
+/// have spilled.
+const UNSEEN_PART: u64 = 16;
+/// The most that it keeps free for that.
+const UNSEEN_BYTES_MAX: u64 = 64 << 20;
 /// What is left for data beside the program's code, however small the limit.
 const DATA_BYTES_MIN: u64 = 64 << 20;
 
@@ -169,11 +174,14 @@ impl MemoryPolicy {
         reserved as f64 > self.budget_bytes() as f64 * SECOND_MARK
     }
 
-    /// What the shares of the process are of: the limit, or more where the program's code leaves no
+    /// What the shares of the process are of: a little less than the limit, or more where the program's code leaves no
     /// room for data below it.
     fn process_bytes(self, used: Used) -> f64 {
-        let excess = if self.limit_bytes < SMALL_LIMIT_BYTES { SMALL_EXCESS_BYTES } else { 0 };
-        (self.limit_bytes + excess).max(used.file_bytes + DATA_BYTES_MIN) as f64
+        let bytes = match self.limit_bytes < SMALL_LIMIT_BYTES {
+            true => self.limit_bytes + SMALL_EXCESS_BYTES,
+            false => self.limit_bytes - (self.limit_bytes / UNSEEN_PART).min(UNSEEN_BYTES_MAX),
+        };
+        bytes.max(used.file_bytes + DATA_BYTES_MIN) as f64
     }
 
     fn is_above(self, used: Used, more: usize, share: f64) -> bool {
@@ -305,13 +313,13 @@ mod tests {
                 policy.is_over(used, 0),
             )
         };
-        assert_eq!(marks(690), (false, false, false, false));
-        assert_eq!(marks(750), (true, false, false, false));
-        assert_eq!(marks(850), (true, true, false, false));
-        assert_eq!(marks(950), (true, true, true, false));
-        assert_eq!(marks(990), (true, true, true, true));
-        assert!(policy.must_spill(used(700, 100), (110 * MIB) as usize));
-        assert_eq!(policy.spill_excess_bytes(used(900, 100)), (100 * MIB) as usize);
+        assert_eq!(marks(650), (false, false, false, false));
+        assert_eq!(marks(700), (true, false, false, false));
+        assert_eq!(marks(800), (true, true, false, false));
+        assert_eq!(marks(880), (true, true, true, false));
+        assert_eq!(marks(930), (true, true, true, true));
+        assert!(policy.must_spill(used(650, 100), (110 * MIB) as usize));
+        assert_eq!(policy.spill_excess_bytes(used(850, 100)), (100 * MIB) as usize);
         assert_eq!(policy.spill_excess_bytes(used(700, 100)), 0);
         assert!(policy.can_never_fit(used(700, 100), (900 * MIB) as usize));
         assert!(!policy.can_never_fit(used(700, 100), (800 * MIB) as usize));
