@@ -51,7 +51,7 @@ impl Core {
         job.turn = self.turn + TURN_STEP / u64::from(job.spec.priority);
         job.touched.insert(id);
         job.changed = true;
-        let own = job.own_inputs(stage, index);
+        let own = job.own_inputs(stage, index, id);
         tell(job, stage, id, &own, &mut self.workers, effects);
         let task = task_id(job_id, stage as u32, index);
         let mut arguments = job.stages[stage].arguments_of(index);

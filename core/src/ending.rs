@@ -37,9 +37,11 @@ pub(crate) fn end_job(
         }
     }
     core.forget_requirements(job.stages.iter().map(|stage| stage.requirement));
-    for worker in job.persisted.replicas.values().flatten() {
+    for worker in job.replicas.values().flatten() {
         core.add_held(worker.0, -1);
     }
+    let goals = job.replica_goals.values();
+    core.wanted_replicas -= goals.map(|goal| goal.count as usize).sum::<usize>();
     // Its tasks do not run any more, in whatever state they were.
     for stage in &mut job.stages {
         let counts = &mut stage.counts;

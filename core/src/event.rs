@@ -307,7 +307,7 @@ pub enum Event {
         /// Whether it has a slot now.
         has_slot: bool,
     },
-    /// A worker holds a partition that was to migrate to it, or could not fetch it.
+    /// A worker holds a partition that it was to copy from another, or could not fetch it.
     Migrated {
         /// The worker.
         worker: WorkerId,
@@ -381,6 +381,30 @@ pub enum Event {
     JobClosed {
         /// The job.
         job: JobId,
+    },
+    /// A client asks that several workers hold outputs of open jobs, as long as they are wanted. What is not wanted, or
+    /// does not exist, is left out.
+    ReplicasRequested {
+        /// Names the request in [`Effect::RequestAccepted`] or [`Effect::RequestRefused`].
+        request: u64,
+        /// The tasks.
+        tasks: Vec<(JobId, TaskRange)>,
+        /// The workers that shall hold them: names as in a [`Requirement`]. Any if there are none.
+        workers: BTreeSet<String>,
+        /// How many of these workers, at most all; all if it is not set.
+        count: Option<u32>,
+        /// How many workers may copy an output from the same worker at a time.
+        readers_max: u32,
+    },
+    /// A client asks that outputs of open jobs are moved from the workers that hold the most bytes to those that hold
+    /// the least.
+    RebalanceRequested {
+        /// Names the request in [`Effect::RequestAccepted`] or [`Effect::RequestRefused`].
+        request: u64,
+        /// The tasks.
+        tasks: Vec<(JobId, TaskRange)>,
+        /// The workers between which they are moved: names as in a [`Requirement`]. All if there are none.
+        workers: BTreeSet<String>,
     },
     /// Someone cancelled a job or the planning of a statement, or its client disconnected.
     JobCancelled {
@@ -475,6 +499,20 @@ pub enum Effect {
     /// A submission, or the planning of a statement, was refused.
     JobRefused {
         /// Which submission.
+        request: u64,
+        /// Why, and what to do.
+        error: String,
+    },
+    /// Replicas are created, or outputs are moved, as a client asked. [`Core::is_arranged`] says when that is done.
+    ///
+    /// [`Core::is_arranged`]: crate::Core::is_arranged
+    RequestAccepted {
+        /// Which request.
+        request: u64,
+    },
+    /// It is not done.
+    RequestRefused {
+        /// Which request.
         request: u64,
         /// Why, and what to do.
         error: String,

@@ -273,15 +273,20 @@ impl Job {
         Some(WorkerId(most.0))
     }
 
-    /// What only this task reads, with the holders, in the order of its inputs.
-    pub(crate) fn own_inputs(&self, stage: usize, index: u32) -> Vec<OwnInput> {
+    /// What only this task reads, in the order of its inputs, with the workers from which a worker reads it: itself,
+    /// if it has a replica.
+    pub(crate) fn own_inputs(&self, stage: usize, index: u32, worker: WorkerId) -> Vec<OwnInput> {
         let (mut own, mut left) = (Vec::new(), limits::TASK_VALUES_BYTES_MAX);
         for (number, input) in (0..).zip(self.stages[stage].inputs()) {
             let tasks = &self.stages[input.stage as usize].tasks;
             let mut partitions = Vec::new();
             visit_own(input, index, |partition| {
-                let holder = tasks[partition as usize].holder();
-                partitions.extend(holder.map(|holder| (partition, holder)));
+                let Some(holder) = tasks[partition as usize].holder() else { return };
+                let from = match self.has_replica((input.stage, partition), worker) {
+                    true => Holder { worker, ..holder },
+                    false => holder,
+                };
+                partitions.push((partition, from));
             });
             // Of the many inputs that a stage of calls may have, a task reads few.
             if !partitions.is_empty() {

@@ -27,6 +27,7 @@ mod order;
 mod partition;
 mod persisted;
 mod placement;
+mod rebalance;
 mod release;
 mod replicas;
 mod requirements;
@@ -42,8 +43,8 @@ mod view;
 mod why;
 
 use handlers::{
-    jobs, open, persisted as on_persisted, planning, tasks, tick, transfers as on_transfers,
-    workers,
+    jobs, open, persisted as on_persisted, planning, replicas as on_replicas, tasks, tick,
+    transfers as on_transfers, workers,
 };
 use partita_shared::model::JobState;
 
@@ -88,7 +89,7 @@ impl Core {
                 tasks::on_slot_changed(self, worker, (task, attempt), has_slot);
             }
             Event::Migrated { worker, task, attempt, error } => {
-                on_transfers::on_migrated(self, worker, task, attempt, error, effects);
+                on_transfers::on_migrated(self, worker, task, attempt, error);
             }
             Event::PlanningBegun { request, spec } => {
                 planning::on_begun(self, request, *spec, effects);
@@ -112,6 +113,15 @@ impl Core {
             }
             Event::TasksRetried { job, tasks } => open::on_retried(self, job, &tasks, effects),
             Event::JobClosed { job } => open::on_closed(self, job),
+            Event::ReplicasRequested { request, tasks, workers, count, readers_max } => {
+                let asked =
+                    on_replicas::ask_for_replicas(self, &tasks, &workers, count, readers_max);
+                effects.push(on_replicas::answer(request, asked));
+            }
+            Event::RebalanceRequested { request, tasks, workers } => {
+                let asked = on_replicas::ask_to_rebalance(self, &tasks, &workers);
+                effects.push(on_replicas::answer(request, asked));
+            }
             Event::JobCancelled { job, reason } => self.end_job(job, JobState::Cancelled, reason),
             Event::JobReleased { job } => on_persisted::on_released(self, job),
             Event::Stored { worker, task, rows, bytes } => {

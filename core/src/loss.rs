@@ -3,7 +3,7 @@
 use crate::erred::{Failure, fail_with_inputs, give_up_task};
 use crate::event::{Effect, Origin};
 use crate::partition::recompute;
-use crate::state::{Core, GONE_WORKERS_MAX, NOBODY, task_id};
+use crate::state::{Core, GONE_WORKERS_MAX, Job, NOBODY, task_id};
 use crate::{replicas, telemetry, transfers};
 use partita_observe::event::Ending;
 use partita_shared::ids::{JobId, WorkerId};
@@ -25,7 +25,6 @@ pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects:
     }
     core.suspects.remove(&id);
     core.drops.remove(&id);
-    core.copies_changed = true;
     transfers::forget_worker(core, id);
     // A worker that announced its exit or was told to exit counts as retired, though it may have
     // had no time to migrate all partitions.
@@ -80,7 +79,7 @@ fn take_back(
     if !job.touched.remove(&lost) {
         return;
     }
-    replicas::forget_worker(job, lost);
+    let mut short = replicas::forget_worker(job, lost);
     let mut poison = Vec::new();
     let mut ended = Vec::new();
     let mut of_result = Vec::new();
@@ -117,6 +116,7 @@ fn take_back(
                 }
                 TaskState::Done => {
                     job.lose_partition(stage, index);
+                    short.push((stage as u32, index));
                     if job.is_persisted_result(stage) {
                         of_result.push(index);
                     }
@@ -129,6 +129,9 @@ fn take_back(
                 TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
             }
         }
+    }
+    if core.jobs.get(&id).is_some_and(Job::has_goals) {
+        short.into_iter().for_each(|at| core.replicas_changed(task_id(id, at.0, at.1)));
     }
     for (task, attempt) in &ended {
         telemetry::unreported(core, *task, *attempt, lost, Ending::Lost, text);

@@ -59,19 +59,24 @@ pub(crate) fn mirror(core: &mut Core, id: JobId, index: u32) {
     core.demand_changed |= task.holder().is_none();
 }
 
-/// A partition of a persisted result has another holder. Updates its readers, and returns the
-/// attempts that are reading it from the old holder.
-pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) -> Vec<(TaskId, Attempt)> {
-    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.persist) else { return Vec::new() };
+/// A partition of a persisted result has another holder: its readers learn the new one.
+pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) {
+    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.persist) else { return };
     let task = job.stages[job.result()].tasks[index as usize];
-    let Some(holder) = task.holder() else { return Vec::new() };
+    let Some(holder) = task.holder() else { return };
     let readers: Vec<(JobId, u32)> = job.persisted.readers.iter().copied().collect();
-    let mut reading = Vec::new();
     for (reader, stage) in readers {
         let Some(job) = core.jobs.get_mut(&reader) else { continue };
-        reading.extend(job.reading(reader, stage as usize, index));
         job.stages[stage as usize].tasks[index as usize].worker = holder.worker.0;
         job.moved(stage as usize, index, holder);
     }
-    reading
+}
+
+/// The attempts of other jobs that read a partition of a persisted result now.
+pub(crate) fn reading(core: &Core, id: JobId, index: u32) -> Vec<(TaskId, Attempt)> {
+    let readers = core.jobs.get(&id).map(|job| &job.persisted.readers);
+    let readers = readers.into_iter().flatten().filter_map(|(reader, stage)| {
+        Some(core.jobs.get(reader)?.reading(*reader, *stage as usize, index))
+    });
+    readers.flatten().collect()
 }

@@ -6,6 +6,7 @@ use crate::event::Effect;
 use crate::mirror::mirror;
 use crate::state::{Core, Job, NOBODY};
 use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::message::Holder;
 
 impl Job {
     /// Removes a partition from its holder, which has lost it or is told to drop it. Returns the
@@ -19,18 +20,17 @@ impl Job {
     }
 
     /// A partition is lost with its holder, or cannot be read from it. A worker that has a replica
-    /// of a persisted one becomes its holder. [`recompute`] must follow.
+    /// becomes its holder. [`recompute`] must follow.
     pub(crate) fn lose_partition(&mut self, stage: usize, index: u32) {
         let Some(holder) = self.stages[stage].tasks[index as usize].holder() else { return };
         if self.is_delivered_result(stage) && index == self.delivered {
             self.delivering = None;
         }
-        let is_persisted = self.is_persisted_result(stage);
-        let other = is_persisted
-            .then(|| self.take_other(index, |worker| worker != holder.worker))
-            .flatten();
-        match other {
-            Some(other) => self.stages[stage].tasks[index as usize].worker = other.0,
+        match self.take_other((stage as u32, index), |worker| worker != holder.worker) {
+            Some(worker) => {
+                self.stages[stage].tasks[index as usize].worker = worker.0;
+                self.moved(stage, index, Holder { worker, ..holder });
+            }
             None => {
                 self.drop_partition(stage, index);
             }

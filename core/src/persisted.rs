@@ -14,7 +14,6 @@
 use crate::event::{Effect, Origin};
 use crate::mirror::{mirror, show};
 use crate::release::release_inputs;
-use crate::replicas;
 use crate::state::{Core, Job, Task, task_id};
 use partita_shared::ids::JobId;
 use partita_shared::model::{JobState, TaskState};
@@ -23,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Drops the partitions of a released result that no reader has still to read, and the result
 /// itself if it has no readers. Jobs whose persisted results were derived from it remain its
 /// readers: it is their lineage.
-pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+pub(crate) fn release_if_unread(core: &mut Core, id: JobId) {
     let Some(job) = core.jobs.get(&id).filter(|j| j.persisted.released && j.persisted.complete)
     else {
         return;
@@ -42,14 +41,13 @@ pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Ef
     if job.persisted.readers.iter().any(reads) {
         return;
     }
-    replicas::drop_all(core, id, effects);
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let result = job.result();
     let mut dropped = Vec::new();
     for index in 0..job.stages[result].tasks.len() as u32 {
-        if let Some(worker) = job.drop_partition(result, index) {
-            dropped.push((index, worker));
-        }
+        let replicas = job.take_replicas((result as u32, index));
+        let holder = job.drop_partition(result, index);
+        dropped.extend(replicas.into_iter().chain(holder).map(|worker| (index, worker)));
     }
     for (index, worker) in dropped {
         core.add_held(worker.0, -1);

@@ -4,6 +4,7 @@ use crate::event::{Effect, Origin};
 use crate::exchange::{is_whole, visit_own};
 use crate::state::{Core, Job, NOBODY, task_id};
 use crate::telemetry;
+use crate::transfers::forget_failures;
 use partita_observe::event::Ending;
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::ToWorker;
@@ -101,7 +102,13 @@ impl Job {
         let (task_id, task) = (task_id(id, stage as u32, index), &mut at.tasks[index as usize]);
         let (attempt, worker) = (task.attempt, task.worker());
         match task.state {
-            TaskState::Done => released.holders.extend(self.drop_partition(stage, index)),
+            TaskState::Done => {
+                for other in self.take_replicas((stage as u32, index)) {
+                    released.holders.push(other);
+                    released.partitions.push((other, task_id));
+                }
+                released.holders.extend(self.drop_partition(stage, index));
+            }
             TaskState::Running => {
                 task.worker = NOBODY;
                 if let Some(worker) = worker {
@@ -145,6 +152,7 @@ fn perform(core: &mut Core, id: JobId, released: Released, effects: &mut Vec<Eff
         effects.push(Effect::Send { worker, message: ToWorker::Cancel(attempts) });
     }
     for (worker, task) in released.partitions {
+        forget_failures(core, task);
         core.drop_soon(worker, task);
     }
     for (stage, workers) in released.stages {

@@ -22,7 +22,7 @@ impl Core {
                 Pending::End { job, state, error, kind } => {
                     ending::end_job(self, job, state, error, kind, effects);
                 }
-                Pending::Release(job) => persisted::release_if_unread(self, job, effects),
+                Pending::Release(job) => persisted::release_if_unread(self, job),
                 Pending::Lose { worker, cause, has_link } => {
                     // No message may be sent to it after this one.
                     if has_link && self.workers.contains_key(&worker) {
@@ -101,6 +101,7 @@ impl Core {
         self.drain_pending(effects);
         transfers::migrate(self, effects);
         replicas::keep_up(self, effects);
+        transfers::drop_copies(self, effects);
         retirement::dismiss(self, effects);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::event::{Origin, Requirement};
 use crate::state::{Core, Job, Task, Worker, task_id};
+use crate::transfers::is_moving;
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
@@ -144,15 +145,35 @@ impl Core {
         (lost as u32, can_recompute)
     }
 
-    /// Whether each partition of a persisted result has the requested number of replicas, at most
-    /// one for each remaining worker.
+    /// The workers that hold the output of a task, the one from which it is read first.
+    pub fn holders(&self, task: TaskId) -> Vec<WorkerId> {
+        let Some(job) = self.jobs.get(&task.stage.job) else { return Vec::new() };
+        let key = (task.stage.index, task.index);
+        job.holder(key).map(|holder| holder.worker).into_iter().chain(job.others(key)).collect()
+    }
+
+    /// Whether the output of a task has the replicas that it shall have, and the holder, as far as workers can take
+    /// them now. Of one that is being recomputed, they are still to come.
+    pub fn is_arranged(&self, task: TaskId) -> bool {
+        let Some(job) = self.jobs.get(&task.stage.job) else { return true };
+        let key = (task.stage.index, task.index);
+        let stage = job.stages.get(task.stage.index as usize);
+        let Some(found) = stage.and_then(|stage| stage.tasks.get(task.index as usize)) else {
+            return true;
+        };
+        match found.holder() {
+            None => found.is_settled() || !job.replica_goals.contains_key(&key),
+            Some(_) => !self.due.contains_key(&task) && !is_moving(self, task),
+        }
+    }
+
+    /// Whether all partitions of a persisted result have the replicas that they shall have, as far as workers can take
+    /// them now.
     pub fn has_replicas(&self, id: JobId) -> bool {
         let Some(job) = self.jobs.get(&id) else { return false };
-        let wanted = (job.spec.replicas.max(1) as usize).min(self.by_load.len());
-        let tasks = (0..).zip(&job.stages[job.result()].tasks);
-        let mut copies = tasks
-            .map(|(index, task)| usize::from(task.holder().is_some()) + job.others(index).count());
-        copies.all(|copies| copies >= wanted)
+        let result = job.result();
+        let tasks = (0..job.stages[result].tasks.len() as u32).rev();
+        tasks.map(|index| task_id(id, result as u32, index)).all(|task| self.is_arranged(task))
     }
 
     /// Available partitions of a result that is to be persisted and is not complete, and its number

@@ -17,6 +17,7 @@ mod simulation {
     mod open;
     mod persisted;
     mod process;
+    mod replicas;
     mod rng;
     mod run;
     mod settings;

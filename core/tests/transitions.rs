@@ -16,6 +16,7 @@ mod transitions {
     mod planning;
     mod recall;
     mod refusals;
+    mod replicas;
     mod requirements;
     mod results;
     mod secede;

@@ -127,6 +127,10 @@ pub const LIVE_JOBS_MAX: usize = 2000;
 /// says how many of one client.
 pub const PLANNING_STATEMENTS_MAX: usize = 10_000;
 
+/// Workers that clients want to hold results of functions, over all results for which they asked that: each takes about
+/// 100 bytes in the scheduler.
+pub const REPLICAS_MAX: usize = 1_000_000;
+
 /// Jobs of all clients whose results may be persisted at once; [`has_room`] says how many of one client.
 pub const PERSISTED_JOBS_MAX: usize = 2000;
 

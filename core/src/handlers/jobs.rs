@@ -84,6 +84,8 @@ pub(crate) fn on_submitted(
         errors: BTreeMap::new(),
         argument_bytes: 0,
         values: Values::default(),
+        replicas: BTreeMap::new(),
+        replica_goals: BTreeMap::new(),
         persisted: Persistence::default(),
         changed: true,
     };

@@ -4,6 +4,7 @@ pub(crate) mod jobs;
 pub(crate) mod open;
 pub(crate) mod persisted;
 pub(crate) mod planning;
+pub(crate) mod replicas;
 pub(crate) mod tasks;
 pub(crate) mod tick;
 pub(crate) mod transfers;

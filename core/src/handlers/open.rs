@@ -111,6 +111,9 @@ pub(crate) fn on_want_changed(
         std::mem::replace(&mut task.wanted, wanted) != wanted
     });
     if !wanted {
+        for (stage, index) in &tasks {
+            core.set_replica_goal(task_id(id, *stage as u32, *index), None);
+        }
         release_partitions(core, id, tasks, effects);
         return;
     }

@@ -4,6 +4,7 @@ use crate::erred::tell_settled;
 use crate::event::{Effect, Origin};
 use crate::mirror::mirror;
 use crate::state::{Core, Job};
+use crate::transfers::check_copy;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
@@ -16,7 +17,6 @@ pub(crate) fn on_partition_persisted(
     effects: &mut Vec<Effect>,
 ) {
     mirror(core, id, index);
-    core.copies_changed = true;
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.persisted.wanted.remove(&index);
     if !job.persisted.complete && job.stages[job.result()].is_held() {
@@ -48,14 +48,11 @@ pub(crate) fn on_stored(
     };
     let known = core.workers.contains_key(&worker);
     let Some(job) = core.jobs.get_mut(&id).filter(expected).filter(|_| known) else {
-        // The job is gone, or the partition is stored already.
-        let message = ToWorker::DropPartitions(vec![task]);
-        let own = core.jobs.get(&id).is_some_and(|job| {
-            let stage = job.stages.get(task.stage.index as usize);
-            let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
-            found.is_some_and(|found| found.worker() == Some(worker)) || job.has_copy(task, worker)
-        });
-        if known && !own {
+        // The partition is stored already, or the job is gone.
+        if core.jobs.contains_key(&id) {
+            check_copy(core, task, worker);
+        } else if known {
+            let message = ToWorker::DropPartitions(vec![task]);
             effects.push(Effect::Send { worker, message });
         }
         return;
@@ -76,6 +73,7 @@ pub(crate) fn on_stored(
     job.became_held(stage, task.index);
     let is_persisted_result = job.is_persisted_result(stage);
     core.add_held(worker.0, 1);
+    core.replicas_changed(task);
     match is_persisted_result {
         true => on_partition_persisted(core, id, task.index, effects),
         // A value that a client of an open job has sent.

@@ -117,6 +117,7 @@ fn on_finished(
     }
     release_inputs(core, id, vec![(stage, index)], effects);
     tell_settled(core, id, stage, index);
+    core.replicas_changed(task_id(id, stage as u32, index));
     if is_persisted_result && kept {
         on_partition_persisted(core, id, index, effects);
     }
@@ -310,7 +311,7 @@ pub(crate) fn on_unreadable(
     };
     job.lose_partition(stage, task.index);
     let of_result = if job.is_persisted_result(stage) { vec![task.index] } else { Vec::new() };
-    core.copies_changed = true;
+    core.replicas_changed(task);
     core.add_held(found.worker, -1);
     recompute(core, task.stage.job, &of_result, effects);
 }

@@ -1,67 +1,47 @@
-//! Events about partitions that migrate.
+//! Events about partitions that are copied between workers.
 
-use crate::event::Effect;
-use crate::replicas;
-use crate::state::{Core, Job};
-use crate::transfers::switch;
+use crate::replicas::on_copied;
+use crate::state::{Core, Move};
+use crate::transfers::{check_copy, fail, forget_failures, switch};
 use partita_shared::ids::{Attempt, TaskId, WorkerId};
-use partita_shared::message::{Holder, ToWorker};
+use partita_shared::message::Holder;
 
-/// A worker holds a partition that was to migrate to it, or could not fetch it.
+/// A worker has a partition that it was to copy, or could not fetch it.
 pub(crate) fn on_migrated(
     core: &mut Core,
     worker: WorkerId,
     task: TaskId,
     attempt: Attempt,
     error: Option<String>,
-    effects: &mut Vec<Effect>,
 ) {
-    core.copies_changed = true;
-    let under_way = core.moves.get(&task).copied();
-    let asked = under_way.filter(|m| m.attempt == attempt && m.to == Some(worker));
-    let Some(found) = asked else {
-        forget_copy(core, worker, task, effects);
+    let asked = core.moves.get(&(task, worker)).copied();
+    let Some(found) = asked.filter(|found| found.attempt == attempt) else {
+        check_copy(core, task, worker);
         return;
     };
+    core.moves.remove(&(task, worker));
     if error.is_some() {
-        if let Some(found) = core.moves.get_mut(&task) {
-            found.to = None;
-        }
-        return;
+        fail(core, task, found);
+    } else if let Some(holder) = core.holder(task).filter(|holder| holder.attempt == attempt) {
+        forget_failures(core, task);
+        take(core, task, holder, found, worker);
+    } else {
+        check_copy(core, task, worker);
     }
-    core.moves.remove(&task);
-    let from = Holder { worker: found.from, attempt };
+    core.replicas_changed(task);
+}
+
+/// A worker has copied a partition that is still held: it becomes the holder, or has a replica.
+fn take(core: &mut Core, task: TaskId, holder: Holder, found: Move, worker: WorkerId) {
     let (stage, index) = (task.stage.index as usize, task.index);
-    let may_move =
-        |job: &Job| !job.is_delivering(stage, index, from) && is_held_by(core, task, from);
-    if !core.jobs.get(&task.stage.job).is_some_and(may_move) {
-        forget_copy(core, worker, task, effects);
-        return;
-    }
-    if found.copy {
-        replicas::on_copied(core, task.stage.job, index, worker);
-        return;
-    }
-    switch(core, task, from, worker);
-    core.add_held(worker.0, 1);
-}
-
-fn is_held_by(core: &Core, task: TaskId, holder: Holder) -> bool {
     let job = core.jobs.get(&task.stage.job);
-    let stage = job.and_then(|job| job.stages.get(task.stage.index as usize));
-    let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
-    found.is_some_and(|found| found.holder() == Some(holder))
-}
-
-/// A copy that is not wanted any more is dropped, unless the worker has computed the partition
-/// itself since, or is computing it.
-fn forget_copy(core: &Core, worker: WorkerId, task: TaskId, effects: &mut Vec<Effect>) {
-    let job = core.jobs.get(&task.stage.job);
-    let stage = job.and_then(|job| job.stages.get(task.stage.index as usize));
-    let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
-    let own = found.is_some_and(|found| found.worker == worker.0)
-        || job.is_some_and(|job| job.has_copy(task, worker));
-    if found.is_some() && !own && core.workers.contains_key(&worker) {
-        effects.push(Effect::Send { worker, message: ToWorker::DropPartitions(vec![task]) });
+    let is_read = job.is_some_and(|job| job.is_delivering(stage, index, holder));
+    if found.copy && core.stays(worker) {
+        on_copied(core, task, worker);
+    } else if !found.copy && holder.worker == found.from && !is_read {
+        switch(core, task, holder, worker);
+        core.add_held(worker.0, 1);
+    } else {
+        check_copy(core, task, worker);
     }
 }

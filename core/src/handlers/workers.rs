@@ -1,6 +1,7 @@
 //! Events about workers: they join, leave, send heartbeats, die.
 
 use crate::event::{Effect, Time};
+use crate::replicas::leave_worker;
 use crate::requirements::limit_resources;
 use crate::state::{Core, Worker};
 use crate::telemetry;
@@ -50,11 +51,11 @@ pub(crate) fn on_joined(
         dismissed: false,
         changed: false,
     };
-    core.copies_changed = true;
     core.by_load.insert((worker.load(), id));
     *core.sizes.entry(worker.slots()).or_default() += 1;
     core.workers.insert(id, worker);
     core.meet_requirements(id);
+    core.room_for_replicas();
     telemetry::worker(core, id);
     effects.push(Effect::WorkerAccepted { request, worker: id });
     let message = ToWorker::Welcome {
@@ -90,7 +91,7 @@ pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String, effects:
         }
         let meets = if left { BTreeSet::new() } else { worker.meets.clone() };
         core.leave_requirements(&meets);
-        core.copies_changed = true;
+        leave_worker(core, id);
         telemetry::worker_ended(core, id, WorkerState::Leaving, &reason);
     }
 }
@@ -104,7 +105,10 @@ pub(crate) fn on_heartbeat(
     let now = core.now;
     if let Some(worker) = core.workers.get_mut(&id) {
         worker.last_heartbeat = now;
-        worker.metrics = metrics;
+        let was_paused = std::mem::replace(&mut worker.metrics, metrics).above_mark;
+        if was_paused && !metrics.above_mark {
+            core.room_for_replicas();
+        }
         telemetry::note(core, || Observation::Measured { worker: id, metrics, on_slots });
     }
 }

@@ -1,8 +1,8 @@
 //! Jobs.
 
 use crate::event::{JobSpec, Origin, TaskError, Time};
-use crate::state::{ReadyStages, Stage, Values};
-use partita_shared::ids::{JobId, TaskId, WorkerId};
+use crate::state::{ReadyStages, ReplicaGoal, Stage, Values};
+use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::{JobRow, JobState, OperatorRow, StageRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +72,10 @@ pub(crate) struct Job {
     pub(crate) argument_bytes: usize,
     /// Small outputs of an open job's tasks that are held.
     pub(crate) values: Values,
+    /// Workers that hold the output of a task, besides its holder, by stage and index.
+    pub(crate) replicas: BTreeMap<(u32, u32), BTreeSet<WorkerId>>,
+    /// Outputs that the client of an open job wants on several workers. It wants all of them.
+    pub(crate) replica_goals: BTreeMap<(u32, u32), ReplicaGoal>,
     /// Additional state of a job whose result is persisted.
     pub(crate) persisted: Persistence,
     /// Whether its figures, or those of a stage of it, changed since the observer last received
@@ -93,8 +97,6 @@ pub(crate) struct Persistence {
     pub(crate) readers: BTreeSet<(JobId, u32)>,
     /// Partitions of it that are not held and that a reader waits for.
     pub(crate) wanted: BTreeSet<u32>,
-    /// Workers that hold a partition, besides its holder.
-    pub(crate) replicas: BTreeMap<u32, BTreeSet<WorkerId>>,
 }
 
 impl Job {
@@ -127,32 +129,6 @@ impl Job {
             Origin::Tasks | Origin::Upload => None,
         });
         persisted.collect()
-    }
-
-    /// Workers that hold a partition of the result, besides its holder.
-    pub(crate) fn others(&self, index: u32) -> impl Iterator<Item = WorkerId> + '_ {
-        self.persisted.replicas.get(&index).into_iter().flatten().copied()
-    }
-
-    /// Whether a worker holds the output of a task, besides its holder.
-    pub(crate) fn has_copy(&self, task: TaskId, worker: WorkerId) -> bool {
-        self.is_persisted_result(task.stage.index as usize)
-            && self.others(task.index).any(|other| other == worker)
-    }
-
-    /// Makes another worker the holder of a partition, if one has it.
-    pub(crate) fn take_other(
-        &mut self,
-        index: u32,
-        fits: impl Fn(WorkerId) -> bool,
-    ) -> Option<WorkerId> {
-        let others = self.persisted.replicas.get_mut(&index)?;
-        let found = others.iter().copied().find(|worker| fits(*worker))?;
-        others.remove(&found);
-        if others.is_empty() {
-            self.persisted.replicas.remove(&index);
-        }
-        Some(found)
     }
 
     /// Whether the client is reading that partition from there.

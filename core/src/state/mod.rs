@@ -18,7 +18,7 @@ pub(crate) use ready_stages::{Precedence, ReadyStages};
 pub(crate) use requirements::{RequirementId, Requirements};
 pub(crate) use stage::{Consumer, Stage};
 pub(crate) use task::{NOBODY, Task, task_id};
-pub(crate) use transfer::{Copies, Copy, Move, Moves};
+pub(crate) use transfer::{Copies, DuePartitions, FailedMoves, Move, Moves, ReplicaGoal};
 pub(crate) use values::Values;
 pub(crate) use worker::Worker;
 
@@ -85,8 +85,6 @@ pub struct Core {
     pub(crate) value_bytes: usize,
     /// Whether what readers want of persisted results may have changed; see `persisted::demand`.
     pub(crate) demand_changed: bool,
-    /// Whether persisted results may have too few replicas, or replicas on workers that retire.
-    pub(crate) copies_changed: bool,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,
     /// How many jobs were submitted; see [`Job::order`].
@@ -95,10 +93,16 @@ pub struct Core {
     /// The Slurm job around the scheduler, and its end, if it is known to have one.
     pub(crate) allocation: Option<(String, Time)>,
     pub(crate) tasks_finished: u64,
-    /// Partitions of retiring workers that are migrating.
+    /// Partitions that are being copied to other workers.
     pub(crate) moves: Moves,
-    /// Migrated partitions that retiring workers still keep, while someone reads them.
+    /// Failures to copy partitions: to create replicas if the flag is set, else to migrate.
+    pub(crate) failed_moves: BTreeMap<(TaskId, bool), FailedMoves>,
+    /// Partitions that workers still keep while someone reads them there.
     pub(crate) copies: Copies,
+    /// Partitions that may have too few replicas or too many, or shall have another holder.
+    pub(crate) due: DuePartitions,
+    /// The replicas that clients asked for, at most [`limits::REPLICAS_MAX`].
+    pub(crate) wanted_replicas: usize,
     /// Workers from which reads failed and have not succeeded since.
     pub(crate) suspects: BTreeSet<WorkerId>,
     /// Where the jobs' turns have got to; see [`Job::turn`].
@@ -150,7 +154,6 @@ impl Core {
             requirements: Requirements::default(),
             value_bytes: 0,
             demand_changed: false,
-            copies_changed: false,
             next_worker: 1,
             next_job: 1,
             submissions: 0,
@@ -158,7 +161,10 @@ impl Core {
             allocation: None,
             tasks_finished: 0,
             moves: Moves::new(),
+            failed_moves: BTreeMap::new(),
             copies: Copies::new(),
+            due: DuePartitions::new(),
+            wanted_replicas: 0,
             suspects: BTreeSet::new(),
             pending: VecDeque::new(),
             settled: BTreeMap::new(),

@@ -118,6 +118,11 @@ impl Graph {
         self.numbers[&(stage, index)]
     }
 
+    /// The stage, the index and the number of each task.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = ((u32, u32), u32)> + '_ {
+        self.numbers.iter().map(|(at, number)| (*at, *number))
+    }
+
     fn range(&self, number: u32) -> TaskRange {
         let GraphTask { stage, index, .. } = *self.task(number);
         TaskRange { stage, first: index, count: 1 }
@@ -214,7 +219,8 @@ impl World {
         let Some(mut open) = self.open.remove(&number) else { return };
         let graph = self.graph(number).clone();
         let range = |task| graph.range(task);
-        let event = match self.rng.below(10) {
+        self.check_holders(job, &graph);
+        let event = match self.rng.below(12) {
             0..=4 if open.sent < graph.len() => Some(self.grow(job, number, &graph, &mut open)),
             _ if open.sent == 0 => None,
             5 | 6 if !open.wanted.is_empty() => {
@@ -247,6 +253,7 @@ impl World {
                 let tasks = failed.into_iter().map(range).collect();
                 Some(Event::TasksRetried { job, tasks })
             }
+            10 | 11 => Some(self.draw_arrangement()),
             _ => None,
         };
         let has_all = open.wanted.iter().all(|task| open.settled.contains_key(task));

@@ -223,7 +223,14 @@ impl World {
     /// Tells the core, walks its invariants, does what it wants done, and sees to the placement.
     pub(crate) fn tell(&mut self, event: Event) {
         let mut effects = Vec::new();
+        let moved = match &event {
+            Event::Migrated { task, .. } => Some((*task, self.core.holders(*task))),
+            _ => None,
+        };
         self.core.handle(self.now, event, &mut effects);
+        if let Some((task, before)) = moved {
+            self.count_moved(task, &before);
+        }
         self.perform(effects);
         match self.settings.batch {
             None => self.place(),
@@ -303,6 +310,13 @@ impl World {
                 }
             }
             Effect::JobRefused { request, error } => self.refused(request as usize, &error),
+            Effect::RequestAccepted { .. } => {
+                *self.incidents.faults.entry("replicas, asked").or_default() += 1;
+            }
+            Effect::RequestRefused { error, .. } => {
+                assert!(error.contains("connected"), "refused: {error}");
+                *self.incidents.faults.entry("replicas, refused").or_default() += 1;
+            }
             Effect::JobPersisted { job } => {
                 let Some(client) = self.clients.get_mut(&job) else { panic!("{job} is unknown") };
                 assert!(!client.persisted && client.ended.is_none(), "{job} is persisted twice");

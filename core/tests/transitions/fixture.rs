@@ -353,7 +353,10 @@ impl Cluster {
                 format!("settled {}", tasks.join(" "))
             }
             Effect::JobPersisted { job } => format!("{job} persisted"),
-            Effect::JobRefused { error, .. } => format!("refused: {error}"),
+            Effect::JobRefused { error, .. } | Effect::RequestRefused { error, .. } => {
+                format!("refused: {error}")
+            }
+            Effect::RequestAccepted { request } => format!("request {request} accepted"),
             Effect::Deliver { job, index, holder } => {
                 format!("deliver {}[{index}] from {}", job.0, self.holder(holder))
             }
