@@ -43,6 +43,7 @@ class FunctionMethods:
 
     _submitter: Submitter
     _connection: Any
+    _copy_results: Callable[..., None]
     #: The actors of this client, from the first one on.
     _hub: Any = None
     _is_asynchronous = False
@@ -235,7 +236,7 @@ class FunctionMethods:
         self,
         data: Any,
         workers: Any = None,
-        broadcast: bool = False,
+        broadcast: bool | int = False,
         direct: Any = None,
         hash: bool = True,
         timeout: Any = None,
@@ -250,8 +251,8 @@ class FunctionMethods:
             from one of these.
         workers : str or list of str, optional
             The workers that hold them.
-        broadcast : bool
-            Accepted: a worker that needs a value gets and keeps it.
+        broadcast : bool or int
+            Whether all workers shall hold each value, or how many of them: see :meth:`replicate`, which waits for that.
         hash : bool
             Whether equal values are sent once.
 
@@ -290,7 +291,16 @@ class FunctionMethods:
             found = send(data)
         else:
             found = send([data])[0]
-        return self._awaitable(found) if asynchronous is not False else found
+        if not broadcast:
+            return self._awaitable(found) if asynchronous is not False else found
+
+        def copy() -> Any:
+            self._copy_results(found, None if broadcast is True else broadcast, workers)
+            return found
+
+        if asynchronous is not False and is_awaited(self):
+            return asyncio.get_running_loop().run_in_executor(None, copy)
+        return copy()
 
     def _send_named(self, values: Sequence[Any], options: dict[str, Any] | None) -> list[TaskFuture]:
         """Send values whose equality is that of the tokens that a user registered for their type."""

@@ -19,6 +19,7 @@ from ._foreign import ForeignState, fetch_call, loading
 from ._frame_functions import PersistedPartitions
 from ._frame_inputs import FrameInput, frame_call
 from ._large_calls import VALUE_BYTES_MAX, call_pickled, pack_large_arguments
+from ._options import worker_names
 from ._packing import CALL, TooLarge, dumps, pack_arguments, pack_function, pack_plain, unpack, with_places
 from ._returned import collect_loaded
 from ._session import Session, State, environment
@@ -80,8 +81,7 @@ def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
         made["resources"] = {name: amount for name, amount in amounts.items() if amount}
     workers = options.get("workers")
     if workers:
-        names = [workers] if isinstance(workers, str) else list(workers)
-        made["workers"] = [str(name).removeprefix("tcp://").removeprefix("tls://") for name in names]
+        made["workers"] = worker_names(workers)
         if options.get("allow_other_workers"):
             made["or_others"] = True
     return made
@@ -137,6 +137,10 @@ class Submitter:
         """Return the sessions that exist, the latest first."""
         with self._lock:
             return [*([] if self._session is None else [self._session]), *self._old]
+
+    def states(self) -> list[State]:
+        """Return the calls to which something refers, of all sessions that have not ended."""
+        return [state for one in self.sessions() if one.ended is None for state in list(one._states.values())]
 
     def close(self) -> None:
         """End the session."""

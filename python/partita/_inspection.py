@@ -116,8 +116,7 @@ class InspectionMethods:
     def _located(self, futures: Any) -> Iterator[tuple[State, dict[str, Any]]]:
         """Yield calls, and what the scheduler tells of each."""
         if futures is None:
-            session = self._submitter.session()
-            states = list(session._states.values())
+            states = self._submitter.states()
         else:
             found = (one._state.running for one in flat_futures(futures) if isinstance(one, TaskFuture))
             states = list(dict.fromkeys(found))
@@ -137,18 +136,22 @@ class InspectionMethods:
 
     @may_await
     def who_has(self, futures: Any = None) -> dict[str, tuple[str, ...]]:
-        """Return the address of the worker that holds each result, by the key of its future.
+        """Return the addresses of the workers that hold each result, by the key of its future.
+
+        Other workers read a result from the first of them. Copies that a worker fetched for a call, and keeps for a
+        moment, are not listed.
 
         Parameters
         ----------
         futures : Future or collection of these, optional
-            All live futures of this client by default. Copies at other workers are not listed.
+            All live futures of this client by default.
         """
         addresses = {row["id"]: f"tcp://{row['address']}" for row in self._workers()}
-        return {
-            state.key: (addresses[row["worker"]],) if row["state"] == "done" and row["worker"] in addresses else ()
-            for state, row in self._located(futures)
-        }
+        found: dict[str, tuple[str, ...]] = {}
+        for state, row in self._located(futures):
+            holders = [row["worker"], *row["replicas"]] if row["state"] == "done" else ()
+            found[state.key] = tuple(addresses[worker] for worker in holders if worker in addresses)
+        return found
 
     @may_await
     def has_what(self, workers: Any = None) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["annotate", "call_options", "current_options", "get_annotations", "task_options"]
+__all__ = ["annotate", "call_options", "current_options", "get_annotations", "task_options", "worker_names"]
 
 _annotations: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("annotations", default={})  # noqa: B039
 
@@ -98,3 +98,9 @@ def task_options(given: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(found.get("workers"), str):
         found["workers"] = [found["workers"]]
     return found or None
+
+
+def worker_names(workers: Any) -> list[str]:
+    """Return names, addresses and hosts of workers as the scheduler compares them."""
+    names = [workers] if isinstance(workers, str) else list(workers)
+    return [str(name).removeprefix("tcp://").removeprefix("tls://") for name in names]

@@ -25,6 +25,8 @@ from ._records import CallRecords
 from ._returned import has_references
 from ._session_wire import (
     ADOPT,
+    ARRANGE,
+    ARRANGED,
     CANCEL,
     DROP,
     ENDED,
@@ -38,6 +40,7 @@ from ._session_wire import (
     SETTLED,
     WANT,
     Batch,
+    find_ranges,
 )
 from ._threads import join_threads, start_thread
 
@@ -208,21 +211,49 @@ class Session:
         ClusterError
             If no worker connects in time, or the session has ended.
         """
-        answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        found = self._ask(PLACE, {"count": count, "workers": list(workers)})
+        if "error" in found:
+            raise ClusterError(f"cannot send a value to the workers: {found['error']}")
+        return list(found["addresses"])
+
+    def arrange(self, states: Iterable[State], workers: Sequence[str], replicas: dict[str, Any] | None = None) -> None:
+        """Have results, of any clients, copied to several workers, or moved to those that hold less, and wait for it.
+
+        Raises
+        ------
+        ClusterError
+            If the scheduler refuses it, or the session has ended.
+        """
+        tasks: dict[int, set[tuple[int, int]]] = {}
+        for state in states:
+            tasks.setdefault(state.job, set()).add((state.stage, state.index))
+        results = [(job, *found) for job, places in tasks.items() for found in find_ranges(places)]
+        found = self._ask(ARRANGE, {"results": results, "workers": list(workers), "replicas": replicas})
+        if "error" in found:
+            verb = "move" if replicas is None else "replicate"
+            raise ClusterError(f"cannot {verb} results: {found['error']}")
+
+    def _ask(self, kind: int, question: dict[str, Any]) -> dict[str, Any]:
+        """Ask the scheduler, and return its answer."""
+        answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         number = next(self._questions)
-        self._asked[number] = answer
+        self._asked[number] = answers
+        found: list[dict[str, Any]] = []
+
+        def wait(seconds: float | None) -> bool:
+            with contextlib.suppress(queue.Empty):
+                found.append(answers.get(timeout=seconds))
+            return bool(found)
+
         try:
             # After it was added: a session that ends answers all questions.
             if self.ended is not None:
                 raise ClusterError(f"the session of the client has ended: {self.ended}")
-            question = {"request": number, "count": count, "workers": list(workers)}
-            self._outbox.put(("tell", PLACE, question))
-            found = answer.get()
+            self._outbox.put(("tell", kind, {"request": number, **question}))
+            wait_without_slot(wait, None)
         finally:
             self._asked.pop(number, None)
-        if "error" in found:
-            raise ClusterError(f"cannot send a value to the workers: {found['error']}")
-        return list(found["addresses"])
+        return found[0]
 
     @property
     def has_room(self) -> bool:
@@ -596,7 +627,7 @@ def _listen(session: weakref.ref[Session], reader: Any) -> None:
                 alive._settle(header, body)
             elif kind == FOREIGN:
                 alive._settle(header, body, header["job"])
-            elif kind == PLACED:
+            elif kind in (PLACED, ARRANGED):
                 answer = alive._asked.get(header["request"])
                 if answer is not None:
                     answer.put(header)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._exchange import encode_message
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADOPT",
+    "ARRANGE",
+    "ARRANGED",
     "CANCEL",
     "DROP",
     "ENDED",
@@ -29,11 +31,12 @@ __all__ = [
     "SUBMIT",
     "WANT",
     "Batch",
+    "find_ranges",
 ]
 
 #: Kinds of messages to the scheduler, and from it.
-OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT, ADOPT, DROP, PLACE = range(9)
-OPENED, SETTLED, REFUSED, ENDED, FOREIGN, PLACED = range(1, 7)
+OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT, ADOPT, DROP, PLACE, ARRANGE = range(10)
+OPENED, SETTLED, REFUSED, ENDED, FOREIGN, PLACED, ARRANGED = range(1, 8)
 
 #: Calls in one message, at most.
 MESSAGE_CALLS_MAX = 50_000
@@ -73,7 +76,7 @@ class Batch:
             self._send_calls(writer, session)
         if self.released:
             released, self.released = self.released, []
-            writer.write_metadata(encode_message(RELEASE, {"ranges": _ranges(released)}))
+            writer.write_metadata(encode_message(RELEASE, {"ranges": find_ranges(released)}))
 
     def _send_calls(self, writer: Any, session: weakref.ref[Session]) -> None:
         alive = session()
@@ -88,13 +91,13 @@ class Batch:
         for call in calls:
             call.state.request = request
         groups, parts = _groups(alive, calls)
-        wanted = _ranges([(call.state.stage, call.state.index) for call in calls if call.state.is_wanted])
+        wanted = find_ranges([(call.state.stage, call.state.index) for call in calls if call.state.is_wanted])
         header = {"request": request, "stages": stages, "groups": groups, "wanted": wanted}
         writer.write_metadata(encode_message(SUBMIT, header, functions + parts))
 
 
-def _ranges(tasks: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """Return tasks as ranges: stage, first, count."""
+def find_ranges(tasks: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Return tasks, each once, as ranges: stage, first, count."""
     ranges: list[tuple[int, int, int]] = []
     for stage, index in sorted(tasks):
         if ranges and ranges[-1][0] == stage and ranges[-1][1] + ranges[-1][2] == index:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ._awaiting import may_await
 from ._coordination import Coordinator, Refused, Steps, all_answers, run_steps
 from ._errors import ClusterError, trim_traceback
 from ._foreign import unpack_value
 from ._functions import Submitter
-from ._task_futures import flat_futures
+from ._options import worker_names
+from ._session import State
+from ._task_futures import TaskFuture, flat_futures, wait
 from ._worker_view import is_in_runner, show_print, show_warning
 
 __all__ = ["SharingMethods"]
@@ -177,48 +181,122 @@ class SharingMethods:
 
     # Copies of results.
 
+    @may_await
     @trim_traceback
-    def replicate(self, futures: Any, n: int | None = None, workers: Any = None, **_: Any) -> Any:
-        """Wait until the results of futures are on the workers.
+    def replicate(self, futures: Any, n: int | None = None, workers: Any = None, branching_factor: int = 2) -> None:
+        """Have several workers hold the results of futures, and wait until they do.
 
-        Copies are not made in advance: a worker gets a copy when a call needs it there, and a result that is lost with its
-        worker is recomputed. ``dataframe.from_pandas(.., replicas=2)`` uploads data to several workers.
+        Calls that read such a result are run by any of these workers without fetching it, and when one of them is lost or
+        retires, nothing is recomputed. The scheduler keeps the number while futures refer to the result: it has a lost copy
+        replaced, if another of the workers can hold it. When no future refers to the result any more, all copies are
+        dropped. A later call for the same result replaces the earlier one, also with a smaller `n`.
 
         Parameters
         ----------
         futures : Future or collection of these
-            The futures.
-        n, workers
-            Accepted for compatibility with Dask; no effect.
+            The futures, also in persisted collections. Those that fail are left out.
+        n : int, optional
+            How many workers shall hold each result, at most all; all by default. Copies that are too many are dropped.
+        workers : str or list of str, optional
+            Names, addresses or hosts of the workers that shall hold them. All by default, and then also copies that are
+            made later, in the place of lost ones, are on any worker.
+        branching_factor : int
+            How many workers may copy a result from the same worker at a time. Those that have it pass it on.
 
         Raises
         ------
         ValueError
-            If `n` is not positive.
-        """
-        from ._task_futures import wait
+            If `n` or `branching_factor` is not positive, or `workers` is empty.
+        TypeError
+            If a future has no result on the workers that could be copied, such as that of an actor.
+        ClusterError
+            If one of `workers` is not connected, or too many copies are asked for.
 
+        Notes
+        -----
+        A worker that is paused, since it has no memory, gets its copies when it has some again; the call does not wait for
+        that. :meth:`who_has` tells which workers hold a result.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=2, threads_per_worker=1) as client:
+        ...     client.wait_for_workers(2)
+        ...     future = client.submit(pow, 2, 3)
+        ...     client.replicate(future)
+        ...     len(client.who_has(future)[future.key])
+        2
+        """
+        self._copy_results(futures, n, workers, branching_factor)
+
+    def _copy_results(self, futures: Any, n: int | None, workers: Any, branching_factor: int = 2) -> None:
+        """Do what :meth:`replicate` does, also where its result would be awaited."""
         if n is not None and n <= 0:
             raise ValueError(f"n must be a number of copies of at least 1, not {n!r}")
-        return wait(list(flat_futures(futures)))
+        if branching_factor <= 0:
+            raise ValueError(f"branching_factor must be at least 1, not {branching_factor!r}")
+        names = [] if workers is None else worker_names(workers)
+        if workers is not None and not names:
+            raise ValueError("workers must name at least one worker; without it, results are copied to all")
+        states = self._finished_states(futures)
+        for state in states:
+            if state.running is not state:
+                raise TypeError(f"cannot replicate {state.key}: an actor stays where it was created")
+        if states:
+            count = None if n is None else operator.index(n)
+            replicas = {"count": count, "readers_max": operator.index(branching_factor)}
+            self._submitter.session().arrange(states, names, replicas)
 
+    @may_await
     @trim_traceback
-    def rebalance(self, futures: Any = None, workers: Any = None, **_: Any) -> Any:
-        """Wait until the results of futures are on the workers.
+    def rebalance(self, futures: Any = None, workers: Any = None) -> None:
+        """Move results from the workers that hold the most bytes to those that hold the least, and wait until they are there.
 
-        Results are not moved afterwards: the scheduler chooses the workers by their free memory when calls start, and
-        results beyond the memory of a worker are written to its disk.
+        The largest results are moved first, as long as neither worker passes the mean of the workers: so few are moved, and
+        none again by the next call. Workers that are paused, since they have no memory, get none.
 
         Parameters
         ----------
         futures : Future or collection of these, optional
-            The futures; none by default.
-        workers
-            Accepted for compatibility with Dask; no effect.
-        """
-        from ._task_futures import wait
+            The futures whose results may be moved; all of this client by default. Dask moves those of all clients.
+        workers : str or list of str, optional
+            Names, addresses or hosts of the workers between which they are moved; all by default.
 
-        return wait(list(flat_futures(futures or [])))
+        Raises
+        ------
+        TypeError
+            If a future has no result on the workers.
+        ClusterError
+            If one of `workers` is not connected.
+
+        Notes
+        -----
+        Partitions of persisted frames are not moved.
+        """
+        names = [] if workers is None else worker_names(workers)
+        if futures is None:
+            states = [one for one in self._submitter.states() if one.is_wanted and one.status == "finished"]
+        else:
+            states = self._finished_states(futures)
+        states = [state for state in states if state.running is state]
+        if states and (names or workers is None):
+            self._submitter.session().arrange(states, names)
+
+    def _finished_states(self, futures: Any) -> list[State]:
+        """Wait for futures, and return the calls that have results."""
+        found = list(flat_futures(futures))
+        if not found and not isinstance(futures, (list, tuple, set, frozenset, dict)):
+            raise TypeError(
+                f"expected a future or several, not an object of type {type(futures).__name__}; persist a collection first, "
+                "and upload a frame with from_pandas(replicas=2)"
+            )
+        states = []
+        for one in found:
+            if not isinstance(one, TaskFuture):
+                raise TypeError(f"{one!r} is of a computation whose result is not on the workers: persist it instead")
+            states.append(one._state)
+        wait(found)
+        return [state for state in states if state.status == "finished"]
 
 
 def _path(keys: Any) -> list[str]:

@@ -102,8 +102,8 @@ fn wanted_tasks(core: &Core, ranges: &[(JobId, TaskRange)]) -> BTreeSet<TaskId> 
     for (id, range) in ranges {
         let job = core.jobs.get(id).filter(|job| job.spec.open);
         let stage = job.and_then(|job| job.stages.get(range.stage as usize));
-        let tasks = (0..).zip(stage.map_or(&[][..], |stage| &stage.tasks));
-        let named = tasks.skip(range.first as usize).take(range.count as usize);
+        let tasks = stage.and_then(|stage| stage.tasks.get(range.first as usize..));
+        let named = (range.first..).zip(tasks.unwrap_or_default()).take(range.count as usize);
         let wanted = named.filter(|(_, task)| task.wanted);
         found.extend(wanted.map(|(index, _)| task_id(*id, range.stage, index)));
     }

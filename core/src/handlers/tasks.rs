@@ -9,6 +9,7 @@ use crate::partition::recompute;
 use crate::release::release_inputs;
 use crate::state::{Core, NOBODY, task_id};
 use crate::telemetry;
+use crate::transfers::check_copy;
 use partita_observe::event::Ending;
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
@@ -313,5 +314,7 @@ pub(crate) fn on_unreadable(
     let of_result = if job.is_persisted_result(stage) { vec![task.index] } else { Vec::new() };
     core.replicas_changed(task);
     core.add_held(found.worker, -1);
+    // It may have it nevertheless.
+    check_copy(core, task, worker);
     recompute(core, task.stage.job, &of_result, effects);
 }

@@ -5,6 +5,7 @@ use crate::functions::sharing::Place;
 use bytes::Bytes;
 use partita_core::{Arguments, Growth, Origin, Requirement, StageGrowth, StageSpec, TaskRange};
 use partita_shared::edges::EdgeList;
+use partita_shared::ids::JobId;
 use partita_shared::limits::FUNCTION_BYTES_MAX;
 use partita_shared::message::{FunctionSpec, Work};
 use partita_shared::units::format_bytes;
@@ -23,6 +24,7 @@ mod kind {
     pub(super) const ADOPT: u8 = 6;
     pub(super) const DROP: u8 = 7;
     pub(super) const PLACE: u8 = 8;
+    pub(super) const ARRANGE: u8 = 9;
 }
 
 /// Messages to clients.
@@ -33,6 +35,7 @@ pub(super) mod answer {
     pub(crate) const ENDED: u8 = 4;
     pub(crate) const FOREIGN: u8 = 5;
     pub(crate) const PLACED: u8 = 6;
+    pub(crate) const ARRANGED: u8 = 7;
 }
 
 /// What a client says.
@@ -56,6 +59,45 @@ pub(super) enum FromClient {
     Drop(Vec<Place>),
     /// It asks which workers take the values that it will upload for calls that it has submitted.
     Place(PlaceValues),
+    /// It wants several workers to hold results, of any client, or results to be moved to workers that hold less.
+    Arrange(Arrange),
+}
+
+/// Results of calls: the job, the stage, the first and their number.
+#[derive(Debug, Deserialize)]
+pub(super) struct Results(Vec<(u32, u32, u32, u32)>);
+
+impl Results {
+    /// The jobs and the tasks.
+    pub(super) fn ranges(&self) -> Vec<(JobId, TaskRange)> {
+        let range = |(job, stage, first, count): &(u32, u32, u32, u32)| {
+            (JobId(*job), TaskRange { stage: *stage, first: *first, count: *count })
+        };
+        self.0.iter().map(range).collect()
+    }
+}
+
+/// A request for replicas, or to move results.
+#[derive(Debug, Deserialize)]
+pub(super) struct Arrange {
+    /// The number of the request, which the answer has too.
+    pub(super) request: u64,
+    /// The results.
+    pub(super) results: Results,
+    /// The names of the workers that shall hold them; empty for all.
+    #[serde(default)]
+    pub(super) workers: BTreeSet<String>,
+    /// How many workers shall hold each; results are only moved if it is not set.
+    pub(super) replicas: Option<Replicas>,
+}
+
+/// How many workers shall hold results.
+#[derive(Debug, Deserialize)]
+pub(super) struct Replicas {
+    /// How many of the workers; all if it is not set.
+    pub(super) count: Option<u32>,
+    /// How many workers may copy a result from the same worker at a time.
+    pub(super) readers_max: u32,
 }
 
 /// A question for workers that take values.
@@ -174,6 +216,7 @@ impl FromClient {
             kind::ADOPT => FromClient::Adopt(header::<Foreign>(&text)?.futures),
             kind::DROP => FromClient::Drop(header::<Foreign>(&text)?.futures),
             kind::PLACE => FromClient::Place(header(&text)?),
+            kind::ARRANGE => FromClient::Arrange(header(&text)?),
             other => return Err(format!("kind {other} is not known")),
         })
     }
@@ -305,6 +348,24 @@ mod tests {
         assert_eq!(array, Some(NewArray { name: "add".to_string(), grid: vec![2, 3] }));
         let plain = sent(5, r#"{"ranges": []}"#, b"");
         assert!(matches!(plain, Ok(FromClient::Want { array: None, .. })));
+    }
+
+    /// Requests for replicas name results of any jobs; those to move results say nothing of replicas.
+    #[test]
+    fn requests_for_replicas_are_read() {
+        let read = |rest: &str| {
+            let header = format!(r#"{{"request": 3, "results": [[7, 0, 2, 5]]{rest}}}"#);
+            sent(9, &header, b"")
+        };
+        let replicas = r#", "workers": ["a"], "replicas": {"count": null, "readers_max": 2}"#;
+        let Ok(FromClient::Arrange(wanted)) = read(replicas) else { panic!() };
+        let Some(replicas) = wanted.replicas else { panic!() };
+        assert_eq!((wanted.request, replicas.count, replicas.readers_max), (3, None, 2));
+        let range = TaskRange { stage: 0, first: 2, count: 5 };
+        assert_eq!(wanted.results.ranges(), [(JobId(7), range)]);
+        let moves = read("");
+        assert!(matches!(moves, Ok(FromClient::Arrange(Arrange { replicas: None, .. }))));
+        assert!(read(r#", "replicas": {"count": -1, "readers_max": 2}"#).is_err());
     }
 
     /// Whatever is cut short or does not fit is refused.

@@ -4,6 +4,7 @@
 //! results it wants; it is told how its tasks end. Results that are not small are fetched by `DoGet` ([`gather`]).
 //! Other clients, and values that the cluster keeps, may need results too ([`sharing`]).
 
+mod arrangement;
 mod gather;
 mod message;
 mod session;

@@ -2,6 +2,7 @@
 
 use crate::flight::DataStream;
 use crate::flight::exchange::{Messages, message};
+use crate::functions::arrangement::{ARRANGEMENTS_MAX, arrange};
 use crate::functions::message::{FromClient, NewArray, PlaceValues, answer};
 use crate::functions::settled::{self, Mailbox};
 use crate::functions::sharing::{Place, Sharing};
@@ -16,7 +17,7 @@ use partita_shared::ids::JobId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tonic::Status;
 
 /// Answers that may wait for the client besides how its tasks ended. It asks no faster than it is answered.
@@ -33,6 +34,8 @@ struct Client {
     adopted: Mutex<Option<HashMap<Place, usize>>>,
     /// Values for which it has asked for workers. Clients begin with different workers.
     placed: AtomicUsize,
+    /// Its requests for replicas, and to move results, that are not answered yet.
+    arranging: Arc<Semaphore>,
 }
 
 /// Ends the job when the client has gone, whatever ended its stream.
@@ -74,7 +77,9 @@ pub(crate) async fn serve(
     sharing.opened(job, &mailbox);
     let adopted = Mutex::new(Some(HashMap::new()));
     let placed = AtomicUsize::new(job.0 as usize);
-    let client = Arc::new(Client { hub, sharing, job, mailbox, adopted, placed });
+    let arranging = Arc::new(Semaphore::new(ARRANGEMENTS_MAX));
+    let client = Client { hub, sharing, job, mailbox, adopted, placed, arranging };
+    let client = Arc::new(client);
     let close = CloseOnDrop(Arc::clone(&client));
     let (answers, answered) = mpsc::channel(ANSWERS_MAX);
     let opened = message(answer::OPENED, &serde_json::json!({"job": job.0}), &[]);
@@ -149,6 +154,11 @@ impl Client {
                     tokio::spawn(place_values(Arc::clone(&self), wanted, answers.clone()));
                     continue;
                 }
+                Ok(FromClient::Arrange(wanted)) => {
+                    let room = Arc::clone(&self.arranging).try_acquire_owned().ok();
+                    tokio::spawn(arrange(self.hub.clone(), wanted, room, answers.clone()));
+                    continue;
+                }
                 said => {
                     self.obey(said).await;
                     continue;
@@ -192,7 +202,12 @@ impl Client {
             Ok(FromClient::Retry(tasks)) => Event::TasksRetried { job, tasks },
             Ok(FromClient::Adopt(places)) => return self.adopt(places).await,
             Ok(FromClient::Drop(places)) => return self.drop_adopted(&places),
-            Ok(FromClient::Open(_) | FromClient::Submit { .. } | FromClient::Place(_)) => return,
+            Ok(
+                FromClient::Open(_)
+                | FromClient::Submit { .. }
+                | FromClient::Place(_)
+                | FromClient::Arrange(_),
+            ) => return,
             Err(error) => {
                 let reason = format!("its client sent an invalid message: {error}");
                 Event::JobCancelled { job, reason }

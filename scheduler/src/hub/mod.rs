@@ -70,6 +70,9 @@ fn gone() -> String {
 
 type Query = Box<dyn FnOnce(&Core) + Send>;
 
+/// Makes the event of a request, which has its number.
+type Request = Box<dyn FnOnce(u64) -> Event + Send>;
+
 /// Bytes of the messages between scheduler and workers, since the start.
 #[derive(Debug, Default)]
 pub(crate) struct LinkBytes {
@@ -116,6 +119,11 @@ enum Command {
         job: JobId,
         growth: Box<Growth>,
         reply: oneshot::Sender<Result<JobId, String>>,
+    },
+    /// A request that the core accepts or refuses.
+    Ask {
+        event: Request,
+        reply: oneshot::Sender<Result<(), String>>,
     },
     Query(Query),
     /// Those whose detail someone looks at.
@@ -348,6 +356,20 @@ impl Hub {
         let command = Command::Grow { job, growth: Box::new(growth), reply };
         self.commands.send(command).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?.map(|_| ())
+    }
+
+    /// Asks the core to do something. `event` has the number that it is given.
+    ///
+    /// # Errors
+    /// If the core refuses it.
+    pub(crate) async fn ask(
+        &self,
+        event: impl FnOnce(u64) -> Event + Send + 'static,
+    ) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Ask { event: Box::new(event), reply };
+        self.commands.send(command).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     /// A link for a worker in this process.

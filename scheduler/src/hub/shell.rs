@@ -31,6 +31,8 @@ pub(super) struct Shell {
     notices: HashMap<JobId, mpsc::Sender<JobNotice>>,
     joins: HashMap<u64, (mpsc::Sender<ToWorker>, oneshot::Sender<WorkerId>)>,
     submissions: HashMap<u64, Submission>,
+    /// Other requests that the core has not answered yet.
+    asked: HashMap<u64, oneshot::Sender<Result<(), String>>>,
     /// The mailboxes of open jobs that the core has not answered yet, and of those that there are.
     opening: HashMap<u64, Arc<Mailbox>>,
     mailboxes: HashMap<JobId, Arc<Mailbox>>,
@@ -48,6 +50,7 @@ impl Shell {
             notices: HashMap::new(),
             joins: HashMap::new(),
             submissions: HashMap::new(),
+            asked: HashMap::new(),
             opening: HashMap::new(),
             mailboxes: HashMap::new(),
             requests: 0,
@@ -113,6 +116,10 @@ impl Shell {
             Command::Grow { job, growth, reply } => {
                 self.submissions.insert(request, (None, reply));
                 Event::JobGrown { request, job, growth }
+            }
+            Command::Ask { event, reply } => {
+                self.asked.insert(request, reply);
+                event(request)
             }
             Command::Query(query) => {
                 query(&self.core);
@@ -200,6 +207,8 @@ impl Shell {
                     let _ = reply.send(Err(error));
                 }
             }
+            Effect::RequestAccepted { request } => self.answer(request, Ok(())),
+            Effect::RequestRefused { request, error } => self.answer(request, Err(error)),
             Effect::Deliver { job, index, holder } => {
                 let address = self.core.data_address(holder.worker).cloned().unwrap_or_default();
                 let bytes = self.core.result_bytes(job, index).unwrap_or(0);
@@ -245,6 +254,12 @@ impl Shell {
                 tracing::warn!(%worker, cause, "lost a worker");
                 self.core.handle(now_us(), Event::WorkerLost { worker, cause }, effects);
             }
+        }
+    }
+
+    fn answer(&mut self, request: u64, answer: Result<(), String>) {
+        if let Some(reply) = self.asked.remove(&request) {
+            let _ = reply.send(answer);
         }
     }
 

@@ -222,7 +222,7 @@ async fn wait_for_workers(
     timeout(WORKERS_WAIT, found).await.map_err(|_| WORKERS_WAIT.as_secs())
 }
 
-/// Waits until a table has the copies that were asked for.
+/// Waits until a table has the replicas that were asked for, as far as workers can take them.
 async fn copied(hub: &Hub, job: JobId) {
     let mut changes = hub.changes();
     loop {

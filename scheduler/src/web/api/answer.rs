@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use partita_shared::ids::JobId;
+use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::{AttemptOfTask, JobRow, StageProfile, StageRow, TaskRow, WorkerRow};
 use serde::Serialize;
 
@@ -66,10 +66,19 @@ pub(super) struct Stages {
     pub(super) stages: Vec<StageRow>,
 }
 
+/// A task, with what only this listing shows.
+#[derive(Debug, Serialize)]
+pub(super) struct ListedTask {
+    #[serde(flatten)]
+    pub(super) task: Named<TaskRow>,
+    /// Workers that hold its output besides its worker.
+    pub(super) replicas: Vec<WorkerId>,
+}
+
 /// A page of the tasks of a job.
 #[derive(Debug, Serialize)]
 pub(super) struct Tasks {
-    pub(super) tasks: Vec<Named<TaskRow>>,
+    pub(super) tasks: Vec<ListedTask>,
     pub(super) next: Option<String>,
 }
 

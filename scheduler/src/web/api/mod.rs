@@ -14,8 +14,8 @@ use crate::parts::Parts;
 use crate::telemetry::Telemetry;
 use crate::web::{Auth, client, details};
 use answer::{
-    Answer, ApiError, Attempts, Jobs, Named, PageTicket, Profiles, Stages, Tasks, Workers,
-    split_page,
+    Answer, ApiError, Attempts, Jobs, ListedTask, Named, PageTicket, Profiles, Stages, Tasks,
+    Workers, split_page,
 };
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
@@ -26,7 +26,7 @@ use partita_core::Event;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::Reply;
 use partita_shared::model::{
-    ClusterRow, JobRow, JobState, TaskDetail, WorkerLog, WorkerRow, WorkerState,
+    ClusterRow, JobRow, JobState, TaskDetail, TaskRow, WorkerLog, WorkerRow, WorkerState,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -149,7 +149,12 @@ async fn tasks(
     let after = parameters.task_key("after")?;
     let stage: Option<u32> = parameters.id("stage", "the number of a stage, from 0")?;
     let question = move |core: &partita_core::Core| {
-        (core.job(id), core.tasks_of(id, stage, state, after, limit + 1))
+        let listed = |row: TaskRow| ListedTask {
+            replicas: core.holders(row.id).into_iter().skip(1).collect(),
+            task: Named { name: row.id.to_string(), row },
+        };
+        let rows = core.tasks_of(id, stage, state, after, limit + 1);
+        (core.job(id), rows.map(|rows| rows.into_iter().map(listed).collect::<Vec<_>>()))
     };
     let (row, rows) = hub.query(question).await.ok_or_else(ApiError::ending)?;
     let row = row.ok_or_else(|| ApiError::unknown(id))?;
@@ -166,10 +171,11 @@ async fn tasks(
         );
         return Err(ApiError::new(StatusCode::GONE, text));
     };
-    let key =
-        |row: &partita_shared::model::TaskRow| format!("{}.{}", row.id.stage.index, row.id.index);
-    let (rows, next) = split_page(rows, limit, key);
-    let tasks = rows.into_iter().map(|row| Named { name: row.id.to_string(), row }).collect();
+    let key = |listed: &ListedTask| {
+        let id = listed.task.row.id;
+        format!("{}.{}", id.stage.index, id.index)
+    };
+    let (tasks, next) = split_page(rows, limit, key);
     Ok(Answer(Tasks { tasks, next }))
 }
 
