@@ -17,8 +17,12 @@ use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use std::collections::BTreeSet;
 
-/// Maximum number of partitions that are being copied between workers that do not retire.
+/// Partitions that are being copied between workers that do not retire, at most: for each worker, and in a small cluster.
+const COPIES_PER_WORKER_MAX: usize = 2;
 const COPIES_UNDER_WAY_MAX: usize = 16;
+
+/// Partitions that are compared with their goals in one placement, at most: others wait for the next.
+const EXAMINED_MAX: usize = 10_000;
 
 /// How many workers may copy a partition of a persisted result from the same worker at a time.
 const PERSISTED_READERS_MAX: u32 = 2;
@@ -31,8 +35,12 @@ pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
     }
     let retires = |id: WorkerId| core.workers.get(&id).is_some_and(|from| from.leaving.is_some());
     let under_way = core.moves.values().filter(|found| !retires(found.from)).count();
-    let mut room = COPIES_UNDER_WAY_MAX.saturating_sub(under_way);
-    while room > 0 {
+    let most = COPIES_UNDER_WAY_MAX.max(COPIES_PER_WORKER_MAX * core.by_load.len());
+    let mut room = most.saturating_sub(under_way);
+    for _ in 0..EXAMINED_MAX {
+        if room == 0 {
+            break;
+        }
         let Some((task, to)) = core.due.pop_first() else { break };
         room = keep_up_partition(core, task, to, room, effects);
     }

@@ -10,8 +10,10 @@ use crate::event::Effect;
 use crate::mirror;
 use crate::state::{Copies, Core, FailedMoves, Job, Move, Moves, task_id};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_shared::limits;
 use partita_shared::message::{Exchange, Holder, Migration, ToWorker};
 use partita_shared::model::TaskState;
+use std::collections::BTreeMap;
 
 /// Partitions of one retiring worker that migrate at a time.
 const MOVES_PER_WORKER_MAX: usize = 4;
@@ -91,7 +93,9 @@ pub(crate) fn is_given_up(core: &Core, task: TaskId, holder: Holder, copy: bool)
 /// The worker that gets the next partition: the one with the fewest partitions among those that do
 /// not retire and have memory.
 pub(crate) fn target(core: &Core, fits: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
-    let coming = |id: &WorkerId| core.moves.keys().filter(|(_, to)| to == id).count() as u64;
+    let mut coming: BTreeMap<WorkerId, u64> = BTreeMap::new();
+    core.moves.keys().for_each(|(_, to)| *coming.entry(*to).or_default() += 1);
+    let coming = |id: &WorkerId| coming.get(id).copied().unwrap_or(0);
     core.workers
         .iter()
         .filter(|(id, _)| fits(**id))
@@ -190,10 +194,22 @@ pub(crate) fn check_copy(core: &mut Core, task: TaskId, worker: WorkerId) {
     }
 }
 
+/// Tells a worker to forget partitions, many at once: its queue of messages has a limit.
+pub(crate) fn drop_messages(
+    worker: WorkerId,
+    tasks: &[TaskId],
+) -> impl Iterator<Item = Effect> + '_ {
+    tasks.chunks(limits::TASKS_PER_MESSAGE_MAX).map(move |part| {
+        let message = ToWorker::DropPartitions(part.to_vec());
+        Effect::Send { worker, message }
+    })
+}
+
 /// Drops the partitions that workers kept for readers which have ended. One that the worker holds
 /// again, or makes again, stays.
 pub(crate) fn drop_copies(core: &mut Core, effects: &mut Vec<Effect>) {
     let (jobs, moves) = (&core.jobs, &core.moves);
+    let mut dropped: BTreeMap<WorkerId, Vec<TaskId>> = BTreeMap::new();
     core.copies.retain(|(worker, task), copy| {
         let Some(job) = jobs.get(&task.stage.job) else { return false };
         copy.readers.retain(|(reader, attempt)| {
@@ -208,11 +224,13 @@ pub(crate) fn drop_copies(core: &mut Core, effects: &mut Vec<Effect>) {
         let found = &job.stages[task.stage.index as usize].tasks[task.index as usize];
         let key = (task.stage.index, task.index);
         if found.worker() != Some(*worker) && !job.has_replica(key, *worker) {
-            let message = ToWorker::DropPartitions(vec![*task]);
-            effects.push(Effect::Send { worker: *worker, message });
+            dropped.entry(*worker).or_default().push(*task);
         }
         false
     });
+    for (worker, tasks) in dropped {
+        effects.extend(drop_messages(worker, &tasks));
+    }
 }
 
 /// Whether a worker keeps something that a task reads, or receives a partition.

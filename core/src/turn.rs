@@ -8,7 +8,6 @@ use crate::placement::Choice;
 use crate::state::{Core, Pending, task_id};
 use crate::{ending, loss, persisted, replicas, retirement, transfers};
 use partita_shared::limits;
-use partita_shared::message::ToWorker;
 use std::ops::Bound;
 
 impl Core {
@@ -48,10 +47,7 @@ impl Core {
         for (worker, mut tasks) in std::mem::take(&mut self.drops) {
             // Of a job that has ended, a worker is told to forget everything.
             tasks.retain(|task| self.jobs.contains_key(&task.stage.job));
-            for part in tasks.chunks(limits::TASKS_PER_MESSAGE_MAX) {
-                let message = ToWorker::DropPartitions(part.to_vec());
-                effects.push(Effect::Send { worker, message });
-            }
+            effects.extend(transfers::drop_messages(worker, &tasks));
         }
     }
 
