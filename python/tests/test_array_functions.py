@@ -296,3 +296,70 @@ def test_cumulative_sums(dtype, axis, wanted):
         expected, found = getattr(np, name)(a, axis=axis, dtype=wanted), getattr(da, name)(d, axis=axis, dtype=wanted)
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found.compute(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["i8", "i4", "u1"])
+@pytest.mark.parametrize("kwargs", [{}, {"keepdims": True}, {"axis": ()}, {"axis": 0}, {"split_every": 2}], ids=str)
+def test_means_of_a_dtype_of_integers_are_integers(dtype, kwargs):
+    a = np.array([[1, 2, 9], [4, 7, 5]])
+    known = {key: value for key, value in kwargs.items() if key != "split_every"}
+    for values in (a, a.astype("f4")):
+        d = da.from_array(values, chunks=(1, 2))
+        same(d.mean(dtype=dtype, **kwargs), np.asarray(np.mean(values, dtype=dtype, **known)))
+    same(da.nanmean(da.from_array(a, chunks=1), dtype=dtype, **kwargs), np.asarray(np.nanmean(a, dtype=dtype, **known)))
+
+
+def test_the_mean_of_no_items_is_not_an_integer():
+    with pytest.raises(ValueError, match="mean of no items"):
+        da.from_array(np.array([], dtype=int)).mean(dtype=int).compute()
+
+
+@pytest.mark.parametrize("join", ["concatenate", "stack", "hstack", "vstack"])
+@pytest.mark.parametrize("dtypes", [(">f8", ">f8"), (">f8", "<f8"), (">i4", "f4"), ("M8[s]", "M8[ns]"), ("U1", "U3")])
+def test_joined_arrays_have_the_dtype_of_numpy(join, dtypes):
+    arrays = [np.zeros(4, dtype=one) for one in dtypes]
+    expected = getattr(np, join)(arrays)
+    same(getattr(da, join)([da.from_array(one, chunks=2) for one in arrays]), expected)
+
+
+@pytest.mark.parametrize("name", ["quantile", "nanquantile"])
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 2)])
+@pytest.mark.parametrize("q", [0.75, [0.25, 0.75]])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_weighted_quantiles(name, axis, q, keepdims):
+    random = np.random.default_rng(5)
+    a = random.normal(size=(4, 6, 5))
+    d = da.from_array(a, chunks=(2, 3, 2))
+    how = {"axis": axis, "method": "inverted_cdf", "keepdims": keepdims}
+    whole = random.uniform(0.5, 2, size=a.shape)
+    cases = [(whole, whole), (da.from_array(whole, chunks=3), whole)]
+    if isinstance(axis, int):
+        line = random.uniform(0.5, 2, size=a.shape[axis])
+        full = np.broadcast_to(line[tuple([slice(None) if at == axis else None for at in range(3)])], a.shape)
+        cases += [(line, full), (da.from_array(line, chunks=2), full)]
+    for given, expected in cases:
+        same(getattr(da, name)(d, q, weights=given, **how), getattr(np, name)(a, q, weights=expected, **how))
+
+
+def test_weights_of_quantiles_that_do_not_fit_are_refused():
+    d = da.ones((4, 6), chunks=2)
+    with pytest.raises(ValueError, match="Length of weights"):
+        da.quantile(d, 0.5, axis=0, weights=np.ones(3), method="inverted_cdf")
+    with pytest.raises(TypeError, match="1D weights"):
+        da.quantile(d, 0.5, axis=0, weights=np.ones((4, 1)), method="inverted_cdf")
+    with pytest.raises(TypeError, match="Axis must be specified"):
+        da.nanquantile(d, 0.5, axis=(0, 1), weights=np.ones(4), method="inverted_cdf")
+
+
+@pytest.mark.parametrize("name", ["fweights", "aweights"])
+@pytest.mark.parametrize("weights", [np.ones((2, 3)), np.ones(2), [-1, 1, 1], [1.5, 1.0, 1.0], [1, 2, 1]], ids=str)
+def test_weights_of_covariances_are_those_of_numpy(name, weights):
+    a = np.array([[0, 1, 2], [2, 1, 0.5]])
+    d = da.from_array(a, chunks=2)
+    try:
+        expected = np.cov(a, **{name: weights})
+    except (RuntimeError, TypeError, ValueError) as error:
+        with pytest.raises(type(error)):
+            da.cov(d, **{name: weights}).compute()
+    else:
+        same(da.cov(d, **{name: weights}), expected)

@@ -104,7 +104,7 @@ def blockwise(
     *args : pairs of array and labels
         Arrays, each followed by a label for each axis. A value followed by None is passed as it is.
     name : str, optional
-        Name of the result. Arrays of equal names must be equal.
+        Name of the result.
     token : str, optional
         The beginning of the name.
     dtype : dtype, optional
@@ -175,7 +175,7 @@ def blockwise(
         reads,
         values=values,
         params=params,
-        name=name,
+        given=name,
         user=_is_user(func) or bool(values),
     )
     return array_of(node)

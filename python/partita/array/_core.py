@@ -75,8 +75,8 @@ class Array(Methods, Collection):
 
     @property
     def name(self) -> str:
-        """The identity of the array: arrays of equal names are equal."""
-        return self._node.name
+        """The name that the user gave, or a hash of what the array is made of."""
+        return self._node.given or self._node.name
 
     @property
     def chunks(self) -> tuple[tuple[Any, ...], ...]:
@@ -169,7 +169,8 @@ class Array(Methods, Collection):
 
     def _partita_rebuild(self, nodes: list[Any]) -> Any:
         self._describe(nodes)
-        return array_of(Parts(self.name, self.chunks, self._meta, nodes, user=False))
+        node = self._node
+        return array_of(Parts(node.name, self.chunks, self._meta, nodes, user=False, given=node.given))
 
     def _describe(self, nodes: list[Any]) -> None:
         """Tell the dashboard where the blocks are, if they are results of one session that are wanted."""
@@ -186,7 +187,9 @@ class Array(Methods, Collection):
         if len(nodes) == 1:
             return nodes[0]
         nested = nest(nodes, self.numblocks)
-        return Task(assemble_nested, (nested, self.numblocks), None, key_split(self.name), f"assemble-{self.name}")
+        return Task(
+            assemble_nested, (nested, self.numblocks), None, key_split(self.name), f"assemble-{self._node.name}"
+        )
 
     def __dask_graph__(self) -> Any:
         return _graphs.LazyGraph(super().__dask_graph__)
@@ -199,10 +202,10 @@ class Array(Methods, Collection):
         return _finish, (self,)
 
     def __dask_layers__(self) -> tuple[str, ...]:
-        return (self.name,)
+        return (self._node.name,)
 
     def __dask_tokenize__(self) -> Any:
-        return self.name
+        return self._node.name
 
     def __reduce__(self) -> Any:
         return array_of, (self._node,)

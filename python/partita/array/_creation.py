@@ -90,7 +90,7 @@ def _create(
         tables=size_tables(found),
         params={"function": function, "args": args, "kwargs": kwargs},
         cheap=True,
-        name=name if isinstance(name, str) else None,
+        given=name if isinstance(name, str) else None,
     )
     return array_of(node)
 

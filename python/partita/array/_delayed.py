@@ -51,8 +51,8 @@ def from_delayed(value: Any, shape: Any, dtype: Any = None, meta: Any = None, na
         raise ValueError("You must specify the meta or dtype of the array: pass dtype= to from_delayed()")
     shape = tuple(shape) if np.iterable(shape) else (shape,)
     chunks = tuple([(size,) for size in shape])
-    name = name or f"from-value-{tokenize(value, shape, str(dtype), str(type(meta)))}"
-    return array_of(Parts(name, chunks, make_meta(meta, dtype, len(chunks)), [task]))
+    key = f"{name or 'from-value'}-{tokenize(value, shape, str(dtype), str(type(meta)))}"
+    return array_of(Parts(key, chunks, make_meta(meta, dtype, len(chunks)), [task], given=name))
 
 
 def from_func(
@@ -74,7 +74,7 @@ def from_func(
         Arguments of the function.
     """
     kwargs = kwargs or {}
-    name = name or f"from_func-{tokenize(func, shape, str(dtype), args, kwargs)}"
+    key = f"{name or 'from_func'}-{tokenize(func, shape, str(dtype), args, kwargs)}"
     chunks = tuple([(size,) for size in shape])
-    task = Task(func, tuple(args), kwargs, "from_func", f"{name}-0")
-    return array_of(Parts(name, chunks, np.empty((0,) * len(chunks), dtype), [task]))
+    task = Task(func, tuple(args), kwargs, "from_func", f"{key}-0")
+    return array_of(Parts(key, chunks, np.empty((0,) * len(chunks), dtype), [task], given=name))

@@ -274,7 +274,7 @@ def _apply(
     chunks, arrays = align(arrays)
     reads = [Read(one._node, broadcast_axes(one, chunks)) for one in arrays]
     meta = result_of(function, [one._meta for one in arrays] + [None] * len(values), dtype, ndim)
-    return array_of(Node(label, chunks, meta, function, reads, values=values, name=name, user=user or bool(values)))
+    return array_of(Node(label, chunks, meta, function, reads, values=values, given=name, user=user or bool(values)))
 
 
 def broadcast_axes(array: Any, chunks: Any) -> list[Any]:

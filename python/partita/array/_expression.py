@@ -60,6 +60,8 @@ class Node:
         The identity of the array: nodes with equal names have equal blocks.
     token : object, optional
         Stands for the function, all its arguments, the maps and the chunks in the name.
+    given : str, optional
+        The name that the user gave. Two arrays may have it, so that it is no identity.
     """
 
     __slots__ = (
@@ -67,6 +69,7 @@ class Node:
         "cheap",
         "chunks",
         "function",
+        "given",
         "indexed",
         "meta",
         "name",
@@ -96,6 +99,7 @@ class Node:
         symmetric: bool = False,
         name: str | None = None,
         token: Any = None,
+        given: str | None = None,
     ) -> None:
         self.chunks = chunks
         self.shape = tuple([sum(sizes) for sizes in chunks])
@@ -122,8 +126,9 @@ class Node:
                 parts: Any = (function, tables, values, self.params, self.reads, known)
             else:
                 parts = (token, [read.source.name for read in self.reads])
-            name = f"{label}-{tokenize(parts, dtype)}"
+            name = f"{given or label}-{tokenize(parts, dtype)}"
         self.name = name
+        self.given = given
         self.options = current_options()
 
     @property
@@ -193,8 +198,16 @@ class Parts(Node):
 
     __slots__ = ("parts",)
 
-    def __init__(self, name: str, chunks: Chunks, meta: Any, parts: Sequence[Any], user: bool = True) -> None:
-        super().__init__("parts", chunks, meta, identity, name=name, user=user)
+    def __init__(
+        self,
+        name: str,
+        chunks: Chunks,
+        meta: Any,
+        parts: Sequence[Any],
+        user: bool = True,
+        given: str | None = None,
+    ) -> None:
+        super().__init__("parts", chunks, meta, identity, name=name, user=user, given=given)
         self.parts = parts
 
     def _state(self, places: dict[str, int]) -> tuple[Any, ...]:
@@ -217,10 +230,12 @@ class Constant(Node):
 
     __slots__ = ("array",)
 
-    def __init__(self, label: str, chunks: Chunks, meta: Any, array: Any, name: str | None = None) -> None:
+    def __init__(
+        self, label: str, chunks: Chunks, meta: Any, array: Any, name: str | None = None, given: str | None = None
+    ) -> None:
         if name is None:
             name = f"{label}-{tokenize(array, [sizes_token(one) for one in chunks])}"
-        super().__init__(label, chunks, meta, identity, name=name, cheap=True)
+        super().__init__(label, chunks, meta, identity, name=name, cheap=True, given=given)
         self.array = array
 
     def starts(self) -> list[list[slice]]:

@@ -102,6 +102,12 @@ def get_block(*box: Any, source: Any, as_numpy: bool, lock: Any, getitem: Any) -
             lock.release()
 
 
+class HashedName(str):
+    """A name that is a hash of the data: arrays of equal names are equal."""
+
+    __slots__ = ()
+
+
 def from_array(
     x: Any,
     chunks: Any = "auto",
@@ -162,14 +168,18 @@ def from_array(
         lock = SerializableLock()
     source = _file_array(x)
     is_numpy = type(x) in (np.ndarray, np.ma.MaskedArray) and not lock
-    if name is None or name is True:
+    given = name if isinstance(name, str) and not isinstance(name, HashedName) else None
+    if isinstance(name, HashedName):
+        name = str(name)
+    elif name is None or name is True:
         name = f"array-{tokenize(source, found, lock, asarray, getitem, str(type(meta)))}"
-    elif name is False:
-        name = f"array-{uuid.uuid4().hex}"
+    else:
+        # A name saves the time of a hash of the data; other data may have the same name.
+        name = f"{given or 'array'}-{uuid.uuid4().hex}"
     if is_numpy:
         # Later changes of the data must not change the array.
         return array_of(
-            Constant("array", found, make_meta(x if meta is None else meta, x.dtype, x.ndim), x.copy(), name)
+            Constant("array", found, make_meta(x if meta is None else meta, x.dtype, x.ndim), x.copy(), name, given)
         )
     if source is x and hasattr(x, "__array_function__") and isinstance(x, np.ndarray) and not isinstance(x, np.memmap):
         source = x.copy()
@@ -180,7 +190,7 @@ def from_array(
     dtype = getattr(x, "dtype", None)
     made = _meta_of(x, meta, dtype, len(found), asarray)
     params = {"source": source, "as_numpy": bool(asarray), "lock": lock or None, "getitem": getitem}
-    return array_of(Node("array", found, made, get_block, tables=tables, params=params, name=name))
+    return array_of(Node("array", found, made, get_block, tables=tables, params=params, name=name, given=given))
 
 
 def _meta_of(x: Any, meta: Any, dtype: Any, ndim: int, as_numpy: bool) -> Any:

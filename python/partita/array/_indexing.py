@@ -366,7 +366,9 @@ def _constant(x: Any, parts: list[Any]) -> Any:
     if not isinstance(found, np.ndarray):
         found = np.asarray(found, dtype=x.dtype)
     meta = make_meta(x._meta, x.dtype, len(chunks))
-    return array_of(Constant("getitem", tuple(chunks), meta, found, name=f"getitem-{tokenize(x.name, tuple(index))}"))
+    return array_of(
+        Constant("getitem", tuple(chunks), meta, found, name=f"getitem-{tokenize(x._node.name, tuple(index))}")
+    )
 
 
 # Arrays of positions.

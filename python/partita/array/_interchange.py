@@ -58,16 +58,17 @@ def to_dask_array(x: Any, *args: Any, **kwargs: Any) -> Any:
 
     from ._lowering import lower
 
-    nodes = lower([x._node])[x.name]
+    name = x._node.name
+    nodes = lower([x._node])[name]
     graph = {
         # The value of a future: schedulers of Dask do not know futures of this package.
         key: (_result_of, value) if is_future(value) else value
         for key, value in _graphs.export_graph(nodes).items()
     }
     for index, node in zip(itertools.product(*[range(size) for size in x.numblocks]), nodes):
-        key = (x.name, *index)
+        key = (name, *index)
         graph[key] = node.key
-    return dask_array.Array(graph, x.name, x.chunks, dtype=x.dtype, meta=x._meta)
+    return dask_array.Array(graph, name, x.chunks, dtype=x.dtype, meta=x._meta)
 
 
 def to_backend(x: Any, backend: str | None = None, **kwargs: Any) -> Any:

@@ -25,9 +25,10 @@ def _arrays(seq: Any) -> list[Any]:
 
 
 def _common_meta(arrays: Sequence[Any], ndim: int) -> Any:
-    dtype = (
-        np.result_type(*[one.dtype for one in arrays]) if len({one.dtype for one in arrays}) > 1 else arrays[0].dtype
-    )
+    dtype = np.result_type(*[one.dtype for one in arrays])
+    if len({one.dtype for one in arrays}) > 1 or not dtype.isnative:
+        # As NumPy, which joins arrays of other byte orders to one of that of the machine.
+        dtype = np.concatenate([np.empty(0, dtype=one.dtype) for one in arrays]).dtype
     model = next((one._meta for one in arrays if type(one._meta) is not np.ndarray), arrays[0]._meta)
     return make_meta(model, dtype, ndim)
 

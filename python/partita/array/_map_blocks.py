@@ -111,7 +111,7 @@ def map_blocks(
     *args : array or object
         Arrays, which are aligned like operands of NumPy, and other arguments.
     name : str, optional
-        Name of the result. Arrays of equal names must be equal.
+        Name of the result.
     token : str, optional
         The beginning of the name.
     dtype : dtype, optional
@@ -143,9 +143,8 @@ def map_blocks(
         )
     if token:
         warnings.warn("The token= keyword to map_blocks has been moved to name=", stacklevel=2)
-        name = token
     if _is_frame(meta):
-        options = {"chunks": chunks, "drop_axis": drop_axis, "new_axis": new_axis, "name": name, **kwargs}
+        options = {"chunks": chunks, "drop_axis": drop_axis, "new_axis": new_axis, "name": name or token, **kwargs}
         return _frame_of(map_blocks(func, *args, dtype=object, **options), meta)
     drop = [] if drop_axis is None else ([drop_axis] if isinstance(drop_axis, Number) else list(drop_axis))
     new = None if new_axis is None else ([new_axis] if isinstance(new_axis, Number) else list(new_axis))
@@ -178,7 +177,14 @@ def map_blocks(
         if _is_frame(meta) and meta.ndim == 1:
             # A column. The columns of a frame do not follow from arrays of size 1.
             return map_blocks(
-                func, *args, name=name, chunks=chunks, drop_axis=drop_axis, new_axis=new_axis, meta=meta, **kwargs
+                func,
+                *args,
+                name=name or token,
+                chunks=chunks,
+                drop_axis=drop_axis,
+                new_axis=new_axis,
+                meta=meta,
+                **kwargs,
             )
     made = make_meta(meta, dtype, len(found))
     bound, values, params = bind(func, [one if isinstance(one, Array) else (one,) for one in args], kwargs)
@@ -187,14 +193,12 @@ def map_blocks(
     if indexed:
         info = (inputs, found, made.dtype) if "block_info" in wanted else None
         function = Mapped(bound, len(values), wanted, info, len(found) if enforce_ndim else None)
-    prefix = name or funcname(func)
-    key = (
-        name
-        or f"{prefix}-{tokenize(func, 'map_blocks', args, kwargs, found, drop, new, str(made.dtype), str(type(made)), wanted)}"
-    )
+    prefix = name or token or funcname(func)
+    key = f"{prefix}-{tokenize(func, 'map_blocks', args, kwargs, found, drop, new, str(made.dtype), str(type(made)), wanted)}"
     node = Node(
-        prefix, found, made, function, reads, values=values, params=params, indexed=indexed, name=key, user=True
-    )
+        prefix, found, made, function, reads, values=values, params=params, indexed=indexed, name=key, user=True,
+        given=name,
+    )  # fmt: skip
     return array_of(node)
 
 

@@ -81,6 +81,14 @@ def mean_aggregate(parts: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return divide(total, n)
 
 
+def _mean_of(parts: Any, dtype: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return means as integers, rounded towards zero as by NumPy."""
+    found = mean_aggregate(parts, axis=axis, keepdims=keepdims)
+    if not np.all(np.isfinite(found)):
+        raise ValueError(f"the mean of no items is NaN, which {dtype} does not have; use a dtype of floats")
+    return found.astype(dtype)
+
+
 def divide(a: Any, b: Any) -> Any:
     """Divide, such that nothing divided by zero is NaN."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -164,7 +172,8 @@ def _mean(label: str, a: Any, axis: Any, dtype: Any, keepdims: bool, split_every
     a = as_array(a)
     dtype = _mean_dtype(dtype, a)
     chunk = Chunk(mean_chunk, dtype=_total_dtype(dtype, a), skipna=skipna)
-    found = _reduce(a, chunk, mean_aggregate, mean_combine, axis, keepdims, dtype, split_every, None, label)
+    aggregate = Chunk(_mean_of, dtype=dtype) if dtype.kind in "iu" else mean_aggregate
+    found = _reduce(a, chunk, aggregate, mean_combine, axis, keepdims, dtype, split_every, None, label)
     return handle_out(out, found if _total_dtype(dtype, a) == dtype else cast(found, dtype))
 
 

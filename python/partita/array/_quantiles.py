@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ._blocks import Fill
 from ._chunks import UNKNOWN_REMEDY, is_unknown
 from ._core import Array, make_meta
 from ._elementwise import as_array, handle_out
 from ._moments import _mean_dtype
+from ._shape import broadcast_to
 from ._tree import reduction_axes
 
 __all__ = ["builtins_any", "median", "nanmedian", "nanquantile", "quantile"]
@@ -27,8 +29,9 @@ def _along_axes(
     lead: tuple[Any, ...],
     kwargs: dict[str, Any],
     dtype: Any,
+    weights: Any = None,
 ) -> Any:
-    """Apply a function to whole axes, which become one block."""
+    """Apply a function to whole axes, which become one block. It gets the blocks of `weights` as well."""
     from ._axis_maps import At, Axis, Read
     from ._core import array_of
     from ._expression import Node
@@ -43,7 +46,30 @@ def _along_axes(
     maps = [Axis(len(lead) + kept.index(at)) if at not in axes else At(0) for at in range(a.ndim)]
     params = {**kwargs, "axis": tuple(axes), "keepdims": keepdims}
     meta = make_meta(a._meta, dtype, len(chunks))
-    return handle_out(out, array_of(Node(label, chunks, meta, function, [Read(a._node, maps)], params=params)))
+    reads = [Read(a._node, maps)]
+    if weights is not None:
+        other = _weights_of(weights, a.shape, axes, label).rechunk(a.chunks)
+        reads.append(Read(other._node, maps))
+        function = Fill(_call_weighted, (), {"function": function})
+    return handle_out(out, array_of(Node(label, chunks, meta, function, reads, params=params)))
+
+
+def _call_weighted(block: Any, weights: Any, function: Callable[..., Any], **kwargs: Any) -> Any:
+    return function(block, weights=weights, **kwargs)
+
+
+def _weights_of(weights: Any, shape: tuple[Any, ...], axes: Sequence[int], label: str) -> Any:
+    """Return weights in the shape of an array; those of one axis are the same along the others."""
+    weights = as_array(weights)
+    if weights.shape == shape:
+        return weights
+    if len(axes) != 1:
+        raise TypeError(f"Axis must be specified when shapes of a and weights differ: {label}() takes one axis")
+    if weights.ndim != 1:
+        raise TypeError(f"1D weights expected when shapes of a and weights differ: {label}()")
+    if weights.shape[0] != shape[axes[0]]:
+        raise ValueError(f"Length of weights not compatible with specified axis: {label}()")
+    return broadcast_to(weights[tuple([slice(None) if at == axes[0] else None for at in range(len(shape))])], shape)
 
 
 def builtins_any(values: Any) -> bool:
@@ -111,10 +137,8 @@ def _quantile(
         q = q.compute()
     q = np.asarray(q)
     kwargs: dict[str, Any] = {"q": q, "method": method}
-    if weights is not None:
-        kwargs["weights"] = np.asarray(weights)
     dtype = np.quantile(np.ones(1, dtype=a.dtype), np.asarray(0.5, dtype=q.dtype), method=method).dtype  # type: ignore[call-overload]
-    return _along_axes(name, getattr(np, name), a, axis, keepdims, out, q.shape, kwargs, dtype)
+    return _along_axes(name, getattr(np, name), a, axis, keepdims, out, q.shape, kwargs, dtype, weights)
 
 
 def quantile(

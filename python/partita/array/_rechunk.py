@@ -107,7 +107,7 @@ def _merge(x: Any, found: Any) -> Any:
 def _token(x: Any, chunks: Any) -> str:
     from .._tokens import tokenize
 
-    return tokenize(x.name, chunks)
+    return tokenize(x._node.name, chunks)
 
 
 def _with_unknown(chunks: Any, x: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._chunks import is_unknown
 from ._elementwise import as_array, elemwise
 from ._products import dot
 from ._shape import broadcast_to, normalize_axis, swapaxes
@@ -119,9 +120,13 @@ def cov(
     ddof = (0 if bias else 1) if ddof is None else ddof
     w: Any = None
     if fweights is not None:
-        w = as_array(fweights).astype(float)
+        fweights = as_array(fweights)
+        if fweights.dtype.kind == "f":
+            # As in NumPy, floats may be weights if they are integers, which only their values say.
+            fweights = fweights.map_blocks(_integers, dtype=fweights.dtype)
+        w = _weights("fweights", fweights, x.shape[1])
     if aweights is not None:
-        a = as_array(aweights).astype(float)
+        a = _weights("aweights", as_array(aweights), x.shape[1])
         w = a if w is None else w * a
     mean = weighted_mean(x, 1, w, False, False)
     if w is None:
@@ -145,6 +150,27 @@ def cov(
 
     found = dot(weighted, conj(right).T)
     return (found / factor).squeeze()
+
+
+def _weights(name: str, weights: Any, count: Any) -> Any:
+    """Return weights of observations that are as many as these, and not negative."""
+    if weights.ndim > 1:
+        raise RuntimeError(f"cannot handle multidimensional {name}")
+    if weights.shape[:1] != (count,) and not is_unknown((*weights.shape, count)):
+        raise RuntimeError(f"incompatible numbers of samples and {name}: {count} and {weights.shape}")
+    return weights.astype(float).map_blocks(_checked_weights, name, dtype=float)
+
+
+def _checked_weights(block: Any, name: str) -> Any:
+    if np.any(block < 0):
+        raise ValueError(f"{name} cannot be negative")
+    return block
+
+
+def _integers(block: Any) -> Any:
+    if not np.all(block == np.around(block)):
+        raise TypeError("fweights must be integer")
+    return block
 
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,20 @@ def _within(region: Any, index: tuple[slice, ...]) -> tuple[Any, ...]:
     return (*found, *rest)
 
 
+@contextlib.contextmanager
+def _held(lock: Any) -> Iterator[None]:
+    """Context manager that holds a lock, which may have only `acquire` and `release`."""
+    if not lock or hasattr(type(lock), "__enter__"):
+        with lock or contextlib.nullcontext():
+            yield
+        return
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def store_block(
     block: Any, *index: Any, region: Any, lock: Any, returned: bool, loaded: bool, target: Target | None, ndim: int
 ) -> Any:
@@ -70,7 +85,7 @@ def store_block(
     where, rest = index[:ndim], index[ndim:]
     goal = rest[0] if target is None else target.value
     place = _within(region, tuple(where))
-    with lock or contextlib.nullcontext():
+    with _held(lock):
         if np.size(block):
             goal[place] = np.asanyarray(block)
         if returned and loaded:
@@ -80,7 +95,7 @@ def store_block(
 
 def load_block(*index: Any, region: Any, lock: Any, target: Target) -> Any:
     """Read a block of a target."""
-    with lock or contextlib.nullcontext():
+    with _held(lock):
         return target.value[_within(region, tuple(index))]
 
 
@@ -229,7 +244,7 @@ def _write_here(sources: Any, targets: Any, regions: Any, locks: Any, kwargs: di
     nodes = lower([one._node for one in sources])
     jobs = []
     for source, target, region, lock in zip(sources, targets, regions, locks):
-        for index, node in zip(slices_from_chunks(source.chunks), nodes[source.name]):
+        for index, node in zip(slices_from_chunks(source.chunks), nodes[source._node.name]):
             jobs.append((node, target, _within(region, index), lock))
     results = persist_nodes([job[0] for job in jobs], kwargs.get("scheduler"))
     nodes.clear()
@@ -238,7 +253,7 @@ def _write_here(sources: Any, targets: Any, regions: Any, locks: Any, kwargs: di
         # Blocks that were written are released.
         results[at] = jobs[at] = None  # type: ignore[call-overload]
         block = part.result() if hasattr(part, "result") else part.args[0]
-        with lock or contextlib.nullcontext():
+        with _held(lock):
             if np.size(block):
                 target[place] = np.asanyarray(block)
 

@@ -59,7 +59,7 @@ def from_zarr(
     **kwargs
         Arguments of ``zarr.open_array``.
     """
-    from ._from_array import from_array
+    from ._from_array import HashedName, from_array
 
     zarr = _import_zarr()
     if isinstance(url, zarr.Array):
@@ -72,7 +72,7 @@ def from_zarr(
         source = zarr.open_array(store=url, path=component, mode=mode, **kwargs)
     found = source.chunks if chunks is None else chunks
     if name is None:
-        name = f"from-zarr-{tokenize(source, component, storage_options, found, kwargs)}"
+        name = HashedName(f"from-zarr-{tokenize(source, component, storage_options, found, kwargs)}")
     return from_array(source, found, name=name, inline_array=inline_array)
 
 
