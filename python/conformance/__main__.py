@@ -15,10 +15,21 @@ import types
 
 from .inside import find_insiders
 from .reasons import check_reasons, read_reasons
-from .rewrite import replace_imports
+from .rewrite import blank_tests, choose_branches, replace_imports
 from .suites import SUITES, Suite, find_files
 from .table import write_table
 
+#: Modules of Dask whose names are those of its users.
+_USERS_MODULES = ("dask", "dask.array", "dask.bag", "dask.dataframe")
+#: Modules of Dask of which users have the functions and classes that are defined there.
+_USERS_DEFINITIONS = (
+    "dask.array.fft",
+    "dask.array.image",
+    "dask.array.lib.stride_tricks",
+    "dask.array.linalg",
+    "dask.array.stats",
+    "dask.dataframe.dask_expr.datasets",
+)
 #: Time of one test at most, in seconds.
 TEST_TIMEOUT_S = 45
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -99,7 +110,9 @@ def _summary(found: set[tuple[str, str]]) -> tuple[str, str]:
 def _users_names() -> frozenset[str]:
     """Return the names that Dask's packages have for their users."""
     names = set(importlib.import_module("distributed").__all__)
-    for module in map(importlib.import_module, ("dask", "dask.bag", "dask.dataframe")):
+    for module in map(importlib.import_module, _USERS_DEFINITIONS):
+        names |= {name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    for module in map(importlib.import_module, _USERS_MODULES):
         public = {name for name in dir(module) if not name.startswith("_")}
         names |= {name for name in public if not isinstance(getattr(module, name), types.ModuleType)}
     return frozenset(names)
@@ -109,10 +122,11 @@ def _copy(path: str, folder: str, users: frozenset[str], suite: Suite) -> None:
     """Write a test file with its imports replaced, and beside it which tests do not count."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    insiders = find_insiders(ast.parse(text), users, suite.package == "distributed")
-    target = os.path.join(folder, os.path.basename(path))
+    tree = choose_branches(ast.parse(text))
+    insiders = find_insiders(tree, users, suite.package == "distributed")
+    target = os.path.join(folder, suite.name_of(path))
     with open(target, "w", encoding="utf-8") as file:
-        file.write(ast.unparse(replace_imports(ast.parse(text), users)))
+        file.write(ast.unparse(replace_imports(blank_tests(tree, insiders), users)))
     with open(f"{target}.inside", "w", encoding="utf-8") as file:
         json.dump(insiders, file)
 

@@ -13,10 +13,43 @@ from .rewrite import stand_of
 __all__ = ["LooksInside", "find_insiders"]
 
 #: Modules of the peer whose names tests may use: helpers that work with anybody's objects.
-_HARMLESS = ("dask.utils", "dask.utils_test", "dask._compatibility", "dask.bytes", "dask.array", "dask.datasets",
-             "distributed.metrics", "distributed.compatibility", "distributed.utils", "distributed.sizeof")  # fmt: skip
+_HARMLESS = ("dask.utils", "dask.utils_test", "dask._compatibility", "dask._pandas_compat", "dask.bytes", "dask.datasets",
+             "dask.array.numpy_compat", "dask.dataframe._compat", "distributed.metrics", "distributed.compatibility",
+             "distributed.utils", "distributed.sizeof")  # fmt: skip
+#: Names of further modules of which the same is true.
+_HARMLESS_NAMES = frozenset(
+    (
+        "dask.array.utils.allclose",
+        "dask.dataframe.dask_expr.tests._util._backend_library",
+        "dask.dataframe.dask_expr.tests._util.xfail_gpu",
+        "dask.dataframe.tests.test_multi.list_eq",
+        "dask.dataframe.utils.UNKNOWN_CATEGORIES",
+        "dask.dataframe.utils.get_string_dtype",
+        "dask.dataframe.utils.is_scalar",
+        "dask.dataframe.utils.pyarrow_strings_enabled",
+    )
+)
+#: Private names of other packages than Dask.
+_FOREIGN = frozenset(("_repr_html_", "_asdict", "_make", "_testing", "_compat"))
 #: Attributes of Dask's collections that are its own representation.
-_GRAPHS = frozenset(("dask", "expr", "layers", "dependencies"))
+_GRAPHS = frozenset(
+    (
+        "analyze",
+        "dask",
+        "dependencies",
+        "expr",
+        "find_operations",
+        "fuse",
+        "layers",
+        "lower_completely",
+        "lower_once",
+        "operands",
+        "pprint",
+        "simplify",
+        "tree_repr",
+        "walk",
+    )
+)
 #: Attributes of distributed's clients, futures and clusters that lead into the scheduler, or to its event loop.
 _ROOMS = frozenset(
     (
@@ -86,8 +119,9 @@ def _is_peer(module: str) -> bool:
 def _private_imports(node: ast.AST, users: frozenset[str]) -> Iterator[str]:
     if isinstance(node, ast.ImportFrom) and node.module and _is_peer(node.module):
         for one in node.names:
-            is_module = f"{node.module}.{one.name}" in ("dask.array", "dask.config", "dask.dataframe", "dask.utils")
-            if not is_module and stand_of(node.module, one.name, users) is None:
+            full = f"{node.module}.{one.name}"
+            is_module = full in ("dask.array", "dask.config", "dask.dataframe", "dask.dataframe._compat", "dask.utils")
+            if not is_module and full not in _HARMLESS_NAMES and stand_of(node.module, one.name, users) is None:
                 yield one.asname or one.name
 
 
@@ -117,7 +151,7 @@ class _Search:
             return f"uses {name}"
         if isinstance(node, ast.Attribute):
             name = node.attr
-            if name.startswith("_") and not name.startswith("__") and name not in ("_repr_html_", "_asdict", "_make"):
+            if name.startswith("_") and not name.startswith("__") and name not in _FOREIGN:
                 return f"uses the private name {name}"
             if name.startswith("__dask"):
                 return f"uses {name}"

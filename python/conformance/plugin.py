@@ -52,6 +52,18 @@ def _scheduler() -> Iterator[None]:
             yield
 
 
+@pytest.fixture(params=["tasks"])
+def shuffle_method(request: pytest.FixtureRequest) -> Any:
+    """The method of Dask's shuffles, of which Partita has one."""
+    return request.param
+
+
+@pytest.fixture
+def xfail(request: pytest.FixtureRequest) -> Any:
+    """What marks a test as one that is expected to fail."""
+    return lambda reason: request.applymarker(pytest.mark.xfail(reason=reason))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
     known: dict[str, dict[str, str]] = {}

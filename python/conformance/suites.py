@@ -27,6 +27,9 @@ class Suite:
         Each test runs with each of these; it passes if it passes with all.
     fresh : tuple of str
         Files in which each test has a cluster of its own, since tests use the same names on it.
+    has_folders : bool
+        Whether files of several folders have equal names: they are named after their folders, as in
+        `test_dataframe_io__csv.py`.
     """
 
     name: str
@@ -35,6 +38,16 @@ class Suite:
     files: tuple[str, ...]
     schedulers: tuple[str, ...]
     fresh: tuple[str, ...] = ()
+    has_folders: bool = False
+
+    def name_of(self, path: str) -> str:
+        """Return the name of a test file of the peer in lists and tables."""
+        if not self.has_folders:
+            return os.path.basename(path)
+        folders, file = os.path.split(path)
+        parts = folders.split(os.sep)
+        inner = [part for part in parts[parts.index("dask") + 1 :] if part != "tests"]
+        return f"test_{'_'.join(inner)}__{file.removeprefix('test_')}"
 
 
 #: Tests of clients and futures, which leave nothing on a cluster that others find.
@@ -53,6 +66,10 @@ _COORDINATION = (
 )
 
 
+#: The folders with the tests of frames.
+_FRAMES = ("dataframe/tests", "dataframe/dask_expr/tests", "dataframe/io/tests", "dataframe/tseries/tests")
+
+
 def _distributed(name: str, files: tuple[str, ...], is_fresh: bool) -> Suite:
     paths = tuple([f"distributed/tests/test_{file}.py" for file in files])
     fresh = tuple([f"test_{file}" for file in files]) if is_fresh else ()
@@ -64,6 +81,15 @@ SUITES = {
     for suite in (
         Suite("bag", "dask.bag", "dask", ("dask/bag/tests",), ("synchronous", "distributed")),
         Suite("delayed", "dask.delayed", "dask", ("dask/tests/test_delayed.py",), ("synchronous", "distributed")),
+        Suite(
+            "frames",
+            "dask.dataframe",
+            "dask",
+            tuple([f"dask/{folder}" for folder in _FRAMES]),
+            ("distributed",),
+            has_folders=True,
+        ),
+        Suite("arrays", "dask.array", "dask", ("dask/array/tests",), ("distributed",), has_folders=True),
         _distributed("distributed", _CLIENTS, is_fresh=False),
         _distributed("coordination", _COORDINATION, is_fresh=True),
     )

@@ -71,7 +71,11 @@ class _Stand(types.ModuleType):
             try:
                 return getattr(importlib.import_module(target), name)
             except (AttributeError, NotImplementedError, ImportError):
-                continue
+                pass
+            try:
+                return importlib.import_module(f"{target}.{name}")
+            except ImportError:
+                pass
         return Missing(f"{self._targets[0]}.{name}")
 
     def __reduce__(self) -> Any:
@@ -84,9 +88,15 @@ def _stand(name: str, *targets: str, peer: str = "dask", peers: Iterable[str] = 
     globals()[name] = module
 
 
-_stand("dask", "partita", peers=("array", "sizeof", "__version__"))
+#: Modules of arrays from which users import functions that the package does not list.
+_ARRAY_MODULES = ("core", "fft", "gufunc", "image", "lib.stride_tricks", "linalg", "stats", "ufunc")
+
+_stand("dask", "partita", peers=("sizeof", "__version__"))
+_stand("array", "partita.array", *[f"partita.array.{name}" for name in _ARRAY_MODULES])
+_stand("overlap", "partita.array.overlap")
 _stand("bag", "partita.bag")
 _stand("dataframe", "partita.dataframe", peers=("_compat",))
+_stand("datasets", "partita.datasets")
 _stand("delayed", "partita.delayed")
 _stand("base", "partita.base")
 _stand("threaded", "partita.threaded")

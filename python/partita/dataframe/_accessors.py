@@ -310,6 +310,9 @@ class StringMethods(TextParts):
         """Return the position of the first occurrence, or -1."""
         return self._column._like(px.cast(call("strpos", self._value, literal(sub)), pa.int64()) - 1)
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *STRING_METHODS]
+
     def __getattr__(self, name: str) -> Any:
         if name in STRING_METHODS:
             return accessor_method(self._column, "str", name)
@@ -418,6 +421,9 @@ class ListMethods:
         """Return the number of elements."""
         size = px.cast(call("cardinality", self._column._expr), pa.int64())
         return self._column._like(size, origin=None)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *LIST_METHODS]
 
     def __getattr__(self, name: str) -> Any:
         if name in LIST_METHODS:
@@ -606,6 +612,9 @@ class DatetimeMethods(_Rounding):
             raise TypeError("cannot localize times that have a zone; use tz_convert")
         return self._column._like(px.cast(self._column._expr, pa.timestamp(kind.unit, str(tz))))
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *_PARTS, *TIME_METHODS]
+
     def __getattr__(self, name: str) -> Any:
         if name in _PARTS:
             return self._part(_PARTS[name])
@@ -655,6 +664,9 @@ class TimedeltaMethods(_Rounding):
     def total_seconds(self) -> Series:
         """Return the duration in seconds."""
         return self._column._like(px.cast(self._whole, pa.float64()) / 1_000_000_000)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *DURATION_METHODS]
 
     def __getattr__(self, name: str) -> Any:
         if name in DURATION_METHODS:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numbers
+import operator
 from typing import Any
 
-__all__ = ["check_split_every", "is_columns_axis", "reject_unsupported", "without_tuning"]
+__all__ = ["check_split_every", "is_columns_axis", "reject_unsupported", "whole_periods", "without_tuning"]
 
 #: Least number of results that one task combines.
 SPLIT_EVERY_MIN = 2
@@ -65,6 +66,22 @@ def without_tuning(given: dict[str, Any]) -> dict[str, Any]:
     """Return arguments without those that only tune Dask."""
     check_split_every(given.get("split_every"))
     return {name: value for name, value in given.items() if name not in _TUNING}
+
+
+def whole_periods(name: str, periods: Any, takes_floats: bool = False) -> int:
+    """Return a number of rows as an integer.
+
+    Raises
+    ------
+    TypeError
+        If it is not one. As in pandas, a float is one only for some methods, and only if it has no fraction.
+    """
+    if takes_floats and isinstance(periods, float) and periods.is_integer():
+        return int(periods)
+    try:
+        return operator.index(periods)
+    except TypeError:
+        raise TypeError(f"{name}: periods must be an integer, not {periods!r}") from None
 
 
 def is_columns_axis(name: str, axis: Any) -> bool:

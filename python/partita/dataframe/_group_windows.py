@@ -13,7 +13,7 @@ from ..plan import expr as px
 from ..plan.expr import SO_FAR, WHOLE, Expr, call, case, cast, window
 from ..utils import no_default
 from ._aggregations import FUNCTION_NAMES
-from ._arguments import reject_unsupported, without_tuning
+from ._arguments import reject_unsupported, whole_periods, without_tuning
 from ._columns import Column, derived_origin
 from ._frame import DataFrame
 from ._group_functions import call_groups, call_method, filter_groups, transform_groups, transform_method
@@ -121,6 +121,8 @@ class GroupWindows:
             The columns and types of the result of shifting the labels, as for :func:`partita.dataframe.map_partitions`.
         """
         reject_unsupported("shift", arguments)
+        if not isinstance(periods, (list, tuple)):
+            periods = whole_periods("shift", periods)
         if freq is not None:
             labels = list(self._whole()._columns)
             return call_method(self, "shift", (), {"periods": periods, "freq": freq}, meta=meta, labels=labels)
@@ -131,6 +133,7 @@ class GroupWindows:
 
     def diff(self, periods: int = 1) -> Any:
         """Return the difference from the value `periods` rows before in the same group."""
+        periods = whole_periods("diff", periods)
         over = self._over()
         return self._windowed(lambda column: difference(column, periods, over))
 

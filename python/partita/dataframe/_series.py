@@ -551,6 +551,17 @@ class Index(IndexMethods, Series):  # type: ignore[misc, override]
                 return getattr(self.cat, name)
         return super().__getattr__(name)
 
+    def __dir__(self) -> list[builtins.str]:
+        names = set(super().__dir__())
+        kind = self._rows.known_type(self._expr)
+        if kind is not None and is_time(kind):
+            names |= {name for name in set(dir(self.dt)) & set(dir(pd.DatetimeIndex)) if name[0] != "_"}
+        elif isinstance(self._origin, pd.CategoricalDtype):
+            names |= {name for name in set(dir(CategoryMethods)) & set(dir(pd.CategoricalIndex)) if name[0] != "_"}
+        if kind is not None and not is_time(kind):
+            names -= set(_NOT_OF_INDEXES)
+        return sorted(names)
+
     def __getattribute__(self, name: builtins.str) -> Any:
         if name in _NOT_OF_INDEXES and not is_time(object.__getattribute__(self, "_kind")):
             raise AttributeError(f"'Index' object has no attribute {name!r}")

@@ -17,7 +17,7 @@ from ._matching import aligned, uploaded
 from ._reductions import Reductions
 from ._replacement import MISSING, is_missing
 from ._scalar import Scalar
-from ._sql import is_number, is_text, literal
+from ._sql import is_number, is_text, literal, type_of
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -92,10 +92,10 @@ class FrameValues:
     def fillna(self, value: Any, axis: Any = None) -> DataFrame:
         """Replace missing values with a value, or with values given as a dict by column.
 
-        `axis` can only be that of the rows: along the other one, pandas converts all columns to one type.
+        With ``axis=1``, all columns get one type, as in pandas, and `value` is a single value.
         """
         if is_columns_axis("fillna", axis):
-            raise NotImplementedError("fillna(axis=1) is not supported; leave out axis=, and use astype")
+            return self._filled_rows(value)
         if isinstance(value, (dict, pd.Series, Reductions)):
             known = value if not isinstance(value, Reductions) else value._all()
             labels = [label for label in dict(known) if label in self._columns]
@@ -105,6 +105,22 @@ class FrameValues:
             labels = [label for label in value._columns if label in self._columns]
             return self._each(lambda column: column.fillna(value._column(column.name)), labels)
         return self._each(lambda column: column.fillna(_operand_for(value, column)))
+
+    def _filled_rows(self, value: Any) -> DataFrame:
+        """Return the frame with missing values replaced along its rows, which workers do with pandas."""
+        from ._row_methods import PandasMethod, call_method
+        from ._window_methods import one_type
+
+        if hasattr(value, "_expr") or hasattr(value, "_each") or not pd.api.types.is_scalar(value):
+            raise NotImplementedError(
+                f"fillna(axis=1) takes a single value, not {type(value).__name__}; leave out axis=, and use astype"
+            )
+        kind = one_type(self, "fillna")
+        first = self._column(next(iter(self._columns))) if self._columns else None
+        if first is not None and not is_missing(value) and not first._takes(type_of(value), value):
+            raise TypeError(f"fillna(axis=1) cannot replace missing values of {kind} with {value!r}; use astype first")
+        made: DataFrame = call_method(self, PandasMethod("fillna", (value,), {"axis": 1}), "fillna")
+        return made
 
     def isna(self) -> DataFrame:
         """Return whether each value is missing."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from ..plan import expr as px
 from ..plan.expr import SO_FAR, Expr, call, case, cast, window
-from ._arguments import is_columns_axis, reject_unsupported
+from ._arguments import is_columns_axis, reject_unsupported, whole_periods
 from ._columns import category_at, is_masked, require_order, sort_value
 from ._reductions import factor
 from ._replacement import is_missing
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["FILL_MAX", "ColumnWindows", "FrameWindows", "cumulative", "difference", "shifted"]
+__all__ = ["FILL_MAX", "ColumnWindows", "FrameWindows", "cumulative", "difference", "one_type", "shifted"]
 
 #: Maximum of the argument limit= of ffill and bfill.
 FILL_MAX = 16
@@ -148,6 +149,7 @@ class ColumnWindows:
         Rows without another one get `fill_value`, which is missing by default.
         """
         _check_axis("shift", axis, {})
+        periods = whole_periods("shift", periods)
         if freq is not None:
             from ._labels import shifted_index
 
@@ -171,6 +173,7 @@ class ColumnWindows:
     def diff(self, periods: int = 1, axis: Any = 0) -> Series:
         """Return the difference from the value `periods` rows before."""
         _check_axis("diff", axis, {})
+        periods = whole_periods("diff", periods, takes_floats=True)
         if pa.types.is_boolean(self._kind):
             found: Series = self._like(difference(self, periods, self._rows.over()))
             return found
@@ -246,6 +249,7 @@ class FrameWindows:
 
     def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0, fill_value: Any = None) -> DataFrame:
         """Shift the values by `periods` rows, or columns, or the index labels by as many periods of a frequency."""
+        periods = whole_periods("shift", periods)
         if is_columns_axis("shift", axis):
             if not is_missing(fill_value):
                 raise NotImplementedError("shift(axis=1) does not support fill_value=; use fillna")
@@ -262,6 +266,7 @@ class FrameWindows:
 
     def diff(self, periods: int = 1, axis: Any = 0) -> DataFrame:
         """Return the differences from the values `periods` rows, or columns, before."""
+        periods = whole_periods("diff", periods, takes_floats=True)
         if is_columns_axis("diff", axis):
             return _by_row(self, "diff", periods=periods)
         made: DataFrame = self._each(lambda column: column.diff(periods, axis))
@@ -273,12 +278,18 @@ class FrameWindows:
         return made
 
     def ffill(self, axis: Any = 0, limit: int | None = None) -> DataFrame:
-        """Fill missing values with the previous value, which is at most `limit` rows before."""
+        """Fill missing values with the previous value of the column, or of the row, which is at most `limit` places before."""
+        if is_columns_axis("ffill", axis):
+            one_type(self, "ffill")
+            return _by_row(self, "ffill", limit=limit)
         made: DataFrame = self._each(lambda column: column.ffill(axis, limit))
         return made
 
     def bfill(self, axis: Any = 0, limit: int | None = None) -> DataFrame:
-        """Fill missing values with the next value, which is at most `limit` rows after."""
+        """Fill missing values with the next value of the column, or of the row, which is at most `limit` places after."""
+        if is_columns_axis("bfill", axis):
+            one_type(self, "bfill")
+            return _by_row(self, "bfill", limit=limit)
         made: DataFrame = self._each(lambda column: column.bfill(axis, limit))
         return made
 
@@ -289,6 +300,24 @@ class FrameWindows:
     def resample(self, rule: str, **arguments: Any) -> Any:
         """Group the rows by time intervals."""
         return _resample(self, rule, arguments)
+
+
+def one_type(frame: Any, name: str) -> Any:
+    """Return the type of pandas that all columns get where values go from one column to another.
+
+    Raises
+    ------
+    TypeError
+        If columns have several types: in pandas the types of the result would depend on the values.
+    """
+    kinds = list(dict.fromkeys(frame.dtypes))
+    if all(isinstance(kind, np.dtype) and kind.kind in "iuf" for kind in kinds):
+        return np.result_type(*kinds) if kinds else np.dtype("float64")
+    if len(kinds) > 1:
+        raise TypeError(
+            f"{name}(axis=1) does not support columns of several types, {', '.join(map(str, kinds))}; use astype first"
+        )
+    return kinds[0]
 
 
 def _by_row(frame: Any, name: str, **arguments: Any) -> DataFrame:
