@@ -43,6 +43,7 @@ _MODULES = {
 }
 #: Modules whose other names are internals of the peer.
 _WITH_INTERNALS = (
+    "dask.array",
     "dask.array.core",
     "dask.array.fft",
     "dask.array.gufunc",
@@ -55,6 +56,7 @@ _WITH_INTERNALS = (
     "dask.array.wrap",
     "dask.bag.core",
     "dask.base",
+    "dask.dataframe",
     "dask.dataframe.core",
     "dask.dataframe.dask_expr",
     "dask.dataframe.dask_expr._collection",

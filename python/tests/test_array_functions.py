@@ -298,6 +298,16 @@ def test_cumulative_sums(dtype, axis, wanted):
         np.testing.assert_array_equal(found.compute(), expected)
 
 
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
+@pytest.mark.parametrize("name", ["var", "std", "nanvar", "nanstd"])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_moments_of_complex_numbers_with_a_real_dtype(name, axis):
+    a = np.arange(12).reshape(3, 4) * (1 + 2j)
+    d = da.from_array(a, chunks=2)
+    same(getattr(da, name)(d, axis=axis, dtype="f8"), getattr(np, name)(a, axis=axis, dtype="f8"))
+    same(getattr(da, name)(d, axis=axis), getattr(np, name)(a, axis=axis))
+
+
 @pytest.mark.parametrize("dtype", ["i8", "i4", "u1"])
 @pytest.mark.parametrize("kwargs", [{}, {"keepdims": True}, {"axis": ()}, {"axis": 0}, {"split_every": 2}], ids=str)
 def test_means_of_a_dtype_of_integers_are_integers(dtype, kwargs):

@@ -11,6 +11,8 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+from ..inside import LooksInside
+
 __all__ = ["Missing"]
 
 
@@ -26,23 +28,24 @@ def _is_importing() -> bool:
 
 
 class Missing:
-    """A name that Partita lacks. Any use of it in a test raises ``NotImplementedError``."""
+    """A name that Partita lacks. Any use of it in a test raises ``NotImplementedError``, or another error."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, error: type[BaseException] = NotImplementedError) -> None:
         self._missing = name
+        self._error = error
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if _is_importing():
             # A decorator of a test.
-            return arguments[0] if len(arguments) == 1 and callable(arguments[0]) else Missing(self._missing)
-        raise NotImplementedError(f"missing: {self._missing}")
+            return arguments[0] if len(arguments) == 1 and callable(arguments[0]) else Missing(self._missing, self._error)
+        raise self._error(f"missing: {self._missing}")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         if _is_importing():
-            return Missing(f"{self._missing}.{name}")
-        raise NotImplementedError(f"missing: {self._missing}.{name}")
+            return Missing(f"{self._missing}.{name}", self._error)
+        raise self._error(f"missing: {self._missing}.{name}")
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         # A class of the tests that derives from it.
@@ -76,7 +79,10 @@ class _Stand(types.ModuleType):
                 return importlib.import_module(f"{target}.{name}")
             except ImportError:
                 pass
-        return Missing(f"{self._targets[0]}.{name}")
+        theirs = getattr(importlib.import_module(self._peer), name, None)
+        # Modules that users do not need are internals of the peer.
+        is_inside = isinstance(theirs, types.ModuleType)
+        return Missing(f"{self._targets[0]}.{name}", LooksInside if is_inside else NotImplementedError)
 
     def __reduce__(self) -> Any:
         return importlib.import_module, (self.__name__,)
@@ -92,10 +98,10 @@ def _stand(name: str, *targets: str, peer: str = "dask", peers: Iterable[str] = 
 _ARRAY_MODULES = ("core", "fft", "gufunc", "image", "lib.stride_tricks", "linalg", "stats", "ufunc")
 
 _stand("dask", "partita", peers=("sizeof", "__version__"))
-_stand("array", "partita.array", *[f"partita.array.{name}" for name in _ARRAY_MODULES])
+_stand("array", "partita.array", *[f"partita.array.{name}" for name in _ARRAY_MODULES], peer="dask.array")
 _stand("overlap", "partita.array.overlap")
 _stand("bag", "partita.bag")
-_stand("dataframe", "partita.dataframe", peers=("_compat",))
+_stand("dataframe", "partita.dataframe", peer="dask.dataframe", peers=("_compat",))
 _stand("datasets", "partita.datasets")
 _stand("delayed", "partita.delayed")
 _stand("base", "partita.base")

@@ -224,7 +224,9 @@ def _moment_part(block: Any, axis: Any, dtype: Any, order: int, skipna: bool) ->
         block = block.astype(dtype, copy=False)
     n = count_block(block, axis, skipna)
     add = np.nansum if skipna else np.sum
-    total = add(block, axis=axis, keepdims=True)
+    # With a real dtype, the mean of complex numbers is real, as in NumPy, which warns of it.
+    real = {"dtype": dtype} if block.dtype.kind == "c" and dtype is not None and dtype.kind in "fiu" else {}
+    total = add(block, axis=axis, keepdims=True, **real)
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = total / n
         difference = block - centre
@@ -320,7 +322,9 @@ def _moment(
     work = np.dtype("f4") if kind == np.dtype("f2") else kind
     # Integers have no NaN.
     skipna = skipna and a.dtype.kind in "fcO"
-    chunk = Chunk(moment_chunk, dtype=work, order=order, skipna=skipna)
+    # Without a dtype of the caller, the mean of complex numbers is complex.
+    inner = None if dtype is None and a.dtype.kind == "c" else work
+    chunk = Chunk(moment_chunk, dtype=inner, order=order, skipna=skipna)
     aggregate = Chunk(moment_aggregate, order=order, ddof=ddof, root=root, skipna=skipna, dtype=kind)
     return _reduce(
         a, chunk, aggregate, Chunk(moment_combine, order=order), axis, keepdims, kind, split_every, out, label
