@@ -37,7 +37,9 @@ class Missing:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if _is_importing():
             # A decorator of a test.
-            return arguments[0] if len(arguments) == 1 and callable(arguments[0]) else Missing(self._missing, self._error)
+            return (
+                arguments[0] if len(arguments) == 1 and callable(arguments[0]) else Missing(self._missing, self._error)
+            )
         raise self._error(f"missing: {self._missing}")
 
     def __getattr__(self, name: str) -> Any:

@@ -285,7 +285,7 @@ def _counted(recorder: Recorder, of: int, axes: list[int], skipna: bool) -> tupl
 def _moments(recorder: Recorder, of: int, axes: list[int], kwargs: Mapping[str, Any]) -> dict[str, int]:
     """Record the number, the sum, and the sum of the squares of the differences from the mean."""
     dtype = kwargs["dtype"]
-    if kwargs["order"] != 2 or dtype.kind != "f":
+    if kwargs["order"] != 2 or dtype.kind != "f" or kwargs.get("real"):
         raise NoKernel
     of = recorder.cast(of, dtype)
     is_missing, items, n = _counted(recorder, of, axes, kwargs["skipna"])

@@ -207,26 +207,30 @@ def _parts_of(block: Any) -> tuple[int, list[Any]]:
 
 
 def moment_chunk(
-    block: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, order: int = 2, skipna: bool = False
+    block: Any,
+    axis: Any = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    order: int = 2,
+    skipna: bool = False,
+    real: bool = False,
 ) -> Any:
     """Return the number, the sum, and the sums of powers of the differences from the mean of the items of a block."""
     along, parts = _parts_of(block)
-    found = [_moment_part(part, axis, dtype, order, skipna) for part in parts]
+    found = [_moment_part(part, axis, dtype, order, skipna, real) for part in parts]
     if len(found) == 1:
         return found[0]
     joined = {name: np.concatenate([one[name] for one in found], axis=along) for name in found[0]}
     return _combined(joined, (along,), order) if along in axis else joined
 
 
-def _moment_part(block: Any, axis: Any, dtype: Any, order: int, skipna: bool) -> Any:
+def _moment_part(block: Any, axis: Any, dtype: Any, order: int, skipna: bool, real: bool) -> Any:
     """Return what :func:`moment_chunk` returns, of a part of a block."""
     if block.dtype.kind not in "cO" and not isinstance(block, np.ma.MaskedArray):
         block = block.astype(dtype, copy=False)
     n = count_block(block, axis, skipna)
     add = np.nansum if skipna else np.sum
-    # With a real dtype, the mean of complex numbers is real, as in NumPy, which warns of it.
-    real = {"dtype": dtype} if block.dtype.kind == "c" and dtype is not None and dtype.kind in "fiu" else {}
-    total = add(block, axis=axis, keepdims=True, **real)
+    total = add(block, axis=axis, keepdims=True, **({"dtype": dtype} if real else {}))
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = total / n
         difference = block - centre
@@ -322,9 +326,9 @@ def _moment(
     work = np.dtype("f4") if kind == np.dtype("f2") else kind
     # Integers have no NaN.
     skipna = skipna and a.dtype.kind in "fcO"
-    # Without a dtype of the caller, the mean of complex numbers is complex.
-    inner = None if dtype is None and a.dtype.kind == "c" else work
-    chunk = Chunk(moment_chunk, dtype=inner, order=order, skipna=skipna)
+    # With a real dtype of the caller, the mean of complex numbers is real, as in NumPy, which warns of it.
+    real = {"real": True} if dtype is not None and a.dtype.kind == "c" and kind.kind in "fiu" else {}
+    chunk = Chunk(moment_chunk, dtype=work, order=order, skipna=skipna, **real)
     aggregate = Chunk(moment_aggregate, order=order, ddof=ddof, root=root, skipna=skipna, dtype=kind)
     return _reduce(
         a, chunk, aggregate, Chunk(moment_combine, order=order), axis, keepdims, kind, split_every, out, label

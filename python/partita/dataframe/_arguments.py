@@ -84,14 +84,18 @@ def whole_periods(name: str, periods: Any, takes_floats: bool = False) -> int:
         raise TypeError(f"{name}: periods must be an integer, not {periods!r}") from None
 
 
-def is_columns_axis(name: str, axis: Any) -> bool:
+def is_columns_axis(name: str, axis: Any, takes_none: bool = True) -> bool:
     """Whether `axis` is 1 or ``"columns"``, so that the values of each row are combined.
+
+    None stands for the axis of the rows, unless `takes_none` is false: it is no axis of some methods of pandas.
 
     Raises
     ------
     ValueError
         If the axis is invalid.
     """
+    if axis is None and not takes_none:
+        raise ValueError(f"{name}: axis must be 0, 'index', 1 or 'columns', not None")
     if axis in (0, "index", "rows", None):
         return False
     if axis in (1, "columns"):

@@ -137,6 +137,10 @@ class FrameMoments:
         _check(name, arguments)
         if is_columns_axis(name, axis):
             raise NotImplementedError(f"{name}(axis=1) is not supported; use compute() and pandas")
+        if axis is None:
+            raise NotImplementedError(
+                f"{name}(axis=None), a reduction of all values, is not supported here; use {name}() and pandas"
+            )
         kinds = self._kinds()
         wanted = [
             (label, self._columns[label], kind) for label, kind in kinds.items() if not numeric_only or is_number(kind)

@@ -317,7 +317,7 @@ class FrameSummary:
         self, name: str, columns: list[Column], kinds: dict[Any, pa.DataType], how: dict[str, Any]
     ) -> Scalar:
         """Return a reduction of all values of numeric columns, which pandas computes for ``axis=None``."""
-        function = {"min": "least", "max": "greatest", "sum": "add", "mean": "add"}.get(name)
+        function = {"min": "least", "max": "greatest", "sum": "add", "mean": "add", "prod": "multiply"}.get(name)
         has_options = not how.get("skipna", True) or how.get("min_count", 0)
         if function is None or has_options or not columns or not all(map(is_number, kinds.values())):
             raise NotImplementedError(
@@ -393,7 +393,7 @@ class FrameSummary:
     def mode(self, axis: Any = 0, numeric_only: bool = False, dropna: bool = True, split_every: Any = None) -> Modes:
         """Return the most frequent values of each column, sorted. With `dropna` false, missing values count as a value."""
         check_split_every(split_every)
-        if is_columns_axis("mode", axis):
+        if is_columns_axis("mode", axis, takes_none=False):
             raise NotImplementedError("mode() does not support axis=1")
         kinds = self._kinds()
         labels = [label for label in self._columns if not numeric_only or is_number(kinds[label])]
@@ -401,6 +401,7 @@ class FrameSummary:
 
     def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return the number of values of each column that are not missing."""
+        is_columns_axis("count", axis, takes_none=False)
         made = self._reduce("count", axis, numeric_only, arguments)
         if isinstance(made, Reductions):
             made._origins = {}
@@ -409,7 +410,7 @@ class FrameSummary:
     def quantile(self, q: Any = 0.5, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return a quantile of each column, or a table of quantiles for a list."""
         _check_quantile_method(arguments)
-        if is_columns_axis("quantile", axis):
+        if is_columns_axis("quantile", axis, takes_none=False):
             if pd.api.types.is_list_like(q):
                 raise ValueError("quantile(axis=1) takes one quantile, not a list")
             return self._by_row("quantile", numeric_only, q=q)
@@ -427,7 +428,7 @@ class FrameSummary:
     def nunique(self, axis: Any = 0, dropna: bool = True, **arguments: Any) -> Any:
         """Return the number of distinct values of each column, or of each row."""
         reject_unsupported("nunique", arguments)
-        if is_columns_axis("nunique", axis):
+        if is_columns_axis("nunique", axis, takes_none=False):
             return self._by_row("nunique", dropna=dropna)
         return self._reduced(lambda column: column.nunique(dropna))
 
@@ -438,6 +439,8 @@ class FrameSummary:
             _require_skipna("any", skipna)
             self._kinds()
             return self._across("any", list(self._columns))
+        if axis is None:
+            return Scalar(self._rows, px.disjunction(*[one.any(skipna=skipna)._expr for one in self._each_column()]))
         return self._reduced(lambda column: column.any(skipna=skipna), empty="bool")
 
     def all(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
@@ -447,7 +450,21 @@ class FrameSummary:
             _require_skipna("all", skipna)
             self._kinds()
             return self._across("all", list(self._columns))
+        if axis is None:
+            return Scalar(self._rows, px.conjunction(*[one.all(skipna=skipna)._expr for one in self._each_column()]))
         return self._reduced(lambda column: column.all(skipna=skipna), empty="bool")
+
+    def _each_column(self) -> list[Series]:
+        """Return the columns, at least one.
+
+        Raises
+        ------
+        NotImplementedError
+            If there are none.
+        """
+        if not self._columns:
+            raise NotImplementedError("a reduction of all values with axis=None requires columns")
+        return [self._column(label) for label in self._columns]
 
     def idxmin(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return the index label of the first smallest value of each column, or the label of the column for each row."""
@@ -470,7 +487,7 @@ class FrameSummary:
 
     def _label_of(self, name: str, axis: Any, skipna: bool, numeric_only: bool, arguments: dict[str, Any]) -> Any:
         reject_unsupported(name, arguments)
-        if is_columns_axis(name, axis):
+        if is_columns_axis(name, axis, takes_none=False):
             return self._by_row(name, numeric_only, skipna=skipna)
         labels = [label for label, kind in self._kinds().items() if not numeric_only or is_number(kind)]
         return self._reduced(lambda column: getattr(column, name)(skipna=skipna), None, labels)
