@@ -14,7 +14,7 @@ import tempfile
 import types
 
 from .inside import find_insiders
-from .reasons import check_reasons, read_reasons
+from .reasons import check_reasons, find_stale, read_reasons
 from .rewrite import blank_tests, choose_branches, replace_imports
 from .suites import SUITES, Suite, find_files
 from .table import write_table
@@ -69,6 +69,8 @@ def main() -> int:
         )
         mine = {test: why for test, why in reasons.items() if test in outcomes}
         wrong += check_reasons(counted, mine)
+        if not arguments.only:
+            wrong += find_stale({test: kind == "inside" for test, (kind, _) in outcomes.items()}, reasons)
         if arguments.document and not arguments.only:
             version = importlib.metadata.version(suite.package)
             write_table(arguments.document, suite, f"{suite.what} {version}", counted, reasons)

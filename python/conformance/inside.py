@@ -22,7 +22,6 @@ _HARMLESS_NAMES = frozenset(
         "dask.array.utils.allclose",
         "dask.dataframe.dask_expr.tests._util._backend_library",
         "dask.dataframe.dask_expr.tests._util.xfail_gpu",
-        "dask.dataframe.tests.test_multi.list_eq",
         "dask.dataframe.utils.UNKNOWN_CATEGORIES",
         "dask.dataframe.utils.get_string_dtype",
         "dask.dataframe.utils.is_scalar",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["check_reasons", "read_reasons"]
+__all__ = ["check_reasons", "find_stale", "read_reasons"]
 
 
 def read_reasons(path: str) -> dict[str, str]:
@@ -42,4 +42,21 @@ def check_reasons(outcomes: Mapping[str, str], reasons: Mapping[str, str]) -> li
     wrong += [
         f"{test} passes, but has a reason why not" for test, how in outcomes.items() if not how and test in reasons
     ]
+    return sorted(wrong)
+
+
+def find_stale(tests: Mapping[str, bool], reasons: Mapping[str, str]) -> list[str]:
+    """Return the reasons that are no longer needed, a line for each.
+
+    Parameters
+    ----------
+    tests : mapping
+        Whether each test of a suite is one that looks inside the peer, which does not count.
+    reasons : mapping
+        Why tests fail that are known to.
+    """
+    files = {test.partition("::")[0] for test in tests}
+    mine = [test for test in reasons if test.partition("::")[0] in files]
+    wrong = [f"{test} does not exist, but has a reason why it does not pass" for test in mine if test not in tests]
+    wrong += [f"{test} does not count, but has a reason why it does not pass" for test in mine if tests.get(test)]
     return sorted(wrong)

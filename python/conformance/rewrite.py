@@ -72,6 +72,7 @@ CHECKS = {
     "dask.array.utils": ("array_checks", frozenset(("assert_eq", "same_keys", "meta_from_array"))),
     "dask.bag.utils": ("checks", frozenset(("assert_eq",))),
     "dask.dataframe.dask_expr.tests._util": ("frame_checks", frozenset(("assert_eq",))),
+    "dask.dataframe.tests.test_multi": ("frame_checks", frozenset(("list_eq",))),
     "dask.dataframe.utils": ("frame_checks", frozenset(("assert_eq", "has_known_categories", "make_meta"))),
 }
 #: Names that users import from inner modules, although the packages do not list them.

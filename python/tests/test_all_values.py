@@ -45,5 +45,5 @@ def test_other_reductions_of_all_values_are_refused(method):
 def test_methods_without_such_an_axis(method):
     frame = FRAMES["integers"]
     for one in (frame, dd.from_pandas(frame, npartitions=2)):
-        with pytest.raises(ValueError, match="(?i)axis"):
+        with pytest.raises(ValueError, match=r"(?i)axis"):
             getattr(one, method)(axis=None)

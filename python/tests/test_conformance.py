@@ -1,12 +1,13 @@
 """The program that runs Dask's own tests: what it replaces, what it leaves out, and what it writes."""
 
 import ast
+import os
 
 import pytest
 
 from conformance.inside import find_insiders
-from conformance.reasons import check_reasons, read_reasons
-from conformance.rewrite import replace_imports
+from conformance.reasons import check_reasons, find_stale, read_reasons
+from conformance.rewrite import blank_tests, choose_branches, replace_imports
 from conformance.suites import SUITES
 from conformance.table import BEGIN, END, write_table
 
@@ -101,6 +102,70 @@ def test_a_failure_needs_a_reason():
 
 def test_a_reason_needs_a_failure():
     assert check_reasons({"a.py::b": ""}, {"a.py::b": "why"}) == ["a.py::b passes, but has a reason why not"]
+
+
+def test_a_reason_needs_a_test_that_counts():
+    reasons = {"a.py::b": "why", "a.py::c": "why", "a.py::d": "why", "other.py::b": "why"}
+    assert find_stale({"a.py::b": False, "a.py::c": True}, reasons) == [
+        "a.py::c does not count, but has a reason why it does not pass",
+        "a.py::d does not exist, but has a reason why it does not pass",
+    ]
+
+
+def test_tests_of_frames_and_arrays_are_named_after_their_folders():
+    folder = os.path.join("site", "dask", "dataframe")
+    frames = SUITES["frames"]
+    assert frames.name_of(os.path.join(folder, "tests", "test_api.py")) == "test_dataframe__api.py"
+    assert frames.name_of(os.path.join(folder, "io", "tests", "test_csv.py")) == "test_dataframe_io__csv.py"
+    assert SUITES["bag"].name_of(os.path.join("site", "dask", "bag", "tests", "test_bag.py")) == "test_bag.py"
+
+
+def test_imports_of_frames_and_arrays_are_replaced():
+    assert rewritten("import dask.array as da") == "import conformance.stands.array as da"
+    assert (
+        rewritten("from dask.array.utils import assert_eq") == "from conformance.stands.array_checks import assert_eq"
+    )
+    assert (
+        rewritten("from dask.dataframe.utils import assert_eq")
+        == "from conformance.stands.frame_checks import assert_eq"
+    )
+    text = "from dask.dataframe import _compat\nfrom dask.dataframe.dask_expr import Expr"
+    assert rewritten(text) == text
+    assert (
+        rewritten("dd = pytest.importorskip('dask.dataframe')")
+        == "dd = pytest.importorskip('conformance.stands.dataframe')"
+    )
+
+
+def test_what_is_for_another_implementation_is_left_out():
+    text = """
+import dask.array as da
+if da._array_expr_enabled():
+    from dask.array._array_expr import inner
+else:
+    from dask.array.overlap import overlap
+def test_one():
+    if not da._array_expr_enabled():
+        assert overlap
+"""
+    tree = choose_branches(ast.parse(text))
+    assert find_insiders(tree, USERS, False) == {}
+    assert "inner" not in ast.unparse(tree)
+
+
+def test_tests_that_do_not_count_are_empty():
+    text = """
+@mock.patch.object(da.core, '_inner')
+def test_inside(fixture):
+    assert da.core._inner
+def test_outside():
+    assert da
+"""
+    tree = ast.parse(text)
+    assert set(find_insiders(tree, USERS, False)) == {"test_inside"}
+    assert ast.unparse(blank_tests(tree, {"test_inside"})) == ast.unparse(
+        ast.parse("def test_inside():\n    pass\ndef test_outside():\n    assert da")
+    )
 
 
 def test_the_table_of_a_suite_replaces_its_rows_and_keeps_others(tmp_path):

@@ -53,7 +53,7 @@ def test_fillna_of_rows(name):
 def test_fills_of_rows_of_several_types_are_refused(name):
     lazy = dd.from_pandas(MIXED[name], npartitions=2)
     for fill in (lambda: lazy.ffill(axis=1), lambda: lazy.bfill(axis=1), lambda: lazy.fillna(0, axis=1)):
-        with pytest.raises(TypeError, match="columns of several types.*astype"):
+        with pytest.raises(TypeError, match=r"columns of several types.*astype"):
             fill()
 
 
