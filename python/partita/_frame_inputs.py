@@ -19,6 +19,10 @@ class FrameInput:
         made.__dict__.update(self.__dict__)
         return made
 
+    def __deepcopy__(self, memo: Any) -> Any:
+        # Plans do not change: assignments to a frame give it other columns.
+        return self.__copy__()
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         kind = type(self).__name__.lstrip("_")
         if is_packing():

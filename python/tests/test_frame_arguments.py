@@ -1,9 +1,11 @@
 """Frames, columns and lazy values as arguments of calls."""
 
+import copy
 import pickle
 
 import pandas as pd
 import pytest
+from comparison import same
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 import partita
@@ -70,3 +72,29 @@ def test_a_frame_cannot_be_in_a_value_for_other_clients(client, frame):
 def test_a_frame_cannot_be_pickled(frame):
     with pytest.raises(TypeError, match="a DataFrame, which is a plan"):
         pickle.dumps(frame)
+
+
+@pytest.mark.parametrize("function", [copy.copy, copy.deepcopy])
+def test_copies_are_independent(function):
+    lazy = dd.from_pandas(FRAME, npartitions=2)
+    made = function(lazy)
+    made["c"] = made.a + 1
+    made.columns = ["p", "q", "r", "s"]
+    assert list(lazy.columns) == list(FRAME.columns)
+    same(lazy.compute(), FRAME)
+    same(made.compute(), FRAME.assign(c=FRAME.a + 1).set_axis(["p", "q", "r", "s"], axis=1))
+    for one, expected in (
+        (lazy.a, FRAME.a),
+        (lazy.index, FRAME.index),
+        (lazy.a.sum(), FRAME.a.sum()),
+        (lazy[["a"]].sum(), FRAME[["a"]].sum()),
+        (lazy.groupby("b").a.sum(), FRAME.groupby("b").a.sum()),
+    ):
+        found = function(one)
+        assert type(found) is type(one)
+        if isinstance(expected, (pd.DataFrame, pd.Series, pd.Index)):
+            same(found.compute(), expected)
+        else:
+            assert found.compute() == expected
+    grouped = function(lazy.groupby("b"))
+    same(grouped.a.max().compute(), FRAME.groupby("b").a.max())

@@ -110,6 +110,13 @@ class Expr:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
+    def __copy__(self) -> Expr:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Expr:
+        # Expressions do not change.
+        return self
+
     def __reduce__(self) -> Any:
         raise TypeError("internal error: expressions are not sent to other processes")
 
