@@ -46,6 +46,7 @@ _GRAPHS = frozenset(
         "pprint",
         "simplify",
         "tree_repr",
+        "unique_partition_mapping_columns_from_shuffle",
         "walk",
     )
 )
@@ -108,6 +109,12 @@ def find_insiders(tree: ast.Module, users: frozenset[str], is_distributed: bool)
                 why = next((helpers[name] for name in sorted(called & set(helpers))), None)
             if why is not None:
                 found[node.name] = why
+    # Tests that call other tests.
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test"):
+            called = {one.func.id for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)}
+            for name in sorted(called & set(found)):
+                found.setdefault(node.name, found[name])
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import cloudpickle
+import dask
 import pytest
 
 from partita import config
@@ -30,6 +31,9 @@ PASSED, FAILED, INSIDE, SKIPPED = "passed", "failed", "inside", "skipped"
 #: Characters of an error that are kept.
 TEXT_MAX = 300
 
+#: The client of tests that have none of their own.
+_clients: list[Client] = []
+
 for _name in ("loop", "loop_in_thread", "cleanup", "cluster_fixture", "s", "a", "b", "client", "c", "_client_no_amm"):
     globals()[_name] = getattr(utils_test, _name)
 
@@ -38,6 +42,11 @@ def pytest_configure(config: Any) -> None:
     for marker in ("slow", "leaking", "ci1", "ipython", "gpu", "avoid_ci", "flaky", "extra_packages"):
         config.addinivalue_line("markers", f"{marker}: of the peer")
     clusters.use_own_home()
+    # Strings stay what they are in pandas.
+    dask.config.set({"dataframe.convert-string": False})
+    if not os.environ.get("CONFORMANCE_OWN") and os.environ["CONFORMANCE_SCHEDULER"] != "synchronous":
+        # Before the modules of tests make frames.
+        _clients.append(Client(clusters.shared_cluster()))
     stands.distributed.Client = clusters.KnownClient  # type: ignore[attr-defined]
 
 
@@ -47,11 +56,10 @@ def _scheduler() -> Iterator[None]:
     if name == "synchronous":
         with config.set(scheduler=name):
             yield
-    elif os.environ.get("CONFORMANCE_OWN"):
-        yield
     else:
-        with Client(clusters.shared_cluster()):
-            yield
+        yield
+        for client in _clients:
+            client.close()
 
 
 @pytest.fixture(params=["tasks"])

@@ -5,6 +5,7 @@ import gzip
 import io
 import math
 import os
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -369,3 +370,37 @@ def test_name_function_names_the_files_of_a_folder(tmp_path, arguments):
     )
     assert [os.path.relpath(path, tmp_path) for path in paths] == ["out/p0.part", "out/p1.part"]
     assert pd.concat(map(pd.read_csv, paths)).a.tolist() == [0, 1, 2, 3]
+
+
+def test_sizes_of_partitions_have_no_effect_on_compressed_files(tmp_path):
+    table = pd.DataFrame({"a": range(100)})
+    for name in ("a.csv", "a.csv.gz", "a.csv.zip"):
+        table.to_csv(tmp_path / name, index=False)
+    for reader in (dd.read_csv, dd.read_table):
+        for name in ("a.csv.gz", "a.csv.zip"):
+            with pytest.warns(UserWarning, match="compressed files are not divided") as found:
+                alike(reader(tmp_path / name, sep=",", blocksize="1kB"), table)
+            assert reader is not dd.read_csv or found[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for given in ({"blocksize": 100}, {"blocksize": None}, {"blocksize": "default"}):
+            alike(dd.read_csv(tmp_path / "a.csv", **given), table)
+        alike(dd.read_csv(tmp_path / "a.csv.gz", blocksize=None), table)
+
+
+@pytest.mark.parametrize("size", ["nonsense", -1, 0, "10 furlongs"])
+def test_sizes_of_partitions_are_checked(tmp_path, size):
+    pd.DataFrame({"a": range(100)}).to_csv(tmp_path / "a.csv", index=False)
+    for reader in (dd.read_csv, dd.read_fwf):
+        with pytest.raises(ValueError, match="blocksize must be"):
+            reader(tmp_path / "a.csv", blocksize=size)
+
+
+@pytest.mark.parametrize("compression", ["infer", "gzip"])
+def test_parts_of_compressed_files_of_json_are_refused(tmp_path, compression):
+    """The bytes of a part would not be lines."""
+    table = pd.DataFrame({"a": range(100)})
+    table.to_json(tmp_path / "a.json.gz", orient="records", lines=True)
+    with pytest.raises(ValueError, match=r"parts of compressed files.*blocksize"):
+        dd.read_json(tmp_path / "a.json.gz", blocksize=100, compression=compression)
+    alike(dd.read_json(tmp_path / "a.json.gz", compression=compression), table)

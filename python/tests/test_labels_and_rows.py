@@ -230,8 +230,8 @@ REFUSED = {
     ),
     "limits by row without an axis": (ValueError, "axis", lambda d: d.clip(d.x)),
     "index of an index": (AttributeError, "no attribute 'index'", lambda d: d.index.index),
-    "shift of numbers": (TypeError, "index of times", lambda d: d.shift(1, freq="s")),
-    "shift of an index of numbers": (TypeError, "index of times", lambda d: d.index.shift(1)),
+    "shift of numbers": (NotImplementedError, "index of times", lambda d: d.shift(1, freq="s")),
+    "shift of an index of numbers": (NotImplementedError, "index of times", lambda d: d.index.shift(1)),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,12 @@ from ._base import Level
 from ._columns import Column
 from ._dialects import Dialect, encode_request, select_columns
 from ._expressions import origin_after
+from ._file_calls import are_compressed
 from ._frame import DataFrame
 from ._io import check_extensions, file_paths
 from ._listing import listed
 from ._pandas_metadata import data_files, first_file, last_file
+from ._partitions import parse_bytes
 from ._rows import Rows, typed_relation
 from ._sql import replace_nan
 from ._storage import service_of, storage_config
@@ -91,6 +94,8 @@ def read_csv(
         and ``assume_missing`` as in Dask. With other arguments of :func:`pandas.read_csv`, such as ``converters``,
         ``date_format``, ``skipfooter`` or a regular expression as ``sep``, each file is a partition, which pandas reads on
         a worker when the frame is first computed. The types are then found from the first rows of some files.
+        ``blocksize``, ``sample``, ``sample_rows`` and ``enforce`` of Dask have no effect: the cluster divides the files by
+        their size and its slots.
 
     Examples
     --------
@@ -101,6 +106,7 @@ def read_csv(
     ...     dd.read_csv(folder + "/*.csv", dtype={"id": "str"}).compute().id.tolist()
     ['007', '008']
     """
+    _check_blocksize(path, arguments)
     given = {"sep": sep, "header": header, "names": names, "dtype": dtype, "parse_dates": parse_dates, **arguments}
     try:
         dialect = Dialect(dict(given))
@@ -146,6 +152,21 @@ def read_csv(
         rows.last = Files(encode_request([last], csv=dialect.csv, path_column=column), rows.relation.schema)
     kept = {label: cell for label, cell in cells.items() if label not in labels}
     return DataFrame(rows, kept, levels, pd.Index(list(kept))[:0])
+
+
+def _check_blocksize(path: Any, arguments: dict[str, Any]) -> None:
+    """Check the size of the partitions, which the cluster chooses. As in Dask, compressed files are not divided."""
+    size = arguments.get("blocksize")
+    if size is None or size == "default":
+        return
+    parse_bytes(size, "blocksize")
+    if are_compressed(file_paths(path, stores=True), arguments.get("compression", "infer")):
+        warnings.warn(
+            f"read_csv: compressed files are not divided into parts: blocksize={size!r} has no effect; each file is read by "
+            "one task",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _check_path_column(files: Relation, column: str) -> None:

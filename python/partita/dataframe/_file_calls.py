@@ -17,7 +17,15 @@ from ._base import Plan
 from ._meta import Meta, as_pandas
 from ._pandas_metadata import absolute, data_files
 
-__all__ = ["FileRange", "PandasReader", "category_of_paths", "expand_paths", "file_ranges", "frame_of_files"]
+__all__ = [
+    "FileRange",
+    "PandasReader",
+    "are_compressed",
+    "category_of_paths",
+    "expand_paths",
+    "file_ranges",
+    "frame_of_files",
+]
 
 #: Files at most whose first rows show the types of the columns.
 SAMPLED_MAX = 20
@@ -59,6 +67,17 @@ def expand_paths(path: Any) -> list[str]:
             raise FileNotFoundError(f"no file matches '{name}'")
         found += files
     return found
+
+
+#: Extensions of compressed files and archives.
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar")
+
+
+def are_compressed(paths: Sequence[str], compression: Any) -> bool:
+    """Whether files are compressed, which `compression` says as in pandas: ``"infer"`` stands for their extensions."""
+    if compression != "infer":
+        return compression is not None
+    return any(path.lower().endswith(_COMPRESSED) for path in paths)
 
 
 def file_ranges(files: Sequence[str], blocksize: int | None) -> list[FileRange]:

@@ -120,7 +120,7 @@ def shifted_labels(labels: Any, periods: int, freq: Any) -> tuple[Any, Any]:
 
     Raises
     ------
-    TypeError
+    NotImplementedError
         If the labels are not times or durations.
     ValueError
         If no frequency is given or known.
@@ -129,7 +129,10 @@ def shifted_labels(labels: Any, periods: int, freq: Any) -> tuple[Any, Any]:
     if isinstance(labels._origin, pd.PeriodDtype):
         return _shifted_periods(labels, periods, freq), None
     if not (pa.types.is_timestamp(kind) or pa.types.is_duration(kind)):
-        raise TypeError(f"shift(freq=) requires an index of times or durations, not of {kind}; use set_index first")
+        # The type of pandas' error.
+        raise NotImplementedError(
+            f"shift(freq=) requires an index of times or durations, not of {kind}; use set_index first"
+        )
     wanted = own if freq is None else freq
     if wanted is None or (isinstance(wanted, str) and wanted == "range"):
         raise ValueError("shift: the index has no frequency; give freq=")

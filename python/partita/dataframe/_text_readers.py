@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .._errors import trim_traceback
-from ._file_calls import SAMPLE_ROWS, PandasReader, category_of_paths, expand_paths, file_ranges, frame_of_files
+from ._file_calls import (
+    SAMPLE_ROWS,
+    PandasReader,
+    are_compressed,
+    category_of_paths,
+    expand_paths,
+    file_ranges,
+    frame_of_files,
+)
 from ._partitions import parse_bytes
 from ._storage import service_of, storage_config
 
@@ -50,6 +58,8 @@ def read_text(name: str, path: Any, arguments: Mapping[str, Any], path_column: A
     if "converters" in given:
         given["converters"] = converters or None
     files = expand_paths(path)
+    if arguments.get("blocksize") not in (None, "default"):
+        parse_bytes(arguments["blocksize"], "blocksize")
     shown = [convert(file) for file in files] if convert else files
     # pandas cannot limit the rows if it skips the last ones.
     limit = {} if given.get("skipfooter") or given.get("nrows") is not None else {"nrows": SAMPLE_ROWS}
@@ -202,6 +212,10 @@ def read_json(
     limit = {"nrows": SAMPLE_ROWS} if lines and read is pd.read_json else {}
     reader = PandasReader(read, options, limit, label, category_of_paths(shown), path_converter)
     size = None if blocksize is None else parse_bytes(blocksize, "blocksize")
+    if size is not None and are_compressed(files, compression):
+        raise ValueError(
+            f"read_json() cannot read parts of compressed files such as {files[0]!r}: leave out blocksize=, or decompress them"
+        )
     return frame_of_files(reader, file_ranges(files, size), meta)
 
 
