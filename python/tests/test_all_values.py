@@ -11,6 +11,7 @@ pytestmark = pytest.mark.usefixtures("client")
 FRAMES = {
     "mixed": pd.DataFrame({"a": [1, 2, 3], "b": [1.5, np.nan, 2.0]}),
     "integers": pd.DataFrame({"a": [1, 2, 0], "b": [4, 5, 6]}),
+    "large": pd.DataFrame({"a": [2**40, 2**40, 3], "b": [0.5, 1.0, 2.0]}),
     "booleans": pd.DataFrame({"a": [True, False], "b": [True, True]}),
     "true": pd.DataFrame({"a": [True, True], "b": [True, True]}),
     "false": pd.DataFrame({"a": [0.0, 0.0], "b": [0.0, 0.0]}),

@@ -326,8 +326,13 @@ class FrameSummary:
 
         def folded(function: str, name: str) -> Expr:
             made = None
+            # As in pandas, which joins the values first: integers beside floats are floats, which do not overflow.
+            has_floats = name in ("sum", "prod") and any(map(pa.types.is_floating, kinds.values()))
             for column in columns:
-                one = aggregate(name, column.expr, self._rows.type(column.expr), origin=column.origin)
+                kind = self._rows.type(column.expr)
+                is_cast = has_floats and pa.types.is_integer(kind)
+                value = cast(column.expr, pa.float64()) if is_cast else column.expr
+                one = aggregate(name, value, pa.float64() if is_cast else kind, origin=column.origin)
                 made = one if made is None else call(function, made, one)
             assert made is not None
             return made
