@@ -112,7 +112,9 @@ def find_insiders(tree: ast.Module, users: frozenset[str], is_distributed: bool)
     # Tests that call other tests.
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test"):
-            called = {one.func.id for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)}
+            called = {
+                one.func.id for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)
+            }
             for name in sorted(called & set(found)):
                 found.setdefault(node.name, found[name])
     return found

@@ -56,8 +56,9 @@ Commands:
   bench [ARGS]   build for release and run the benchmarks
   conformance [--checkout FOLDER] [SUITE..]
                  run Dask's own tests on Partita and write the table of
-                 docs/compatibility.md; suites: bag, delayed, distributed, coordination
-                 (default: all whose tests can be found)
+                 docs/compatibility.md; suites: bag, delayed, frames, arrays,
+                 distributed, coordination (default: all whose tests can be found;
+                 frames takes about half an hour)
                    --checkout  a checkout of dask/distributed, whose tests are not in
                                its package
   dashboard [--if-possible]

