@@ -46,7 +46,7 @@ def check_reasons(outcomes: Mapping[str, str], reasons: Mapping[str, str]) -> li
 
 
 def find_stale(tests: Mapping[str, bool], reasons: Mapping[str, str]) -> list[str]:
-    """Return the reasons that are no longer needed, a line for each.
+    """Return the reasons that can be removed, a line for each.
 
     Parameters
     ----------

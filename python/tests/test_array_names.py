@@ -97,7 +97,7 @@ def test_arrays_of_one_name_are_stored_apart():
 
 
 class Lock:
-    """A lock that is no context manager."""
+    """A lock that is not a context manager."""
 
     def __init__(self):
         self.inner = threading.Lock()

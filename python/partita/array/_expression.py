@@ -61,7 +61,7 @@ class Node:
     token : object, optional
         Stands for the function, all its arguments, the maps and the chunks in the name.
     given : str, optional
-        The name that the user gave. Two arrays may have it, so that it is no identity.
+        The name that the user gave. Several arrays may have it, unlike the name.
     """
 
     __slots__ = (

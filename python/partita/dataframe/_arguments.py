@@ -87,7 +87,7 @@ def whole_periods(name: str, periods: Any, takes_floats: bool = False) -> int:
 def is_columns_axis(name: str, axis: Any, takes_none: bool = True) -> bool:
     """Whether `axis` is 1 or ``"columns"``, so that the values of each row are combined.
 
-    None stands for the axis of the rows, unless `takes_none` is false: it is no axis of some methods of pandas.
+    None stands for the axis of the rows, unless `takes_none` is false: some methods of pandas do not accept it.
 
     Raises
     ------
