@@ -18,7 +18,7 @@
 //! | [`LAST_SHARE`] | the limit, of the process | what cannot spill is refused; the task that grew most is ended |
 //!
 //! The first ten count reservations, or what is expected. The last four are compared with the resident set of the process,
-//! which is measured; they are of the limit less the part that [`UNSEEN_PART`] keeps free.
+//! which is measured; all but the last are of the limit less the part that [`UNSEEN_PART`] keeps free.
 
 use crate::environment::memory::{PROGRAM_BYTES, TIGHT_LIMIT_BYTES};
 use crate::store::SPILLED_BATCH_BYTES;
@@ -83,6 +83,8 @@ const SORT_BYTES_MIN: usize = 1 << 20;
 /// reserved, and a merge needs two of each of its inputs.
 const BATCH_ROWS_MAX: usize = 8192;
 const BATCH_ROWS_MIN: usize = 64;
+/// The most that a batch is expected to have, in bytes: operators that fill batches ask for all of it at once.
+const BATCH_BYTES_MAX: usize = 16 << 20;
 /// What a row is taken to have at least, in bytes: how long texts are is not known before they are read.
 const BATCH_ROW_BYTES: usize = 1 << 10;
 /// The least rows of a batch whose rows are not known to be wider.
@@ -177,11 +179,17 @@ impl MemoryPolicy {
     /// What the shares of the process are of: a little less than the limit, or more where the program's code leaves no
     /// room for data below it.
     fn process_bytes(self, used: Used) -> f64 {
-        let bytes = match self.limit_bytes < SMALL_LIMIT_BYTES {
-            true => self.limit_bytes + SMALL_EXCESS_BYTES,
-            false => self.limit_bytes - (self.limit_bytes / UNSEEN_PART).min(UNSEEN_BYTES_MAX),
+        let unseen_bytes = match self.limit_bytes < SMALL_LIMIT_BYTES {
+            true => 0,
+            false => (self.limit_bytes / UNSEEN_PART).min(UNSEEN_BYTES_MAX),
         };
-        bytes.max(used.file_bytes + DATA_BYTES_MIN) as f64
+        self.whole_bytes(used) - unseen_bytes as f64
+    }
+
+    /// What the last share is of: the limit, or more.
+    fn whole_bytes(self, used: Used) -> f64 {
+        let excess = if self.limit_bytes < SMALL_LIMIT_BYTES { SMALL_EXCESS_BYTES } else { 0 };
+        (self.limit_bytes + excess).max(used.file_bytes + DATA_BYTES_MIN) as f64
     }
 
     fn is_above(self, used: Used, more: usize, share: f64) -> bool {
@@ -217,7 +225,7 @@ impl MemoryPolicy {
 
     /// Whether `more` bytes would be too much even for what cannot spill.
     pub(crate) fn is_over(self, used: Used, more: usize) -> bool {
-        self.is_above(used, more, LAST_SHARE)
+        (used.resident_bytes + more as u64) as f64 > self.whole_bytes(used) * LAST_SHARE
     }
 
     /// What an operator must have at least to be refused more: it has to spill something.
@@ -241,7 +249,7 @@ impl MemoryPolicy {
     /// The rows of a batch in one task whose rows are expected to have `row_bytes`
     /// bytes: few enough that a sort's memory for merging holds a batch.
     pub(crate) fn batch_rows(self, row_bytes: usize) -> usize {
-        let fitting = self.sort_bytes() / row_bytes.max(BATCH_ROW_BYTES);
+        let fitting = self.sort_bytes().min(BATCH_BYTES_MAX) / row_bytes.max(BATCH_ROW_BYTES);
         let power = fitting.checked_ilog2().map_or(0, |log| 1 << log);
         let is_narrow = row_bytes <= BATCH_ROW_BYTES;
         let least = if is_narrow { BATCH_NARROW_ROWS_MIN } else { BATCH_ROWS_MIN };
@@ -317,7 +325,8 @@ mod tests {
         assert_eq!(marks(700), (true, false, false, false));
         assert_eq!(marks(800), (true, true, false, false));
         assert_eq!(marks(880), (true, true, true, false));
-        assert_eq!(marks(930), (true, true, true, true));
+        assert_eq!(marks(950), (true, true, true, false));
+        assert_eq!(marks(990), (true, true, true, true));
         assert!(policy.must_spill(used(650, 100), (110 * MIB) as usize));
         assert_eq!(policy.spill_excess_bytes(used(850, 100)), (100 * MIB) as usize);
         assert_eq!(policy.spill_excess_bytes(used(700, 100)), 0);
@@ -360,7 +369,8 @@ mod tests {
             let found = MemoryPolicy::new(limit_mib * MIB, slots).batch_rows(row_bytes);
             assert_eq!(found, rows, "{limit_mib} MiB, {slots} slots, {row_bytes} bytes");
         }
-        assert_eq!(MemoryPolicy::new(u64::MAX, 1).batch_rows(40_000), BATCH_ROWS_MAX);
+        assert_eq!(MemoryPolicy::new(u64::MAX, 1).batch_rows(40_000), 256);
+        assert_eq!(MemoryPolicy::new(u64::MAX, 1).batch_rows(2_000), BATCH_ROWS_MAX);
     }
 
     /// A merge has as many inputs as a slot's share has room for, and enough to make progress.
