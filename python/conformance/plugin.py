@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import cloudpickle
-import dask
 import pytest
 
 from partita import config
@@ -42,8 +41,6 @@ def pytest_configure(config: Any) -> None:
     for marker in ("slow", "leaking", "ci1", "ipython", "gpu", "avoid_ci", "flaky", "extra_packages"):
         config.addinivalue_line("markers", f"{marker}: of the peer")
     clusters.use_own_home()
-    # Strings stay what they are in pandas.
-    dask.config.set({"dataframe.convert-string": False})
     if not os.environ.get("CONFORMANCE_OWN") and os.environ["CONFORMANCE_SCHEDULER"] != "synchronous":
         # Before the modules of tests make frames.
         _clients.append(Client(clusters.shared_cluster()))
