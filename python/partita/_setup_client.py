@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from ._awaiting import is_awaited
@@ -37,6 +37,7 @@ class SetupMethods:
     _coordinator: Coordinator
     _submitter: Submitter
     _workers: Callable[[], list[dict[str, Any]]]
+    _located: Callable[[Any], Iterator[tuple[Any, dict[str, Any]]]]
     #: What the functions of this client need, by name; None until it is first used.
     _needs: dict[str, Need] | None = None
     #: What answers workers that lack a module.
@@ -125,7 +126,11 @@ class SetupMethods:
             # A function without an effect.
             options = {"workers": [address]}
             futures += self._submitter.submit(int, [((), {})], options, name=f"setup of {need.name}", pure=False)
-        wait_states([one._state for one in futures], SETUP_WAIT_S, until_error=True)
+        states = [one._state for one in futures]
+        # One that has a slot is set up, however long that takes: packages may have to be built.
+        while not wait_states(states, SETUP_WAIT_S, until_error=True):
+            if not any(row["state"] == "running" for _, row in self._located(futures)):
+                break
         failed = next((one for one in futures if one.status == "error"), None)
         if failed is not None:
             # Processes in which it was set up tear it down.

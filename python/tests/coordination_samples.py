@@ -292,6 +292,14 @@ class Failing(WorkerPlugin):
         raise OSError("no such device")
 
 
+class FailingLate(WorkerPlugin):
+    """A plugin that cannot be set up, which it takes a second to find out."""
+
+    def setup(self, worker):
+        time.sleep(1)
+        raise OSError("no such device")
+
+
 class Asynchronous(WorkerPlugin):
     """A plugin with coroutine functions."""
 

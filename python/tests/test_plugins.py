@@ -10,6 +10,7 @@ import pytest
 from coordination_samples import (
     Asynchronous,
     Failing,
+    FailingLate,
     Marking,
     read_awaited,
     read_mark,
@@ -283,6 +284,14 @@ def test_a_function_runs_once_on_each_worker(client, tmp_path):
         client.submit(read_mark, pure=False).result(LONG_S)
     with open(path) as file:
         assert file.read() == "x"
+
+
+def test_the_error_of_a_long_setup_is_raised(client, monkeypatch):
+    """A process that sets a plugin up is waited for, longer than for one that has no slot."""
+    monkeypatch.setattr(_setup_client, "SETUP_WAIT_S", 0.2)
+    with pytest.raises(OSError, match="no such device"):
+        client.register_plugin(FailingLate(), name="late")
+    assert client.submit(int, pure=False).result(LONG_S) == 0
 
 
 def test_the_error_of_pip_is_shown(client, tmp_path):

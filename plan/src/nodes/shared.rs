@@ -234,6 +234,18 @@ pub fn analyzed(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> 
     state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})
 }
 
+/// An [`analyzed`] plan as the optimiser leaves it.
+///
+/// # Errors
+/// If a rule refuses it.
+pub fn optimized(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut state = state.clone();
+    if is_wide(&plan)? {
+        state.config_mut().options_mut().optimizer.max_passes = 1;
+    }
+    state.optimizer().optimize(plan, &state, |_, _| {})
+}
+
 /// The physical plan of an [`analyzed`] logical one, with those of the shared relations that it reads. `change` is applied
 /// to each logical plan before it is optimised, and gives an analyzed one.
 ///
@@ -245,11 +257,7 @@ pub async fn physical_plan(
     change: &(dyn Fn(&LogicalPlan) -> Result<LogicalPlan> + Sync),
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let optimized = |plan: LogicalPlan| -> Result<LogicalPlan> {
-        let mut state = state.clone();
-        if is_wide(&plan)? {
-            state.config_mut().options_mut().optimizer.max_passes = 1;
-        }
-        let plan = state.optimizer().optimize(plan, &state, |_, _| {})?;
+        let plan = optimized(state, plan)?;
         correlated::check(&plan)?;
         Ok(plan)
     };

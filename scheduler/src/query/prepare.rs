@@ -68,22 +68,28 @@ pub(crate) enum Kind {
     Rows(Vec<RecordBatch>),
 }
 
-/// The schema of what a plan answers that was analyzed. The optimiser keeps the types.
-fn answer_schema(plan: &LogicalPlan, analyze: bool) -> SchemaRef {
+/// The schema of what a plan answers that was analyzed.
+fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
     match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => create_table::schema(),
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => explain::schema(),
         plan if analyze && !is_about_the_session(plan) => explain::schema(),
-        plan => Arc::new(plan.schema().as_arrow().clone()),
+        // The type of a rounded decimal, say, is known when the optimiser has computed the places. Where it fails, so will
+        // the planner, with a better error.
+        plan => match shared::optimized(state, plan.clone()) {
+            Ok(plan) => Arc::new(plan.schema().as_arrow().clone()),
+            Err(_) => Arc::new(plan.schema().as_arrow().clone()),
+        },
     }
 }
 
 /// The schema of what a plan answers. Where the analyzer refuses the plan, so will the planner, with a better error.
 pub(super) fn described(session: &Session, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
-    match shared::analyzed(&session.context.state(), plan.clone()) {
-        Ok(analyzed) => answer_schema(&analyzed, analyze),
-        Err(_) => answer_schema(plan, analyze),
+    let state = session.context.state();
+    match shared::analyzed(&state, plan.clone()) {
+        Ok(analyzed) => answer_schema(&state, &analyzed, analyze),
+        Err(_) => answer_schema(&state, plan, analyze),
     }
 }
 
@@ -199,8 +205,9 @@ pub(super) async fn understand(
             Ok(rows(schema, frame.collect().await.map_err(wrong)?))
         }
         _ => {
-            let plan = shared::analyzed(&session.context.state(), plan).map_err(wrong)?;
-            let schema = answer_schema(&plan, analyze);
+            let state = session.context.state();
+            let plan = shared::analyzed(&state, plan).map_err(wrong)?;
+            let schema = answer_schema(&state, &plan, analyze);
             let kind = Kind::Job { logical: plan, session };
             Ok(Prepared { text, schema, kind, parameters, statement: None, values: None })
         }
