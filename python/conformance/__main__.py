@@ -32,6 +32,10 @@ _USERS_DEFINITIONS = (
 )
 #: Time of one test at most, in seconds.
 TEST_TIMEOUT_S = 45
+#: Exit codes of pytest after all tests ran, of which some may have failed, and if none was selected.
+FINISHED = (0, 1, 5)
+#: Characters of the output of pytest that are shown if it ended early.
+LOG_MAX = 4000
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -152,10 +156,16 @@ def _run_pytest(folder: str, out: str, suite: Suite, scheduler: str, only: str) 
         folder,
     ]
     options += ["--continue-on-collection-errors", *(["-k", only] if only else [])]
-    # The folder is on the path of the tests, not the working directory of the caller.
-    subprocess.run([sys.executable, "-m", "pytest", folder, *options], env=environment, cwd=folder, check=False,
-                   stdout=None if os.environ.get("VERBOSE") else subprocess.DEVNULL,
-                   stderr=None if os.environ.get("VERBOSE") else subprocess.DEVNULL)  # fmt: skip
+    log = os.path.join(folder, "pytest.log")
+    with open(log, "w", encoding="utf-8") as file:
+        # The folder is on the path of the tests, not the working directory of the caller.
+        to = None if os.environ.get("VERBOSE") else file
+        command = [sys.executable, "-m", "pytest", folder, *options]
+        run = subprocess.run(command, env=environment, cwd=folder, check=False, stdout=to, stderr=to)
+    if run.returncode not in FINISHED:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            print(file.read()[-LOG_MAX:])
+        sys.exit(f"{suite.name}: pytest ended early with exit code {run.returncode}")
 
 
 if __name__ == "__main__":
