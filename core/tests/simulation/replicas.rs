@@ -38,7 +38,7 @@ impl World {
     pub(crate) fn count_moved(&mut self, task: TaskId, before: &[WorkerId]) {
         let stays = |worker: &&WorkerId| !self.core.is_leaving(**worker);
         let (from, now) = (before.first().filter(stays), self.core.holders(task));
-        let moved = from.is_some() && now.first().is_some() && from != now.first();
+        let moved = from.is_some() && !now.is_empty() && from != now.first();
         *self.incidents.faults.entry("rebalanced").or_default() += u32::from(moved);
     }
 
