@@ -250,7 +250,7 @@ class SharingMethods:
     @may_await
     @trim_traceback
     def rebalance(self, futures: Any = None, workers: Any = None) -> None:
-        """Move results from the workers that hold the most bytes to those that hold the least, and wait until they are there.
+        """Move results from the workers that hold the most bytes to those that hold the least, and wait until that is done.
 
         The largest results are moved first, as long as neither worker passes the mean of the workers: so few are moved, and
         none again by the next call. Workers that are paused, since they have no memory, get none.

@@ -359,7 +359,7 @@ fn outputs_are_moved_to_workers_that_hold_less() {
         "c: take 1.0.3#1 from a, 0 buckets",
     ]);
     assert!(t.core.is_arranged(parse("1.0.0")) && !t.core.is_arranged(parse("1.0.1")));
-    // What is on its way is not moved a second time.
+    // An output that is being moved is not moved a second time.
     rebalance(&mut t, 4, &[]);
     t.check(&[ACCEPTED]);
     for (name, task) in [("b", "1.0.1"), ("b", "1.0.2"), ("c", "1.0.3")] {

@@ -49,7 +49,7 @@ fn add(plan: &Arc<dyn ExecutionPlan>, depth: usize, rows: &mut Vec<OperatorRow>)
     plan.children().into_iter().for_each(|child| add(child, depth + 1, rows));
 }
 
-/// The rows that an operator gave. A repartition at the root of a stage never runs: what is below it is split into the
+/// The rows that an operator gave. A repartition at the root of a stage never runs: the rows of its input are split into the
 /// buckets of the output instead.
 fn rows_of(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let metrics = plan.metrics();
