@@ -93,6 +93,7 @@ USERS_NAMES = frozenset(
         "UploadFile",
         "tokenize",
         "fft_wrap",
+        "from_func",
         "normalize_chunks",
         "overlap",
         "sliding_window_view",
