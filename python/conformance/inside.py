@@ -28,6 +28,8 @@ _HARMLESS_NAMES = frozenset(
         "dask.dataframe.utils.pyarrow_strings_enabled",
     )
 )
+#: Names of harmless modules that are internals nevertheless.
+_INTERNAL_NAMES = frozenset(("dask.utils.get_default_shuffle_method",))
 #: Private names of other packages than Dask.
 _FOREIGN = frozenset(("_repr_html_", "_asdict", "_make", "_testing", "_compat"))
 #: Attributes of Dask's collections that are its own representation.
@@ -125,6 +127,8 @@ def _is_peer(module: str) -> bool:
 
 
 def _private_imports(node: ast.AST, users: frozenset[str]) -> Iterator[str]:
+    if isinstance(node, ast.ImportFrom) and node.module:
+        yield from [one.asname or one.name for one in node.names if f"{node.module}.{one.name}" in _INTERNAL_NAMES]
     if isinstance(node, ast.ImportFrom) and node.module and _is_peer(node.module):
         for one in node.names:
             full = f"{node.module}.{one.name}"
